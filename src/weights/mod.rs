@@ -1,1 +1,52 @@
-//! placeholder
+//! Checkpoint files: what is in them, how it maps onto a network, and writing them.
+//!
+//! ```text
+//! open ──► Checkpoint (names, shapes, lazy bytes) ──► plan ──► LoadReport ──► read ──► plain f32 buffers
+//! ```
+//!
+//! `.pth` in all of torch's containers (zip, legacy stream, tar, bare pickle) and `.safetensors`, under the
+//! public (torchvision, timm, publisher's) names. A pickle is read as data: nothing in it is ever called.
+//! Files are untrusted: every size that a file declares is checked against what the file holds before
+//! memory is taken for it, and each refusal is one sentence with the file's name and the cause.
+//!
+//! No tensor library here: the result is plain buffers, and nothing is applied before everything was read,
+//! so that a broken file changes nothing.
+
+mod checkpoint;
+mod convert;
+mod error;
+mod guard;
+mod matching;
+mod pickle_scan;
+mod report;
+mod save;
+mod sniff;
+mod torch_file;
+
+pub use checkpoint::{Checkpoint, Container, Entry};
+pub use convert::Dtype;
+pub use error::WeightsError;
+pub use matching::similarity;
+pub use report::{Counts, LoadReport, Row, RowState, plan, read};
+pub use save::{SaveDtype, save_safetensors};
+
+/// One tensor that a network has, as a checkpoint would name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Name in the public checkpoints: `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Shape in torch's layout.
+    pub shape: Vec<usize>,
+    /// Whether it belongs to a head that may be made anew when its shape differs.
+    pub head: bool,
+    /// `backbone`, `neck`, or `head NAME`.
+    pub part: String,
+}
+
+/// A tensor outside any framework: name, shape (torch layout), row-major values.
+pub type PlainTensor = (String, Vec<usize>, Vec<f32>);
+
+/// Whether `name` is BatchNorm's step counter, which exists in some files only and is never needed.
+fn is_batch_counter(name: &str) -> bool {
+    name == "num_batches_tracked" || name.ends_with(".num_batches_tracked")
+}

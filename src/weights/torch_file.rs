@@ -1,0 +1,129 @@
+//! `.pth` files, through `pytorch-reader`.
+
+use super::checkpoint::{Container, Entry};
+use super::error::WeightsError;
+use super::guard;
+use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// Longest text value kept as metadata, and how many values.
+const METADATA_TEXT: usize = 200;
+const METADATA_VALUES: usize = 64;
+
+/// What a PyTorch file holds.
+pub(super) struct Contents {
+    pub entries: BTreeMap<String, Entry>,
+    pub metadata: BTreeMap<String, String>,
+    /// Dotted paths of dictionaries that are nested in the root one, to three levels.
+    pub dictionaries: BTreeSet<String>,
+}
+
+/// Opens `path`, whose first bytes announce `container`. Parses names and shapes; tensor bytes stay in the file.
+pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container) -> Result<Contents, WeightsError> {
+    guard::check(path, file, file_len, container)?;
+    let reader = fenced(|| PytorchReader::new(path))
+        .ok_or_else(|| WeightsError::malformed(path, container.name(), "its structure is damaged"))?
+        .map_err(|error| explain(path, container, &error))?;
+    let limit = guard::tensor_limit(file_len);
+    let mut entries = BTreeMap::new();
+    for (name, tensor) in reader.into_tensors() {
+        let bytes = tensor.byte_len() as u64;
+        if bytes > limit {
+            return Err(WeightsError::refused(
+                path,
+                format!("its tensor {name} claims {bytes} bytes in a file of {file_len}"),
+            ));
+        }
+        let entry = Entry::torch(tensor);
+        entries.insert(name, entry);
+    }
+    let mut metadata = BTreeMap::new();
+    let mut dictionaries = BTreeSet::new();
+    // The values beside the tensors (epoch, arch, ...) are a courtesy: a file without readable ones is fine.
+    if let Some(Ok(PickleValue::Dict(root))) = fenced(|| PytorchReader::read_pickle_data(path, None)) {
+        for (key, value) in &root {
+            if let Some(text) = scalar_text(value)
+                && metadata.len() < METADATA_VALUES
+            {
+                metadata.insert(key.chars().take(METADATA_TEXT).collect(), text);
+            }
+        }
+        note_dictionaries(&root, "", 3, &mut dictionaries);
+    }
+    Ok(Contents { entries, metadata, dictionaries })
+}
+
+/// The bytes of one tensor, row-major, little-endian.
+pub(super) fn bytes(
+    path: &Path,
+    container: Container,
+    tensor: &pytorch_reader::Tensor,
+) -> Result<Vec<u8>, WeightsError> {
+    match fenced(|| tensor.read()) {
+        Some(Ok(bytes)) => Ok(bytes),
+        Some(Err(error)) => Err(explain(path, container, &PytorchError::Io(error))),
+        None => Err(WeightsError::malformed(path, container.name(), format!("tensor {} is damaged", tensor.name))),
+    }
+}
+
+/// The last fence: the reader is careful, but the file is anyone's, and a panic must not take the session down.
+fn fenced<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// Turns the reader's error into one sentence.
+fn explain(path: &Path, container: Container, error: &PytorchError) -> WeightsError {
+    let cut_off = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    match error {
+        PytorchError::Io(inner) | PytorchError::Tar(inner) | PytorchError::Pickle(PickleError::Io(inner)) => {
+            if inner.raw_os_error().is_some() {
+                return WeightsError::io(path, io::Error::new(inner.kind(), inner.to_string()));
+            }
+            if cut_off(inner) {
+                return WeightsError::truncated(path, inner.to_string());
+            }
+            WeightsError::malformed(path, container.name(), inner.to_string())
+        }
+        PytorchError::InvalidFormat(what) if what.contains("found ") && what.contains("dictionary at the root") => {
+            let found = what.rsplit("found ").next().unwrap_or("something else");
+            let what = format!("its root is {found}, not a dictionary of tensors; nothing in it was executed");
+            WeightsError::not_a_checkpoint(path, format!("is not a checkpoint: {what}"))
+        }
+        PytorchError::InvalidFormat(what) if what.contains("beyond the end of the file") => {
+            WeightsError::truncated(path, what)
+        }
+        other => WeightsError::malformed(path, container.name(), other.to_string()),
+    }
+}
+
+fn scalar_text(value: &PickleValue) -> Option<String> {
+    match value {
+        PickleValue::Bool(value) => Some(value.to_string()),
+        PickleValue::Int(value) => Some(value.to_string()),
+        PickleValue::Float(value) => Some(value.to_string()),
+        PickleValue::String(value) => Some(value.chars().take(METADATA_TEXT).collect()),
+        _ => None,
+    }
+}
+
+fn note_dictionaries(
+    dict: &std::collections::HashMap<String, PickleValue>,
+    prefix: &str,
+    levels: usize,
+    found: &mut BTreeSet<String>,
+) {
+    for (key, value) in dict {
+        if let PickleValue::Dict(inner) = value
+            && levels > 0
+            && found.len() < 1000
+        {
+            let name = format!("{prefix}{key}");
+            note_dictionaries(inner, &format!("{name}."), levels - 1, found);
+            found.insert(name);
+        }
+    }
+}
