@@ -1,1 +1,23 @@
-//! placeholder
+//! Families, each a description, and the [`Network`] that executes one.
+
+mod catalogue;
+mod resnet;
+
+pub use catalogue::{ModelTask, PublicWeights, Variant};
+
+/// All models, family by family. A new family is a file here and a line in this list.
+#[must_use]
+pub fn catalogue() -> Vec<Variant> {
+    [resnet::variants()].concat()
+}
+
+/// The model with this name.
+///
+/// # Errors
+/// A sentence that names the known models.
+pub fn find(name: &str) -> Result<Variant, String> {
+    let all = catalogue();
+    let known: Vec<&str> = all.iter().map(|variant| variant.name).collect();
+    let message = format!("There is no model named {name}; known are {}.", known.join(", "));
+    all.into_iter().find(|variant| variant.name == name).ok_or(message)
+}

@@ -1,1 +1,120 @@
-//! placeholder
+//! The background thread that owns the device and executes runs. Commands in, events out; no egui, no tensors.
+//!
+//! One long-lived thread touches the device, because burn keeps a stream and a memory pool for each thread that does.
+
+mod history;
+mod message;
+mod project;
+mod thumbs;
+mod view;
+mod worker;
+
+pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
+pub use history::Series;
+pub use message::{
+    Best, Command, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews, StepTimes,
+};
+pub use project::{Project, Recent};
+pub use thumbs::{Picture, Thumbnails};
+pub use view::{Busy, Mark, Notice, Phase, RunView, View};
+
+use crate::train::DeviceChoice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Commands that may wait.
+const COMMANDS: usize = 64;
+/// Events that may wait; beyond that, steps are left out and everything else blocks the session.
+const EVENTS: usize = 1024;
+
+/// Called after each event, so that a window asks for a repaint.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A handle on the session's thread. Dropping it cancels what runs and waits for the thread.
+pub struct Session {
+    commands: Option<SyncSender<Command>>,
+    events: Receiver<Event>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("running", &self.thread.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Starts the thread; it opens the device and says which.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn(device: DeviceChoice, wake: Wake) -> std::io::Result<Self> {
+        let (commands, inbox) = sync_channel(COMMANDS);
+        let (outbox, events) = sync_channel(EVENTS);
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = worker::spawn(device, inbox, outbox, Arc::clone(&stop), wake)?;
+        Ok(Self { commands: Some(commands), events, stop, thread: Some(thread) })
+    }
+
+    /// A session without a thread: whoever holds the other ends plays it. For tests and screenshots.
+    #[must_use]
+    pub fn detached() -> (Self, Receiver<Command>, SyncSender<Event>) {
+        let (commands, inbox) = sync_channel(COMMANDS);
+        let (outbox, events) = sync_channel(EVENTS);
+        let stop = Arc::new(AtomicBool::new(false));
+        (Self { commands: Some(commands), events, stop, thread: None }, inbox, outbox)
+    }
+
+    /// Hands a command over without waiting.
+    ///
+    /// # Errors
+    /// A sentence, when the session is gone or cannot keep up.
+    pub fn send(&self, command: Command) -> Result<(), String> {
+        if matches!(command, Command::Interrupt | Command::Cancel) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        let Some(commands) = &self.commands else { return Err("The session is closed.".to_owned()) };
+        commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => "The session is too busy to take the command; try again.".to_owned(),
+            TrySendError::Disconnected(_) => "The session's thread has ended; restart the program.".to_owned(),
+        })
+    }
+
+    /// The events that came since the last call, without waiting.
+    #[must_use]
+    pub fn drain(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+
+    /// The next event, if one comes within `timeout`.
+    ///
+    /// # Errors
+    /// When the session is gone.
+    pub fn wait(&self, timeout: Duration) -> Result<Option<Event>, String> {
+        match self.events.recv_timeout(timeout) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err("The session's thread has ended.".to_owned()),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.commands = None;
+        // Somebody has to take the events while the thread winds down, or it would wait for room.
+        while let Some(thread) = self.thread.take() {
+            if thread.is_finished() {
+                thread.join().ok();
+            } else {
+                self.events.recv_timeout(Duration::from_millis(20)).ok();
+                self.thread = Some(thread);
+            }
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! placeholder
+//! The window: draws what the session says and sends commands. Never names burn.
+
+mod action;
+mod context;
+mod theme;
+
+pub use action::{Action, Page};
+pub use context::Context;

@@ -1,0 +1,113 @@
+//! Stems, plain convolutions and pooling.
+
+use super::{single, Describe};
+use crate::graph::signal::Signal;
+use crate::graph::tensor::Init;
+use crate::graph::trace::{Conv, Trace};
+use crate::graph::GraphError;
+use serde::{Deserialize, Serialize};
+
+/// Activation functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// max(x, 0).
+    #[default]
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// x · sigmoid(x).
+    Silu,
+    /// x · relu6(x + 3) / 6.
+    Hardswish,
+}
+
+impl Activation {
+    /// Its name for people; empty for none.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "",
+            Self::Relu => "ReLU",
+            Self::Relu6 => "ReLU6",
+            Self::Silu => "SiLU",
+            Self::Hardswish => "hard swish",
+        }
+    }
+
+    /// Adds the layer to a trace.
+    #[must_use]
+    pub fn trace(self, t: &mut Trace, x: &Signal) -> Signal {
+        if self == Self::Identity { x.clone() } else { t.activation(self.name(), x) }
+    }
+}
+
+/// ResNet's stem: 7×7 convolution with stride 2, batch norm, ReLU, 3×3 max-pool with stride 2.
+/// Tensors `conv1`, `bn1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stem {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+}
+
+impl Stem {
+    /// The numbers of its convolution.
+    #[must_use]
+    pub fn conv(&self) -> Conv {
+        Conv::new(self.inputs, self.outputs, 7, 2)
+    }
+}
+
+impl Describe for Stem {
+    fn kind(&self) -> &'static str {
+        "Stem"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = single(self.kind(), inputs)?;
+        let x = t.conv("conv1", x, self.conv(), Init::KaimingNormalFanOut)?;
+        let x = t.batch_norm("bn1", &x)?;
+        let x = t.activation("ReLU", &x);
+        t.max_pool(&x, 3, 2, 1)
+    }
+}
+
+/// Convolution, batch norm, activation. Tensors `0` (convolution) and `1` (norm), as in torch's `Sequential`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConvNormAct {
+    /// The convolution.
+    pub conv: Conv,
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl Describe for ConvNormAct {
+    fn kind(&self) -> &'static str {
+        "Conv-BN"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = single(self.kind(), inputs)?;
+        let x = t.conv("0", x, self.conv, Init::KaimingNormalFanOut)?;
+        let x = t.batch_norm("1", &x)?;
+        Ok(self.activation.trace(t, &x))
+    }
+}
+
+/// The mean of each channel: a map becomes a vector. No tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GlobalAvgPool {}
+
+impl Describe for GlobalAvgPool {
+    fn kind(&self) -> &'static str {
+        "Average pool"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        t.global_avg_pool(single(self.kind(), inputs)?)
+    }
+}

@@ -1,0 +1,58 @@
+//! Blocks that end in raw outputs.
+
+use super::{single, Describe};
+use crate::graph::signal::Signal;
+use crate::graph::tensor::Init;
+use crate::graph::trace::{Conv, Trace};
+use crate::graph::GraphError;
+use serde::{Deserialize, Serialize};
+
+/// A linear classifier on a feature vector. Tensors `weight`, `bias`. Raw output: one logit per class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classifier {
+    /// Length of the feature vector.
+    pub inputs: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl Describe for Classifier {
+    fn kind(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        t.linear("", single(self.kind(), inputs)?, self.inputs, self.classes)
+    }
+}
+
+/// A 1×1 convolution and a nearest-neighbour upsampling: one logit per class and pixel. Tensors `weight`, `bias`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PixelClassifier {
+    /// Input channels.
+    pub inputs: usize,
+    /// Number of classes, background included.
+    pub classes: usize,
+    /// Upsampling after the convolution.
+    pub upsample: usize,
+}
+
+impl PixelClassifier {
+    /// The numbers of its convolution.
+    #[must_use]
+    pub fn conv(&self) -> Conv {
+        Conv::new(self.inputs, self.classes, 1, 1).with_bias()
+    }
+}
+
+impl Describe for PixelClassifier {
+    fn kind(&self) -> &'static str {
+        "Pixel classifier"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = single(self.kind(), inputs)?;
+        let x = t.conv("", x, self.conv(), Init::UniformFanIn { fan_in: 0 })?;
+        t.upsample(&x, self.upsample)
+    }
+}

@@ -1,0 +1,61 @@
+//! The blocks that graphs are made of: each a few numbers and a symbolic forward pass.
+//! `nn` holds the module of each under the same name; `tests/graph.rs` compares the two.
+
+mod basic;
+mod heads;
+mod residual;
+
+pub use basic::{Activation, ConvNormAct, GlobalAvgPool, Stem};
+pub use heads::{Classifier, PixelClassifier};
+pub use residual::{BasicBlock, Bottleneck};
+
+use super::signal::Signal;
+use super::trace::Trace;
+use super::GraphError;
+use serde::{Deserialize, Serialize};
+
+/// What every block says of itself.
+pub trait Describe {
+    /// The block's name for people.
+    fn kind(&self) -> &'static str;
+
+    /// The symbolic forward pass: output, tensors, costs.
+    ///
+    /// # Errors
+    /// When the inputs do not fit.
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError>;
+}
+
+macro_rules! blocks {
+    ($($name:ident),* $(,)?) => {
+        /// One block of a graph: which kind, with its numbers.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "block", rename_all = "snake_case")]
+        pub enum BlockSpec {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)*
+        }
+
+        impl Describe for BlockSpec {
+            fn kind(&self) -> &'static str {
+                match self { $(Self::$name(block) => block.kind(),)* }
+            }
+            fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+                match self { $(Self::$name(block) => block.trace(t, inputs),)* }
+            }
+        }
+
+        $(impl From<$name> for BlockSpec {
+            fn from(block: $name) -> Self { Self::$name(block) }
+        })*
+    };
+}
+
+blocks!(Stem, ConvNormAct, BasicBlock, Bottleneck, GlobalAvgPool, Classifier, PixelClassifier);
+
+/// The only input of a block that takes one.
+pub(crate) fn single<'a>(kind: &str, inputs: &'a [Signal]) -> Result<&'a Signal, GraphError> {
+    match inputs {
+        [x] => Ok(x),
+        _ => Err(GraphError::Shape(format!("{kind} takes one input and gets {}", inputs.len()))),
+    }
+}

@@ -1,0 +1,101 @@
+//! What flows along an edge: its shape for one image, and how much of the image it sees.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Shape of one value, for one image (the batch axis is left out).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Shape {
+    /// A feature map, `[channels, height, width]`.
+    Map {
+        /// Number of channels.
+        channels: usize,
+        /// Height in cells.
+        height: usize,
+        /// Width in cells.
+        width: usize,
+    },
+    /// A feature vector.
+    Vector {
+        /// Its length.
+        features: usize,
+    },
+    /// A sequence of tokens, `[count, width]`.
+    Tokens {
+        /// How many tokens.
+        count: usize,
+        /// Length of each.
+        width: usize,
+    },
+    /// Several maps of falling resolution, each `[channels, height, width]`.
+    Pyramid {
+        /// The maps, finest first.
+        levels: Vec<[usize; 3]>,
+    },
+    /// Points and boxes given by a person: the second input of a promptable network.
+    Prompt,
+}
+
+impl Shape {
+    /// A feature map.
+    #[must_use]
+    pub fn map(channels: usize, height: usize, width: usize) -> Self {
+        Self::Map { channels, height, width }
+    }
+
+    /// How many numbers this value holds for one image; 0 for a prompt.
+    #[must_use]
+    pub fn numel(&self) -> u64 {
+        match self {
+            Self::Map { channels, height, width } => (channels * height * width) as u64,
+            Self::Vector { features } => *features as u64,
+            Self::Tokens { count, width } => (count * width) as u64,
+            Self::Pyramid { levels } => levels.iter().map(|[c, h, w]| (c * h * w) as u64).sum(),
+            Self::Prompt => 0,
+        }
+    }
+
+    /// The axes as a list, empty where there is no single tensor.
+    #[must_use]
+    pub fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Map { channels, height, width } => vec![*channels, *height, *width],
+            Self::Vector { features } => vec![*features],
+            Self::Tokens { count, width } => vec![*count, *width],
+            Self::Pyramid { .. } | Self::Prompt => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Map { channels, height, width } if height == width => write!(f, "{channels} · {height}²"),
+            Self::Map { channels, height, width } => write!(f, "{channels} · {height}×{width}"),
+            Self::Vector { features } => write!(f, "{features}"),
+            Self::Tokens { count, width } => write!(f, "{count} × {width}"),
+            Self::Pyramid { levels } => write!(f, "{} levels", levels.len()),
+            Self::Prompt => f.write_str("prompt"),
+        }
+    }
+}
+
+/// A value in the symbolic forward pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its shape.
+    pub shape: Shape,
+    /// Side of the square of input pixels that one cell depends on (receptive field, Araujo et al. 2019).
+    pub receptive_px: u64,
+    /// Distance of two neighbouring cells in input pixels.
+    pub stride_px: u64,
+}
+
+impl Signal {
+    /// An input of the graph: each pixel sees itself.
+    #[must_use]
+    pub fn input(shape: Shape) -> Self {
+        Self { shape, receptive_px: 1, stride_px: 1 }
+    }
+}

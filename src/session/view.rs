@@ -1,0 +1,306 @@
+//! What a front end shows: events folded into one state. The only interpreter of events; the window and the command
+//! line both read it.
+
+use super::history::Series;
+use super::message::{Best, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews};
+use crate::data::{Dataset, Issue, Severity};
+use crate::graph::FreezePlan;
+use crate::train::Prediction;
+use crate::weights::LoadReport;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Something that takes a while.
+#[derive(Clone, Debug)]
+pub struct Busy {
+    /// What is being done.
+    pub what: String,
+    /// How much of it.
+    pub done: usize,
+    /// Of how much; 0 when unknown.
+    pub total: usize,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It makes steps or validates.
+    Running,
+    /// It waits for a person.
+    Paused,
+    /// It ended.
+    Ended(Ending),
+    /// It was stopped by an error; it can be resumed from its folder.
+    Failed,
+}
+
+/// A line on the time axis: something a person did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// When, in epochs.
+    pub epoch: f64,
+    /// What, in words.
+    pub text: String,
+}
+
+/// A run as it is shown.
+#[derive(Clone, Debug)]
+pub struct RunView {
+    /// What is known since its start.
+    pub info: Arc<RunInfo>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The freeze plan in force.
+    pub freeze: FreezePlan,
+    /// Freeze plans over time, `(epoch, plan)`, the first at 0.
+    pub freeze_history: Vec<(f64, FreezePlan)>,
+    /// Learnable values that train now.
+    pub trainable: u64,
+    /// The last step.
+    pub step: Option<StepNews>,
+    /// Training losses by name, over epochs, a point for each step.
+    pub train_losses: BTreeMap<String, Series>,
+    /// Validation losses by name, over epochs, a point for each epoch.
+    pub val_losses: BTreeMap<String, Series>,
+    /// Validation metrics by name, over epochs.
+    pub metrics: BTreeMap<String, Series>,
+    /// Learning rate over epochs.
+    pub lr: Series,
+    /// Epochs so far, epoch 0 first.
+    pub epochs: Vec<EpochNews>,
+    /// Predictions on the fixed validation pictures, by epoch.
+    pub samples: BTreeMap<u32, Arc<Vec<LiveSample>>>,
+    /// What a person did, on the time axis.
+    pub marks: Vec<Mark>,
+    /// The best checkpoint so far.
+    pub best: Option<Best>,
+    /// The checkpoint that was kept as best.
+    pub checkpoint: Option<PathBuf>,
+    /// Time that is likely left.
+    pub eta: Option<Duration>,
+    started: Instant,
+    waited: Duration,
+    paused_at: Option<Instant>,
+    first_step: Option<(u64, Instant)>,
+}
+
+/// A line of the console.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// How serious it is.
+    pub severity: Severity,
+    /// What it says.
+    pub text: String,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// Everything that a front end shows.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The device that computes.
+    pub device: Option<DeviceInfo>,
+    /// What takes a while at this moment.
+    pub busy: Option<Busy>,
+    /// The data set that is open.
+    pub data: Option<Arc<Dataset>>,
+    /// The last comparison of a checkpoint with the model.
+    pub load: Option<Arc<LoadReport>>,
+    /// The run, or the last one.
+    pub run: Option<RunView>,
+    /// Answers to the last pictures that a person gave.
+    pub predictions: Option<Arc<Vec<Prediction>>>,
+    /// Bytes that the device's pool holds.
+    pub memory: Option<u64>,
+    /// The console, oldest first.
+    pub notices: Vec<Notice>,
+    /// Counts events, so that a front end can see that something is new.
+    pub revision: u64,
+}
+
+/// Lines that the console keeps.
+const MAX_NOTICES: usize = 2000;
+
+impl View {
+    /// Takes one event in.
+    pub fn fold(&mut self, event: Event) {
+        self.revision += 1;
+        match event {
+            Event::Device(info) => self.device = Some(info),
+            Event::Progress { what, done, total } => self.busy = Some(Busy { what, done, total }),
+            Event::Idle => self.busy = None,
+            Event::DataReady(data) => {
+                self.say(Severity::Note, format!("{}: {} of {} images used", data.name, data.used(), data.found));
+                self.data = Some(data);
+                self.busy = None;
+            }
+            Event::CheckpointReady(report) => {
+                self.say(Severity::Note, report.summary());
+                self.load = Some(report);
+                self.busy = None;
+            }
+            Event::RunStarted(info) => {
+                self.busy = None;
+                self.load.clone_from(&info.load);
+                self.run = Some(RunView::new(info));
+            }
+            Event::Predictions(predictions) => {
+                self.predictions = Some(predictions);
+                self.busy = None;
+            }
+            Event::Memory { used } => self.memory = Some(used),
+            Event::Saved { path, what } => self.say(Severity::Note, format!("{what} written to {}", path.display())),
+            Event::Warning(issue) => self.say_issue(&issue),
+            Event::Log(text) => self.say(Severity::Note, text),
+            Event::Failed { what, run_stopped } => {
+                self.say(Severity::Error, what);
+                self.busy = None;
+                if let (true, Some(run)) = (run_stopped, &mut self.run) {
+                    run.phase = Phase::Failed;
+                }
+            }
+            other => self.fold_run(other),
+        }
+    }
+
+    fn fold_run(&mut self, event: Event) {
+        let Some(run) = &mut self.run else { return };
+        let mut note = None;
+        match event {
+            Event::Step(news) => run.take_step(*news),
+            Event::Epoch(news) => run.take_epoch(*news),
+            Event::Samples { epoch, samples } => {
+                run.samples.insert(epoch, samples);
+            }
+            Event::FreezeChanged { epoch, plan, trainable, note: text, .. } => {
+                run.freeze = plan.clone();
+                run.freeze_history.push((epoch, plan));
+                run.trainable = trainable;
+                run.first_step = None;
+                run.marks.push(Mark { epoch, text: text.clone() });
+                note = Some(text);
+            }
+            Event::LrChanged { epoch, lr, .. } => {
+                let text = format!("learning rate {lr:.2e}");
+                run.marks.push(Mark { epoch, text: text.clone() });
+                note = Some(text);
+            }
+            Event::Paused => {
+                run.phase = Phase::Paused;
+                run.paused_at = Some(Instant::now());
+            }
+            Event::Resumed => {
+                run.phase = Phase::Running;
+                run.waited += run.paused_at.take().map_or(Duration::ZERO, |at| at.elapsed());
+                run.first_step = None;
+            }
+            Event::NewBest(best) => run.best = Some(best),
+            Event::Done { ending, best, checkpoint } => {
+                run.phase = Phase::Ended(ending);
+                run.best = best.or_else(|| run.best.take());
+                run.checkpoint = checkpoint;
+                run.eta = None;
+                self.busy = None;
+            }
+            _ => {}
+        }
+        if let Some(text) = note {
+            self.say(Severity::Note, text);
+        }
+    }
+
+    /// Appends a line to the console.
+    pub fn say(&mut self, severity: Severity, text: String) {
+        self.notices.push(Notice { severity, text, at: Instant::now() });
+        if self.notices.len() > MAX_NOTICES {
+            self.notices.drain(..MAX_NOTICES / 10);
+        }
+    }
+
+    fn say_issue(&mut self, issue: &Issue) {
+        let place = issue.line.map_or(String::new(), |line| format!(":{line}"));
+        self.say(issue.severity, format!("{}{place}: {}", issue.file.display(), issue.what));
+    }
+
+    /// Whether a run is making steps or waits to go on.
+    #[must_use]
+    pub fn is_training(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| matches!(run.phase, Phase::Running | Phase::Paused))
+    }
+}
+
+impl RunView {
+    fn new(info: Arc<RunInfo>) -> Self {
+        let freeze = info.plan.freeze.clone();
+        Self {
+            phase: Phase::Running,
+            freeze_history: vec![(f64::from(info.first_epoch), freeze.clone())],
+            freeze,
+            trainable: info.trainable,
+            step: None,
+            train_losses: BTreeMap::new(),
+            val_losses: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            lr: Series::default(),
+            epochs: Vec::new(),
+            samples: BTreeMap::new(),
+            marks: Vec::new(),
+            best: None,
+            checkpoint: None,
+            eta: None,
+            started: Instant::now(),
+            waited: Duration::ZERO,
+            paused_at: None,
+            first_step: None,
+            info,
+        }
+    }
+
+    /// Time since the start, pauses left out.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        let waiting = self.paused_at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.started.elapsed().saturating_sub(self.waited + waiting)
+    }
+
+    /// The position on the time axis: epochs done, as a fraction.
+    #[must_use]
+    pub fn position(&self) -> f64 {
+        let done = self.epochs.last().map_or(0.0, |epoch| f64::from(epoch.epoch));
+        self.step.as_ref().map_or(done, |step| self.epoch_of(step.step).max(done))
+    }
+
+    fn epoch_of(&self, step: u64) -> f64 {
+        step as f64 / self.info.steps_per_epoch.max(1) as f64
+    }
+
+    fn take_step(&mut self, news: StepNews) {
+        let x = self.epoch_of(news.step);
+        for (name, value) in &news.losses {
+            self.train_losses.entry(name.clone()).or_default().push(x, *value);
+        }
+        self.lr.push(x, news.lr);
+        let now = Instant::now();
+        let (first, since) = *self.first_step.get_or_insert((news.step, now));
+        let done = news.step - first;
+        let total = u64::from(self.info.plan.epochs) * self.info.steps_per_epoch as u64;
+        if done >= 2 {
+            let per_step = since.elapsed().as_secs_f64() / done as f64;
+            self.eta = Some(Duration::from_secs_f64(per_step * total.saturating_sub(news.step) as f64));
+        }
+        self.step = Some(news);
+    }
+
+    fn take_epoch(&mut self, news: EpochNews) {
+        let x = f64::from(news.epoch);
+        for (name, value) in &news.val {
+            self.val_losses.entry(name.clone()).or_default().push(x, *value);
+        }
+        for (name, value) in &news.metrics {
+            self.metrics.entry(name.clone()).or_default().push(x, *value);
+        }
+        self.epochs.push(news);
+    }
+}

@@ -1,0 +1,236 @@
+//! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
+
+use crate::data::Augment;
+use crate::graph::FreezePlan;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where the pictures come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// The built-in sample.
+    #[default]
+    Sample,
+    /// A folder or an annotation file.
+    Path(PathBuf),
+}
+
+/// Where the pictures for validation come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValChoice {
+    /// The set's own split, or a fifth of it.
+    #[default]
+    Auto,
+    /// This share of the pictures, drawn from each class alike.
+    Fraction(f32),
+    /// Another set with the same classes.
+    Path(PathBuf),
+}
+
+/// Where the weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightsSource {
+    /// Random, as torchvision initialises; shown in red.
+    #[default]
+    Random,
+    /// The small backbone that comes with the program.
+    BuiltIn,
+    /// A checkpoint file.
+    File(PathBuf),
+}
+
+/// The optimizer and its settings, in torch's semantics.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum OptimizerChoice {
+    /// Stochastic gradient descent with momentum (dampening 0).
+    Sgd {
+        /// Share of the previous step that is kept.
+        momentum: f64,
+        /// L2 penalty added to the gradient.
+        weight_decay: f64,
+    },
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
+    AdamW {
+        /// Decay of the gradient's mean.
+        beta1: f64,
+        /// Decay of the gradient's square.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// Shrinks weights by `lr * weight_decay` each step.
+        weight_decay: f64,
+    },
+}
+
+impl OptimizerChoice {
+    /// SGD with momentum 0.9 and weight decay 1e-4.
+    pub const SGD: Self = Self::Sgd { momentum: 0.9, weight_decay: 1e-4 };
+    /// AdamW with torch's defaults.
+    pub const ADAMW: Self = Self::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 1e-2 };
+}
+
+/// How the learning rate moves after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// It stays.
+    Constant,
+    /// Half a cosine down to zero over the run (Loshchilov & Hutter 2017, arXiv:1608.03983).
+    #[default]
+    Cosine,
+}
+
+/// Weights of the classes in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// All equal.
+    #[default]
+    Equal,
+    /// Inverse to the number of training pictures of the class, mean 1.
+    Balanced,
+    /// Given, one for each class in the order of names.
+    Given(Vec<f32>),
+}
+
+/// When to stop before the last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStop {
+    /// Epochs without gain before the run ends.
+    pub patience: u32,
+    /// Smallest change of the metric that counts as a gain.
+    pub min_gain: f64,
+}
+
+/// Which device trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// A real GPU where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The wgpu adapter with this index, software adapters included; the first without one.
+    Wgpu(Option<usize>),
+}
+
+/// Everything that decides a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plan {
+    /// The pictures.
+    pub data: DataSource,
+    /// The pictures for validation.
+    pub val: ValChoice,
+    /// The model's name in the registry.
+    pub model: String,
+    /// Where its weights come from.
+    pub weights: WeightsSource,
+    /// Which nodes stay as they are.
+    pub freeze: FreezePlan,
+    /// Passes over the training pictures.
+    pub epochs: u32,
+    /// Pictures in one step.
+    pub batch: usize,
+    /// Side of the input in pixels.
+    pub size_px: u32,
+    /// Decides the split, new weights, order of pictures and augmentation.
+    pub seed: u64,
+    /// The optimizer.
+    pub optimizer: OptimizerChoice,
+    /// Learning rate at the end of the warm-up.
+    pub lr: f64,
+    /// Factors on the learning rate by stage; 1 where none is given.
+    pub stage_lr: BTreeMap<String, f64>,
+    /// Epochs over which the learning rate rises linearly from nearly zero.
+    pub warmup_epochs: f64,
+    /// How the learning rate moves after the warm-up.
+    pub decay: Decay,
+    /// Share of each target that is spread over all classes (Szegedy et al. 2016).
+    pub label_smoothing: f64,
+    /// Weights of the classes in the loss.
+    pub class_weights: ClassWeights,
+    /// Weights of the losses, by name; 1 where none is given.
+    pub loss_weights: BTreeMap<String, f64>,
+    /// Gradients are scaled down to this global norm where they exceed it.
+    pub clip_norm: Option<f64>,
+    /// How training pictures are varied.
+    pub augment: Augment,
+    /// When to stop before the last epoch.
+    pub early_stop: Option<EarlyStop>,
+    /// The metric that picks the best checkpoint: `top1`, `miou`, …, or `loss`; empty for the task's own.
+    pub best_by: String,
+    /// Which device trains.
+    pub device: DeviceChoice,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            data: DataSource::default(),
+            val: ValChoice::default(),
+            model: "resnet18".to_owned(),
+            weights: WeightsSource::default(),
+            freeze: FreezePlan::default(),
+            epochs: 10,
+            batch: 16,
+            size_px: 224,
+            seed: 0,
+            optimizer: OptimizerChoice::SGD,
+            lr: 0.01,
+            stage_lr: BTreeMap::new(),
+            warmup_epochs: 0.5,
+            decay: Decay::Cosine,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::Equal,
+            loss_weights: BTreeMap::new(),
+            clip_norm: None,
+            augment: Augment::default(),
+            early_stop: None,
+            best_by: String::new(),
+            device: DeviceChoice::Auto,
+        }
+    }
+}
+
+impl Plan {
+    /// What is impossible in this plan, in sentences; empty when it can run.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |ok: bool, text: String| {
+            if !ok {
+                problems.push(text);
+            }
+        };
+        check(self.epochs >= 1, "The number of epochs must be at least 1.".to_owned());
+        check(self.batch >= 1, "The batch must hold at least 1 picture.".to_owned());
+        check(
+            (32..=4096).contains(&self.size_px),
+            format!("The input size must lie between 32 and 4096 pixels, not {}.", self.size_px),
+        );
+        check(
+            self.lr.is_finite() && self.lr > 0.0,
+            format!("The learning rate must be a positive number, not {}.", self.lr),
+        );
+        check(
+            (0.0..1.0).contains(&self.label_smoothing),
+            format!("Label smoothing must lie between 0 and 1, not {}.", self.label_smoothing),
+        );
+        check(
+            self.clip_norm.is_none_or(|norm| norm.is_finite() && norm > 0.0),
+            "The gradient norm to clip at must be positive.".to_owned(),
+        );
+        check(
+            self.warmup_epochs.is_finite() && self.warmup_epochs >= 0.0,
+            "The warm-up cannot be negative.".to_owned(),
+        );
+        problems
+    }
+}

@@ -1,0 +1,67 @@
+//! What a model says of a picture, in plain values and in pixels of the EXIF-oriented image.
+
+use crate::graph::HeadKind;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What the heads of a model say of one picture.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// The picture's file or name.
+    pub image: String,
+    /// Width and height in pixels, EXIF-oriented; 0 when the picture could not be read.
+    pub size_px: [u32; 2],
+    /// One answer for each head, in the graph's order; empty when the picture could not be read.
+    pub heads: Vec<HeadPrediction>,
+    /// Why there is no answer.
+    pub error: Option<String>,
+}
+
+/// A class with its score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassScore {
+    /// The class.
+    pub name: String,
+    /// Its id.
+    pub class: u32,
+    /// Softmax probability.
+    pub score: f32,
+}
+
+/// What one head says.
+#[derive(Clone, Debug)]
+pub struct HeadPrediction {
+    /// The head's name.
+    pub head: String,
+    /// What its raw output means.
+    pub kind: HeadKind,
+    /// The decoded answer.
+    pub answer: Answer,
+}
+
+/// A decoded answer.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// All classes, best first.
+    Classes(Vec<ClassScore>),
+    /// A class for each pixel of the picture.
+    Mask {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Class ids, row-major.
+        ids: Arc<Vec<u8>>,
+    },
+}
+
+impl Prediction {
+    /// The best class of the first classification head.
+    #[must_use]
+    pub fn top(&self) -> Option<&ClassScore> {
+        self.heads.iter().find_map(|head| match &head.answer {
+            Answer::Classes(scores) => scores.first(),
+            Answer::Mask { .. } => None,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! What a person can do. Panels never change anything: they push actions, and the app performs them after drawing.
+
+use crate::session::Command;
+use crate::train::Plan;
+use std::path::PathBuf;
+
+/// The pages, in the order of the work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// What the pictures are.
+    Data,
+    /// Which network, which weights, what is frozen.
+    Model,
+    /// The run.
+    #[default]
+    Train,
+    /// What the model gets right and wrong.
+    Evaluate,
+    /// What the model says of new pictures.
+    Predict,
+    /// Writing the result.
+    Export,
+}
+
+/// One thing that a person did.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Change the plan. Undoable under this name ("Freeze layer2"); changes with the same name that follow within a
+    /// second (a slider being dragged) are one step of the history.
+    Edit {
+        /// The step's name in the undo list.
+        name: String,
+        /// The plan after the change.
+        plan: Box<Plan>,
+    },
+    /// Take back the last change.
+    Undo,
+    /// Make it again.
+    Redo,
+    /// Hand a command to the session.
+    Send(Command),
+    /// Start a run of the plan, in a new folder.
+    Start,
+    /// Show a page.
+    Show(Page),
+    /// Select a node by path, or nothing.
+    Select(Option<String>),
+    /// Open or fold a stage of the graph.
+    Fold(String),
+    /// Open files or folders that were dropped or chosen: data sets, checkpoints, pictures, projects, runs.
+    Open(Vec<PathBuf>),
+    /// Ask for a data folder.
+    AskData,
+    /// Ask for a checkpoint file.
+    AskWeights,
+    /// Ask for pictures to predict on.
+    AskPictures,
+    /// Ask for a project file.
+    AskProject,
+    /// Write the project; ask for a name if it has none or `ask` is set.
+    Save {
+        /// Ask for a name anyway.
+        ask: bool,
+    },
+    /// Start a new project with the built-in sample.
+    NewProject,
+    /// Show a data set sample at full size, by index.
+    ShowImage(Option<usize>),
+    /// Say something in a passing note and in the console.
+    Say(String),
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Switch between light and dark.
+    ToggleTheme,
+    /// Show or hide the list of keys.
+    ToggleHelp,
+    /// Close the window.
+    Quit,
+}

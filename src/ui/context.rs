@@ -1,0 +1,55 @@
+//! What a panel gets to draw from.
+
+use super::action::Action;
+use super::theme::Theme;
+use crate::graph::{Facts, Frontier, Graph};
+use crate::session::{Project, Thumbnails, View};
+use crate::train::Plan;
+
+/// What a panel reads, and where its actions go.
+pub struct Context<'a> {
+    /// What the session says.
+    pub view: &'a View,
+    /// What is set up; `project.plan` decides the next run.
+    pub project: &'a Project,
+    /// The network of the plan.
+    pub graph: &'a Graph,
+    /// Its costs.
+    pub facts: &'a Facts,
+    /// What the freeze plan in force (of the run while it trains, else of the plan) means for it.
+    pub frontier: &'a Frontier,
+    /// Colors and sizes.
+    pub theme: &'a Theme,
+    /// Small pictures.
+    pub thumbs: &'a Thumbnails,
+    /// Where actions go.
+    pub actions: &'a mut Vec<Action>,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("actions", &self.actions).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// The plan of the next run.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.project.plan
+    }
+
+    /// Notes an action.
+    pub fn push(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Notes an undoable change of the plan.
+    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Plan)) {
+        let mut plan = self.project.plan.clone();
+        change(&mut plan);
+        if plan != self.project.plan {
+            self.actions.push(Action::Edit { name: name.to_owned(), plan: Box::new(plan) });
+        }
+    }
+}
