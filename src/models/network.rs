@@ -221,14 +221,14 @@ impl Network {
             }
             let mut read = Read { prefix: &self.graph.node(id).prefix, specs: &specs, found: HashMap::new() };
             visit::visit(block, &mut read);
-            for spec in specs {
+            for spec in &specs {
                 let Some(data) = read.found.remove(&spec.name) else {
                     return Err(RunError::Description(format!("no module holds {}", spec.name)));
                 };
                 let device = |error: String| RunError::Device(format!("{}: {error}", spec.name));
                 let data = data.map_err(device)?;
-                let values = data.to_vec::<f32>().map_err(|error| device(format!("{error:?}")))?;
-                all.push(HostTensor { spec: spec.clone(), values });
+                let values = data.try_to_vec::<f32>().map_err(|error| device(format!("{error:?}")))?;
+                all.push(HostTensor { spec: (*spec).clone(), values });
             }
         }
         Ok(all)
