@@ -12,7 +12,7 @@
 pub mod augment;
 pub mod cache;
 mod check;
-mod color;
+pub mod color;
 mod error;
 mod formats;
 pub mod image;
