@@ -68,8 +68,8 @@ fn resizing_agrees_with_pillow() {
         let out = resize(&image, size(0), size(1), interpolation);
         let (largest, mean, total) = differences(&bytes(&out), &case["out_hwc"]);
         eprintln!("{} {}: largest {largest}, mean {mean:.4}, of means {total:.5}", case["filter"], case["size_wh"]);
-        // The SIMD kernels round coefficients to 16 bits where Pillow uses 22: one level, in about a fifth of the pixels.
-        assert!(largest <= 1.0 && mean < 0.3 && total < 0.05, "{}: {largest} {mean} {total}", case["size_wh"]);
+        // The SIMD kernels round coefficients to 16 bits where Pillow uses 22: now and then one level.
+        assert!(largest <= 1.0 && mean < 0.03 && total < 0.005, "{}: {largest} {mean} {total}", case["size_wh"]);
         tested += 1;
     }
     assert_eq!(tested, 6);
@@ -87,7 +87,7 @@ fn the_imagenet_pipeline_agrees_with_torchvision() {
     // One step of 8 bits is at most 1 / 255 / 0.224 = 0.0175 after normalization.
     let (largest, mean, total) = differences(&out, &case["out"]);
     eprintln!("largest {largest}, mean {mean:.5}, of means {total:.6}");
-    assert!(largest < 0.0176 && mean < 0.0053, "{largest} {mean}");
+    assert!(largest < 0.0176 && mean < 0.001, "{largest} {mean}");
     // 45 x 32 after resizing; the crop starts at round(8.5) = 8 and 2.
     let (x, y) = placement.input_from_image(53.0, 37.0);
     assert!((x - 37.0).abs() < 1e-4 && (y - 30.0).abs() < 1e-4, "{x} {y}");
@@ -107,7 +107,7 @@ fn whole_photos_agree_with_pillow() {
         let (largest, mean, total) = differences(&bytes(&input), case);
         eprintln!("{file}: largest {largest}, mean {mean:.4}, of means {total:.5}");
         // formica.jpeg (193 x 130, chroma at half size) is enlarged: the two JPEG decoders' rounding is not averaged away.
-        let (most, mean_most) = if file.ends_with("formica.jpeg") { (6.0, 0.6) } else { (2.0, 0.3) };
+        let (most, mean_most) = if file.ends_with("formica.jpeg") { (3.0, 0.6) } else { (2.0, 0.2) };
         assert!(largest <= most && mean < mean_most && total < mean_most, "{file}: {largest} {mean} {total}");
     }
 }
