@@ -2,7 +2,7 @@
 //! None of them is a class of the sample world; what carries over is edges, curves, rhythm, relief and texture.
 
 use super::canvas::{Form, Spot};
-use super::math::{PI, TAU, atan2, cos, exp, length, ln, segment, sin, smoothstep, triangle};
+use super::math::{PI, TAU, atan2, cos, exp, floor, fract, length, ln, segment, sin, smoothstep, triangle};
 use super::noise;
 use super::rng::Rng;
 
@@ -126,7 +126,7 @@ fn rays(rng: &mut Rng) -> Outline {
     Box::new(move |x, y| {
         let (r, angle) = (length(x, y), atan2(y, x));
         let sector = (angle + curl * r) / TAU * arms + 0.5;
-        let off = (sector - sector.floor() - 0.5) * TAU / arms;
+        let off = (fract(sector) - 0.5) * TAU / arms;
         segment([r * cos(off), r * sin(off)], [0.0, 0.0], [0.88, 0.0]).0 - thick
     })
 }
@@ -146,7 +146,7 @@ fn spiral(rng: &mut Rng) -> Outline {
         let r = length(x, y);
         let pitch = 0.93 / turns;
         let phase = r / pitch - hand * atan2(y, x) / TAU;
-        let off = (phase - phase.floor() - 0.5).abs() * pitch;
+        let off = (fract(phase) - 0.5).abs() * pitch;
         (off - share * pitch).max(r - 0.93)
     })
 }
@@ -157,7 +157,7 @@ fn star(rng: &mut Rng) -> Outline {
     Box::new(move |x, y| {
         let (r, angle) = (length(x, y), atan2(y, x));
         let sector = angle / TAU * points + 0.5;
-        let off = ((sector - sector.floor() - 0.5) * TAU / points).abs();
+        let off = ((fract(sector) - 0.5) * TAU / points).abs();
         let (px, py) = (r * cos(off), r * sin(off));
         // The edge from the point (0.97, 0) to the notch between two points.
         let (nx, ny) = (inner * cos(PI / points), inner * sin(PI / points));
@@ -172,7 +172,7 @@ fn polygon(rng: &mut Rng) -> Outline {
     Box::new(move |x, y| {
         let (r, angle) = (length(x, y), atan2(y, x));
         let sector = angle / TAU * sides + 0.5;
-        let off = (sector - sector.floor() - 0.5) * TAU / sides;
+        let off = (fract(sector) - 0.5) * TAU / sides;
         let flat = r * cos(off) - 0.95 * cos(PI / sides).max(0.6);
         flat.max(r - 0.97 + round)
     })
@@ -233,8 +233,8 @@ fn pattern_class(name: &str, rng: &mut Rng) -> Option<Pattern> {
     let tone = move |t: f32| if flip { 1.0 - t } else { t };
     Some(match name {
         "bricks" => Box::new(move |x, y| {
-            let row = (y * n).floor();
-            let joint = triangle(y * n).min(triangle(x * n * 0.5 + 0.5 * (row * 0.5).fract().abs() * 2.0) * 2.0);
+            let row = floor(y * n);
+            let joint = triangle(y * n).min(triangle(x * n * 0.5 + fract(row * 0.5)) * 2.0);
             let stone = smoothstep(0.1, 0.35, joint);
             (tone(stone), deep * stone)
         }),
@@ -244,10 +244,10 @@ fn pattern_class(name: &str, rng: &mut Rng) -> Option<Pattern> {
             (tone(t), deep * t)
         }),
         "dots" => Box::new(move |x, y| {
-            let row = (y * n).floor();
-            let shift = 0.5 * (row - 2.0 * (row * 0.5).floor());
+            let row = floor(y * n);
+            let shift = fract(row * 0.5);
             let (fx, fy) = (x * n + shift, y * n);
-            let d = length(fx - fx.floor() - 0.5, fy - fy.floor() - 0.5);
+            let d = length(fract(fx) - 0.5, fract(fy) - 0.5);
             let t = smoothstep(fill * 0.7 + 0.06, fill * 0.7 - 0.06, d);
             (tone(t), 2.0 * deep * t)
         }),
@@ -309,7 +309,7 @@ fn any_pattern(rng: &mut Rng) -> Pattern {
         _ => Box::new(move |x, y| {
             // Log-polar veins: branching seen around a center off the middle.
             let (r, angle) = (length(x - dx, y - dy), atan2(y - dy, x - dx));
-            let t = triangle(angle / TAU * (n * 2.0).floor() + 0.3 * ln(r.max(0.05)) * exp(dx));
+            let t = triangle(angle / TAU * floor(n * 2.0) + 0.3 * ln(r.max(0.05)) * exp(dx));
             (strength * smoothstep(0.2, 0.5, t), 0.02 * t)
         }),
     }

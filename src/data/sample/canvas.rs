@@ -1,7 +1,7 @@
 //! The picture under work, and the one routine that paints a form on it: antialiased, shaded as a relief, with its shadow.
 
 use super::color::{Rgb, blend};
-use super::math::{cos, length, sin, smoothstep};
+use super::math::{cos, sin};
 use super::noise;
 use super::rng::Rng;
 
@@ -29,9 +29,9 @@ pub(super) struct Placement {
     /// How much the form is foreshortened (1 = seen from straight above), and along which direction.
     pub(super) squeeze: f32,
     pub(super) squeeze_angle: f32,
-    /// Organic deformation: strength in form units and the key of its noise.
+    /// Organic deformation: strength in form units and the phases of its two waves.
     pub(super) warp: f32,
-    pub(super) warp_key: u32,
+    pub(super) warp_phase: [f32; 2],
 }
 
 impl Placement {
@@ -43,8 +43,8 @@ impl Placement {
             angle: rng.range(0.0, super::math::TAU),
             squeeze: rng.range(0.72, 1.0),
             squeeze_angle: rng.range(0.0, super::math::PI),
-            warp: rng.range(0.0, 0.09),
-            warp_key: rng.key(),
+            warp: rng.range(0.0, 0.08),
+            warp_phase: [rng.range(0.0, super::math::TAU), rng.range(0.0, super::math::TAU)],
         }
     }
 }
@@ -97,6 +97,9 @@ pub(super) type Coverage = Vec<f32>;
 /// Samples per pixel and axis.
 const FINE: usize = 2;
 
+/// Nothing of a form lies further out than this, in form units: its disk and the deformation.
+const REACH: f32 = 1.1;
+
 impl Picture {
     /// One color everywhere.
     pub(super) fn new(side_px: usize) -> Self {
@@ -106,7 +109,7 @@ impl Picture {
     /// Paints `form` over the picture and returns which pixels it covers.
     pub(super) fn paint(&mut self, form: &Form, at: &Placement, finish: &Finish, light: Light) -> Coverage {
         let side = self.side_px as f32;
-        let reach = at.radius * side * 1.12 + 2.0;
+        let reach = at.radius * side * REACH + 2.0;
         let span = |c: f32| {
             let low = (c * side - reach).floor().clamp(0.0, side);
             let high = (c * side + reach).ceil().clamp(0.0, side);
@@ -118,61 +121,52 @@ impl Picture {
             return coverage;
         }
         let spots = sample(form, at, side, &columns, &rows);
-        let wide = columns.len() * FINE;
-        let edge = at.radius * side * FINE as f32; // form units to samples
-        for (j, y) in rows.clone().enumerate() {
+        let grid = Grid { spots: &spots, wide: columns.len() * FINE, edge: at.radius * side * FINE as f32 };
+        let mut inks = Vec::with_capacity(columns.len() * rows.len());
+        for (j, y) in rows.enumerate() {
             for (i, x) in columns.clone().enumerate() {
-                let (mut ink, mut covered) = ([0.0_f32; 3], 0.0_f32);
-                for k in 0..FINE * FINE {
-                    let here = (j * FINE + k / FINE) * wide + i * FINE + k % FINE;
-                    let Some(spot) = spots.get(here) else { continue };
-                    let alpha = (0.5 - spot.dist * edge).clamp(0.0, 1.0);
-                    if alpha == 0.0 {
-                        continue;
+                let (covered, ink) = grid.ink(i, j, finish, light);
+                if covered > 0.0 {
+                    if let Some(c) = coverage.get_mut(y * self.side_px + x) {
+                        *c = covered;
                     }
-                    let slope = |step: usize| {
-                        let ahead = spots.get(here + step).unwrap_or(spot);
-                        let behind = here.checked_sub(step).and_then(|b| spots.get(b)).unwrap_or(spot);
-                        ((ahead.height - behind.height) * 0.5 * edge).clamp(-2.5, 2.5)
-                    };
-                    let (shade, mirror) = light.shade(slope(1), slope(wide));
-                    let color = blend(finish.colors[0], finish.colors[1], spot.tone.clamp(0.0, 1.0));
-                    for (sum, c) in ink.iter_mut().zip(color) {
-                        *sum += alpha * (c * shade + finish.gloss * mirror);
-                    }
-                    covered += alpha;
+                    inks.push((x, y, covered, ink));
                 }
-                if let Some(c) = coverage.get_mut(y * self.side_px + x) {
-                    *c = covered / (FINE * FINE) as f32;
-                }
-                self.lay(x, y, covered, ink);
             }
+        }
+        self.cast(&coverage, at, finish, light);
+        for (x, y, covered, ink) in inks {
+            self.lay(x, y, covered, ink);
         }
         coverage
     }
 
-    /// Puts the ink of one pixel's samples over what is there.
+    /// Puts a pixel's ink (already scaled by its coverage) over what is there.
     fn lay(&mut self, x: usize, y: usize, covered: f32, ink: Rgb) {
         if let Some(pixel) = self.rgb.get_mut(y * self.side_px + x) {
-            let share = 1.0 / (FINE * FINE) as f32;
             for (below, color) in pixel.iter_mut().zip(ink) {
-                *below = *below * (1.0 - covered * share) + color * share;
+                *below = *below * (1.0 - covered) + color;
             }
         }
     }
 
-    /// Darkens the picture by a soft disk's or form's shadow: call before painting the form.
-    pub(super) fn cast(&mut self, at: &Placement, finish: &Finish, light: Light) {
+    /// Darkens what lies under a form: its coverage, shifted away from the light and softened.
+    fn cast(&mut self, coverage: &Coverage, at: &Placement, finish: &Finish, light: Light) {
         let side = self.side_px as f32;
-        let offset = at.radius * 0.16;
-        let (cx, cy) = (at.center[0] - light.0[0] * offset, at.center[1] - light.0[1] * offset);
-        let inner = at.radius * 0.45;
-        let outer = at.radius * 1.15;
+        let shift = at.radius * side * 0.14;
+        let (dx, dy) = ((light.0[0] * shift).round() as i32, (light.0[1] * shift).round() as i32);
+        let blur = (at.radius * side * 0.07).round().max(1.0) as usize;
+        let soft = soften(coverage, self.side_px, blur);
+        let whole = self.side_px as i32;
         for (i, pixel) in self.rgb.iter_mut().enumerate() {
-            let x = ((i % self.side_px) as f32 + 0.5) / side - cx;
-            let y = ((i / self.side_px) as f32 + 0.5) / side - cy;
-            let dark = finish.shadow * (1.0 - smoothstep(inner, outer, length(x, y)));
-            *pixel = pixel.map(|c| c * (1.0 - dark));
+            let (x, y) = ((i % self.side_px) as i32 + dx, (i / self.side_px) as i32 + dy);
+            if !(0..whole).contains(&x) || !(0..whole).contains(&y) {
+                continue;
+            }
+            let covered = soft.get((y * whole + x) as usize).copied().unwrap_or(0.0);
+            if covered > 0.0 {
+                *pixel = pixel.map(|c| c * (1.0 - finish.shadow * covered));
+            }
         }
     }
 
@@ -181,7 +175,7 @@ impl Picture {
         let side = self.side_px as f32;
         let angle = rng.range(0.0, super::math::TAU);
         let (gx, gy) = (cos(angle), sin(angle));
-        let (fall, corner, grain) = (rng.range(0.0, 0.3), rng.range(0.1, 0.45), rng.range(0.008, 0.035));
+        let (fall, corner, grain) = (rng.range(0.0, 0.3), rng.range(0.1, 0.45), rng.range(0.005, 0.022));
         let exposure = rng.range(0.85, 1.15);
         let key = rng.key();
         let mut bytes = Vec::with_capacity(self.rgb.len() * 3);
@@ -196,6 +190,65 @@ impl Picture {
             }
         }
         bytes
+    }
+}
+
+/// A square plane blurred twice along both axes by a box of `2 * radius + 1` pixels; beyond the rim lies nothing.
+fn soften(plane: &[f32], side: usize, radius: usize) -> Vec<f32> {
+    let mut soft = plane.to_vec();
+    let mut line = vec![0.0; side];
+    let share = 1.0 / (2 * radius + 1) as f32;
+    for (along, across) in [(1, side), (side, 1), (1, side), (side, 1)] {
+        for start in (0..side).map(|k| k * across) {
+            for (to, from) in line.iter_mut().zip(soft.iter().skip(start).step_by(along)) {
+                *to = *from;
+            }
+            let ahead = line.iter().skip(radius).copied().chain(std::iter::repeat(0.0));
+            let behind = std::iter::repeat_n(0.0, radius + 1).chain(line.iter().copied());
+            let mut sum: f32 = line.iter().take(radius).sum();
+            for (to, (new, old)) in soft.iter_mut().skip(start).step_by(along).take(side).zip(ahead.zip(behind)) {
+                sum += new - old;
+                *to = (sum * share).max(0.0);
+            }
+        }
+    }
+    soft
+}
+
+/// A form's answers on the fine grid.
+struct Grid<'a> {
+    spots: &'a [Spot],
+    /// Samples in a row.
+    wide: usize,
+    /// Samples in a form unit.
+    edge: f32,
+}
+
+impl Grid<'_> {
+    /// Coverage 0..1 of the pixel in column `i` and row `j` of the grid, and its ink scaled by that.
+    fn ink(&self, i: usize, j: usize, finish: &Finish, light: Light) -> (f32, Rgb) {
+        let (mut ink, mut covered) = ([0.0_f32; 3], 0.0_f32);
+        for k in 0..FINE * FINE {
+            let here = (j * FINE + k / FINE) * self.wide + i * FINE + k % FINE;
+            let Some(spot) = self.spots.get(here) else { continue };
+            let alpha = (0.5 - spot.dist * self.edge).clamp(0.0, 1.0);
+            if alpha == 0.0 {
+                continue;
+            }
+            let slope = |step: usize| {
+                let ahead = self.spots.get(here + step).unwrap_or(spot);
+                let behind = here.checked_sub(step).and_then(|b| self.spots.get(b)).unwrap_or(spot);
+                ((ahead.height - behind.height) * 0.5 * self.edge).clamp(-2.5, 2.5)
+            };
+            let (shade, mirror) = light.shade(slope(1), slope(self.wide));
+            let color = blend(finish.colors[0], finish.colors[1], spot.tone.clamp(0.0, 1.0));
+            for (sum, c) in ink.iter_mut().zip(color) {
+                *sum += alpha * (c * shade + finish.gloss * mirror);
+            }
+            covered += alpha;
+        }
+        let share = 1.0 / (FINE * FINE) as f32;
+        (covered * share, ink.map(|c| c * share))
     }
 }
 
@@ -221,18 +274,15 @@ fn sample(
             let along = x * tilt_cos + y * tilt_sin;
             let across = y * tilt_cos - x * tilt_sin;
             let along = along * stretch;
-            let (u, v) = (along * tilt_cos - across * tilt_sin, along * tilt_sin + across * tilt_cos);
-            let (mut p, mut q) = (u * turn_cos + v * turn_sin, v * turn_cos - u * turn_sin);
-            if p * p + q * q > 1.4 {
+            if along * along + across * across > REACH * REACH {
                 spots.push(Spot { dist: 1.0, height: 0.0, tone: 0.0 });
                 continue;
             }
-            if at.warp > 0.0 {
-                let dp = noise::value(p * 1.7 + 9.0, q * 1.7, at.warp_key) - 0.5;
-                let dq = noise::value(p * 1.7, q * 1.7 + 31.0, at.warp_key) - 0.5;
-                p += 2.0 * at.warp * dp;
-                q += 2.0 * at.warp * dq;
-            }
+            let (u, v) = (along * tilt_cos - across * tilt_sin, along * tilt_sin + across * tilt_cos);
+            let (mut p, mut q) = (u * turn_cos + v * turn_sin, v * turn_cos - u * turn_sin);
+            let (bent_p, bent_q) = (sin(q * 2.6 + at.warp_phase[0]), sin(p * 2.6 + at.warp_phase[1]));
+            p += at.warp * bent_p;
+            q += at.warp * bent_q;
             spots.push(form(p, q));
         }
     }

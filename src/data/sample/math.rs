@@ -4,10 +4,25 @@
 pub(super) const PI: f32 = std::f32::consts::PI;
 pub(super) const TAU: f32 = std::f32::consts::TAU;
 
+/// The next whole number below. The baseline x86-64 target has no instruction for `f32::floor`; for |x| < 2^31 this
+/// is the same number without a call.
+#[inline]
+pub(super) fn floor(x: f32) -> f32 {
+    let whole = x as i32 as f32;
+    if whole > x { whole - 1.0 } else { whole }
+}
+
+/// The part after the decimal point, in `[0, 1)`.
+#[inline]
+pub(super) fn fract(x: f32) -> f32 {
+    x - floor(x)
+}
+
 /// Sine of an angle in radians (error below 1e-5 for |x| < 100).
+#[inline]
 pub(super) fn sin(x: f32) -> f32 {
     let turns = x * (1.0 / TAU);
-    let mut t = turns - (turns + 0.5).floor(); // [-0.5, 0.5)
+    let mut t = turns - floor(turns + 0.5); // [-0.5, 0.5)
     if t > 0.25 {
         t = 0.5 - t;
     } else if t < -0.25 {
@@ -56,7 +71,7 @@ pub(super) fn ln(x: f32) -> f32 {
 /// e to the power `x`, for `x` held to `[-80, 80]` (relative error below 1e-5).
 pub(super) fn exp(x: f32) -> f32 {
     let y = x.clamp(-80.0, 80.0) * std::f32::consts::LOG2_E;
-    let whole = (y + 0.5).floor();
+    let whole = floor(y + 0.5);
     let f = (y - whole) * std::f32::consts::LN_2;
     let series = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0)))));
     f32::from_bits((((whole as i32) + 127) as u32) << 23) * series
@@ -85,7 +100,7 @@ pub(super) fn length(x: f32, y: f32) -> f32 {
 
 /// Triangle wave of period 1: 0 at whole numbers, 1 half-way.
 pub(super) fn triangle(x: f32) -> f32 {
-    1.0 - (2.0 * (x - x.floor()) - 1.0).abs()
+    1.0 - (2.0 * fract(x) - 1.0).abs()
 }
 
 /// Distance of a point to the segment `a`-`b`, and where along it (0..1) the nearest point lies.

@@ -6,13 +6,23 @@
 mod abstracts;
 mod backdrop;
 mod canvas;
+mod coco;
 mod color;
+mod encode;
+mod files;
 mod math;
 mod nature;
 mod noise;
 mod rng;
 mod scene;
+mod tar;
 
+use std::path::PathBuf;
+
+pub use files::{
+    ASSET_SEED, ASSET_SIZE_PX, ASSET_TRAIN, ASSET_VAL, archive, embedded, embedded_annotations, unpack_embedded,
+    write_assets, write_folder,
+};
 pub use scene::{Object, Scene, scene};
 
 /// Which set of classes is drawn.
@@ -30,4 +40,31 @@ pub fn classes(world: World) -> &'static [&'static str] {
         World::Sample => nature::CLASSES,
         World::Pretrain => abstracts::CLASSES,
     }
+}
+
+/// Why a sample set could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The target folder holds something already.
+    #[error("{} is not an empty folder; choose another place for the sample", .0.display())]
+    Occupied(PathBuf),
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A picture could not be encoded.
+    #[error("cannot encode a sample picture as {what}: {source}")]
+    Encode {
+        /// The format.
+        what: &'static str,
+        /// What the encoder said.
+        source: image::ImageError,
+    },
+    /// The archive cannot be made or is damaged.
+    #[error("the built-in sample archive is unusable: {0}")]
+    Archive(String),
 }

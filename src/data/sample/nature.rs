@@ -2,7 +2,7 @@
 //! Each call draws a new specimen; they differ by outline, relief and pattern and never by color.
 
 use super::canvas::{Form, Spot};
-use super::math::{PI, TAU, atan2, cos, length, ln, mix, pow, segment, sin, smoothstep, triangle};
+use super::math::{PI, TAU, atan2, cos, floor, fract, length, ln, mix, pow, segment, sin, smoothstep, triangle};
 use super::noise;
 use super::rng::Rng;
 
@@ -37,7 +37,7 @@ fn flower(rng: &mut Rng) -> Form {
         for ring in 0..rings {
             let size = 0.97 - 0.3 * ring as f32;
             let sector = (angle / TAU + 0.5) * count + 0.5 * ring as f32;
-            let off = (sector - sector.floor() - 0.5) * TAU / count;
+            let off = (fract(sector) - 0.5) * TAU / count;
             let (along, across) = (r * cos(off) / size, r * sin(off) / size);
             // Half-width over the length: round at the tip, narrow at the heart.
             let t = along.clamp(0.0, 1.0);
@@ -67,7 +67,7 @@ fn flower(rng: &mut Rng) -> Form {
 /// A blade along a bent midrib with side veins: plain, toothed or lobed.
 fn leaf(rng: &mut Rng) -> Form {
     let kind = rng.below(3);
-    let (wide, belly) = (rng.range(0.3, 0.52), rng.range(0.5, 1.0));
+    let (wide, belly) = (rng.range(0.32, 0.62), rng.range(0.5, 1.0));
     let (bend, stem) = (rng.range(-0.3, 0.3), rng.range(0.012, 0.03));
     let pairs = (4 + rng.below(5)) as f32;
     let slant = rng.range(0.45, 0.95);
@@ -79,7 +79,7 @@ fn leaf(rng: &mut Rng) -> Form {
         let along = t - slant * 0.5 * x.abs(); // constant along a side vein
         let ripple = match kind {
             0 => 0.0,
-            1 => 0.09 * (along * teeth - (along * teeth).floor()) * (1.0 - t) * 2.0 * t.sqrt(),
+            1 => 0.09 * fract(along * teeth) * (1.0 - t) * 2.0 * t.sqrt(),
             _ => 0.3 * (0.5 - 0.5 * cos(TAU * (t - 0.05) * (pairs * 0.55))),
         };
         let width = wide * 2.1 * pow(t, belly) * pow(1.0 - t, 0.55) * (1.0 - ripple);
@@ -98,7 +98,7 @@ fn leaf(rng: &mut Rng) -> Form {
 
 /// A fan of ridges from a hinge, with growth bands and two ears.
 fn scallop(rng: &mut Rng) -> Form {
-    let opening = rng.range(0.85, 1.25); // half-angle of the fan
+    let opening = rng.range(0.68, 0.98); // half-angle of the fan
     let ridges = (6 + rng.below(8)) as f32;
     let frill = rng.range(0.015, 0.06);
     let (bands, band_tone) = (rng.range(2.0, 6.0), rng.range(0.25, 0.8));
@@ -139,8 +139,8 @@ fn snail(rng: &mut Rng) -> Form {
         let outer = 1.02 * super::math::exp(turn * TAU * (phase - 1.0));
         let dist = (r - outer) * 0.95;
         let whorl = ln((r / outer).max(0.01)) / (turn * TAU); // 0 at the edge, -1 one whorl further in
-        let f = whorl - whorl.floor(); // 0 at the inner seam, 1 at the outer one
-        let total = (whorl.floor() + phase) * TAU;
+        let f = fract(whorl); // 0 at the inner seam, 1 at the outer one
+        let total = (floor(whorl) + phase) * TAU;
         let size = r.max(0.04);
         let tube = (1.0 - (2.0 * f - 1.0) * (2.0 * f - 1.0)).max(0.0);
         let rib = 0.5 + 0.5 * cos(total * ribs / PI);
@@ -174,7 +174,7 @@ fn snowflake(rng: &mut Rng) -> Form {
         let (r, angle) = (length(x, y), atan2(y, x));
         // Fold into one twelfth: a arm along +x, its mirror half above.
         let sector = angle / (PI / 3.0) + 0.5;
-        let off = ((sector - sector.floor() - 0.5) * PI / 3.0).abs();
+        let off = ((fract(sector) - 0.5) * PI / 3.0).abs();
         let (px, py) = (r * cos(off), r * sin(off));
         let reach = 0.96 - thick;
         let (arm, t) = segment([px, py], [0.0, 0.0], [reach, 0.0]);

@@ -1,6 +1,6 @@
 //! Lattice noise: value noise, its fractal sum, and cells (Worley). All of it hashes integer lattice points, no tables.
 
-use super::math::length;
+use super::math::{floor, length};
 
 /// 32 well-mixed bits of a lattice point.
 fn hash(x: i32, y: i32, key: u32) -> u32 {
@@ -16,8 +16,9 @@ pub(super) fn lattice(x: i32, y: i32, key: u32) -> f32 {
 }
 
 /// Smooth value noise in `[0, 1)`, one feature a unit.
+#[inline]
 pub(super) fn value(x: f32, y: f32, key: u32) -> f32 {
-    let (fx, fy) = (x.floor(), y.floor());
+    let (fx, fy) = (floor(x), floor(y));
     let (ix, iy) = (fx as i32, fy as i32);
     let (tx, ty) = (x - fx, y - fy);
     let (sx, sy) = (tx * tx * (3.0 - 2.0 * tx), ty * ty * (3.0 - 2.0 * ty));
@@ -43,7 +44,7 @@ pub(super) fn fractal(x: f32, y: f32, octaves: u32, key: u32) -> f32 {
 
 /// Cell noise: distance to the nearest and second nearest point, and the nearest one's own number in `[0, 1)`.
 pub(super) fn cells(x: f32, y: f32, key: u32) -> (f32, f32, f32) {
-    let (fx, fy) = (x.floor(), y.floor());
+    let (fx, fy) = (floor(x), floor(y));
     let (ix, iy) = (fx as i32, fy as i32);
     let (mut near, mut second, mut id) = (9.0_f32, 9.0_f32, 0.0);
     for dy in -1..=1 {

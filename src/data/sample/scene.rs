@@ -116,7 +116,6 @@ impl Stage {
         };
         let colors = object_pair(rng, self.ground);
         let finish = Finish { colors, gloss: rng.range(0.0, 0.3), shadow: rng.range(0.2, 0.6) };
-        self.picture.cast(at, &finish, self.light);
         let coverage = self.picture.paint(&form, at, &finish, self.light);
         self.classes.push(class);
         self.claim(&coverage, u8::try_from(self.classes.len()).unwrap_or(u8::MAX));
@@ -142,7 +141,6 @@ impl Stage {
         let form = backdrop::clutter(rng);
         let finish = backdrop::clutter_finish(rng, self.ground);
         let at = Placement::random(rng, center, radius);
-        self.picture.cast(&at, &finish, self.light);
         let coverage = self.picture.paint(&form, &at, &finish, self.light);
         self.claim(&coverage, 0);
     }
