@@ -58,7 +58,11 @@ fn flower(rng: &mut Rng) -> Form {
             let bulge = 0.3 + 0.5 * (heart * heart - r * r).max(0.0).sqrt();
             let seed = smoothstep(0.6, 0.1, near);
             let tone = 0.25 + 0.75 * seed;
-            return Spot { dist: best.dist.min(r - heart), height: bulge + 0.03 * seed, tone: if dark_rim { tone } else { 1.0 - tone } };
+            return Spot {
+                dist: best.dist.min(r - heart),
+                height: bulge + 0.03 * seed,
+                tone: if dark_rim { tone } else { 1.0 - tone },
+            };
         }
         best
     })

@@ -55,7 +55,8 @@ pub(super) fn unpack(archive: &[u8]) -> Result<Vec<(String, Arc<[u8]>)>, SampleE
             bytes.iter().take_while(|&&b| b != 0).map(|&b| char::from(b)).collect()
         };
         let octal = |text: String| usize::from_str_radix(text.trim(), 8).ok();
-        let sum: usize = block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { usize::from(b) }).sum();
+        let sum: usize =
+            block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { usize::from(b) }).sum();
         if octal(field(148, 156)) != Some(sum) {
             return Err(broken("a header with a wrong checksum", at));
         }
