@@ -1,5 +1,7 @@
 //! The built-in sample: what the generator promises about its pictures, boxes, masks and files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -24,6 +24,9 @@ const VAL_START: u64 = 1 << 32;
 /// Path below the set's root, and the file's bytes.
 type File = (String, Vec<u8>);
 
+/// Carried files in the archive's order: a name with `/` between folders, and the bytes.
+pub type CarriedFiles = Vec<(String, Arc<[u8]>)>;
+
 /// Draws a whole set: `{train,val}/<class>/NNN.jpg`, `masks/{train,val}/<class>_NNN.png`, `annotations/{train,val}.json`.
 fn draw(
     world: World,
@@ -78,7 +81,7 @@ pub fn write_folder(
 ///
 /// # Errors
 /// When the archive in the program is damaged.
-pub fn embedded() -> Result<Vec<(String, Arc<[u8]>)>, SampleError> {
+pub fn embedded() -> Result<CarriedFiles, SampleError> {
     tar::unpack(ARCHIVE)
 }
 
@@ -86,7 +89,7 @@ pub fn embedded() -> Result<Vec<(String, Arc<[u8]>)>, SampleError> {
 ///
 /// # Errors
 /// When the archive in the program is damaged.
-pub fn embedded_annotations() -> Result<Vec<(String, Arc<[u8]>)>, SampleError> {
+pub fn embedded_annotations() -> Result<CarriedFiles, SampleError> {
     let split = |path: &str| Some(path.strip_prefix("annotations/")?.strip_suffix(".json")?.to_owned());
     Ok(embedded()?.into_iter().filter_map(|(path, bytes)| Some((split(&path)?, bytes))).collect())
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::SampleError;
+use super::{CarriedFiles, SampleError};
 
 const BLOCK: usize = 512;
 
@@ -42,7 +42,7 @@ fn header(name: &str, length: usize) -> Result<[u8; BLOCK], SampleError> {
 }
 
 /// The archive's regular files in their order.
-pub(super) fn unpack(archive: &[u8]) -> Result<Vec<(String, Arc<[u8]>)>, SampleError> {
+pub(super) fn unpack(archive: &[u8]) -> Result<CarriedFiles, SampleError> {
     let broken = |what: &str, at: usize| SampleError::Archive(format!("{what} at byte {at}"));
     let mut entries = Vec::new();
     let mut at = 0;
