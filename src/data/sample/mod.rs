@@ -20,8 +20,8 @@ mod tar;
 use std::path::PathBuf;
 
 pub use files::{
-    ASSET_SEED, ASSET_SIZE_PX, ASSET_TRAIN, ASSET_VAL, CarriedFiles, archive, embedded, embedded_annotations, unpack_embedded,
-    write_assets, write_folder,
+    ASSET_SEED, ASSET_SIZE_PX, ASSET_TRAIN, ASSET_VAL, CarriedFiles, archive, embedded, embedded_annotations,
+    unpack_embedded, write_assets, write_folder,
 };
 pub use scene::{Object, Scene, scene};
 

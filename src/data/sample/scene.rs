@@ -52,12 +52,17 @@ pub fn scene(world: World, class: usize, index: u64, seed: u64, size_px: u32) ->
     for _ in 0..rng.below(4) {
         stage.clutter(&mut rng);
     }
-    let radius = rng.range(0.25, 0.43);
+    // Pretraining shows its objects larger and more often alone: 24 classes are learned from scratch there.
+    let (low, high, none, at_most_one) = match world {
+        World::Sample => (0.25, 0.43, 0.45, 0.8),
+        World::Pretrain => (0.3, 0.47, 0.75, 0.95),
+    };
+    let radius = rng.range(low, high);
     let room = (0.5 - 0.88 * radius).max(0.0);
     let center = [0.5 + rng.range(-room, room), 0.5 + rng.range(-room, room)];
     let sides = match rng.unit() {
-        u if u < 0.45 => 0,
-        u if u < 0.8 => 1,
+        u if u < none => 0,
+        u if u < at_most_one => 1,
         _ => 2,
     };
     for _ in 0..sides {
