@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{SampleError, World, classes, coco::Annotations, encode, scene, tar};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+
+use super::{SampleError, Scene, World, classes, coco::Annotations, png, scene, tar};
 
 /// Side of the carried pictures in pixels.
 pub const ASSET_SIZE_PX: u32 = 96;
@@ -14,6 +17,9 @@ pub const ASSET_TRAIN: usize = 40;
 pub const ASSET_VAL: usize = 20;
 /// Seed of the carried pictures.
 pub const ASSET_SEED: u64 = 2026;
+
+/// JPEG quality of the written pictures.
+const JPEG_QUALITY: u8 = 90;
 
 /// The carried archive.
 static ARCHIVE: &[u8] = include_bytes!("../../../assets/sample.tar");
@@ -43,8 +49,8 @@ fn draw(
             for number in 0..count {
                 let drawn = scene(world, class, start + number as u64, seed, size_px);
                 let path = format!("{split}/{name}/{name}_{number:03}.jpg");
-                pictures.push((path.clone(), encode::jpeg(&drawn)?));
-                masks.push((format!("masks/{split}/{name}_{number:03}.png"), encode::mask_png(&drawn)?));
+                pictures.push((path.clone(), jpeg(&drawn)?));
+                masks.push((format!("masks/{split}/{name}_{number:03}.png"), png::indexed(&drawn.mask, drawn.size_px)));
                 annotations.add(path, &drawn);
                 progress(pictures.len(), total);
             }
@@ -53,6 +59,15 @@ fn draw(
         notes.push((format!("annotations/{split}.json"), json));
     }
     Ok([notes, masks, pictures].concat())
+}
+
+/// The scene's picture as a JPEG file.
+fn jpeg(scene: &Scene) -> Result<Vec<u8>, SampleError> {
+    let mut file = Vec::new();
+    JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)
+        .encode(&scene.pixels, scene.size_px, scene.size_px, ExtendedColorType::Rgb8)
+        .map_err(SampleError::Encode)?;
+    Ok(file)
 }
 
 /// Writes a generated set to the folder `root`, whole or not at all.

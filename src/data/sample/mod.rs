@@ -8,11 +8,11 @@ mod backdrop;
 mod canvas;
 mod coco;
 mod color;
-mod encode;
 mod files;
 mod math;
 mod nature;
 mod noise;
+mod png;
 mod rng;
 mod scene;
 mod tar;
@@ -57,13 +57,8 @@ pub enum SampleError {
         source: std::io::Error,
     },
     /// A picture could not be encoded.
-    #[error("cannot encode a sample picture as {what}: {source}")]
-    Encode {
-        /// The format.
-        what: &'static str,
-        /// What the encoder said.
-        source: image::ImageError,
-    },
+    #[error("cannot encode a sample picture as JPEG: {0}")]
+    Encode(image::ImageError),
     /// The archive cannot be made or is damaged.
     #[error("the built-in sample archive is unusable: {0}")]
     Archive(String),
