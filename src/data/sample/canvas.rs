@@ -175,7 +175,7 @@ impl Picture {
         let side = self.side_px as f32;
         let angle = rng.range(0.0, super::math::TAU);
         let (gx, gy) = (cos(angle), sin(angle));
-        let (fall, corner, grain) = (rng.range(0.0, 0.3), rng.range(0.1, 0.45), rng.range(0.004, 0.018));
+        let (fall, corner, grain) = (rng.range(0.0, 0.3), rng.range(0.1, 0.45), rng.range(0.004, 0.015));
         let exposure = rng.range(0.85, 1.15);
         let key = rng.key();
         let mut bytes = Vec::with_capacity(self.rgb.len() * 3);
