@@ -32,6 +32,9 @@ pub(super) fn specimen(class: usize, rng: &mut Rng) -> Form {
 fn cut(outline: Outline, pattern: Pattern, bevel: f32) -> Form {
     Box::new(move |x, y| {
         let dist = outline(x, y);
+        if dist > Spot::MARGIN {
+            return Spot::outside(dist);
+        }
         let (tone, relief) = pattern(x, y);
         let inside = (-dist).clamp(0.0, 0.3);
         Spot { dist, height: bevel * (inside * (0.62 - inside)).max(0.0).sqrt() + relief, tone }

@@ -61,8 +61,12 @@ pub(super) fn clutter(rng: &mut Rng) -> Form {
         let (flat, lobe) = (rng.range(0.55, 0.95), rng.range(0.0, 0.35));
         return Box::new(move |x, y| {
             let r = length(x, y / flat) + lobe * (noise::value(x * 1.5 + 4.0, y * 1.5, key) - 0.5);
+            let dist = (r - 0.85) * flat;
+            if dist > Spot::MARGIN {
+                return Spot::outside(dist);
+            }
             let tone = noise::fractal(x * 3.0 + 11.0, y * 3.0, 3, key);
-            Spot { dist: (r - 0.85) * flat, height: 0.6 * (0.8 - r * r).max(0.0).sqrt(), tone }
+            Spot { dist, height: 0.6 * (0.8 - r * r).max(0.0).sqrt(), tone }
         });
     }
     let (thick, bend) = (rng.range(0.04, 0.1), rng.range(-0.35, 0.35));
@@ -70,6 +74,9 @@ pub(super) fn clutter(rng: &mut Rng) -> Form {
         let off = (y - bend * (x * x - 0.4)).abs();
         let width = thick * (1.0 - 0.35 * x);
         let dist = (off - width).max(x.abs() - 0.95);
+        if dist > Spot::MARGIN {
+            return Spot::outside(dist);
+        }
         let tone = noise::fractal(x * 3.0, y * 16.0 + 5.0, 2, key);
         Spot { dist, height: (width * width - off * off).max(0.0).sqrt(), tone }
     })

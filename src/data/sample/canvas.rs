@@ -16,6 +16,16 @@ pub(super) struct Spot {
     pub(super) tone: f32,
 }
 
+impl Spot {
+    /// Beyond this distance from the outline neither color nor slope is looked at: forms may stop here.
+    pub(super) const MARGIN: f32 = 0.2;
+
+    /// A point outside.
+    pub(super) fn outside(dist: f32) -> Self {
+        Self { dist, height: 0.0, tone: 0.0 }
+    }
+}
+
 /// A shape with its relief and pattern.
 pub(super) type Form = Box<dyn Fn(f32, f32) -> Spot>;
 
@@ -275,7 +285,7 @@ fn sample(
             let across = y * tilt_cos - x * tilt_sin;
             let along = along * stretch;
             if along * along + across * across > REACH * REACH {
-                spots.push(Spot { dist: 1.0, height: 0.0, tone: 0.0 });
+                spots.push(Spot::outside(1.0));
                 continue;
             }
             let (u, v) = (along * tilt_cos - across * tilt_sin, along * tilt_sin + across * tilt_cos);

@@ -33,7 +33,7 @@ fn flower(rng: &mut Rng) -> Form {
     let key = rng.key();
     Box::new(move |x, y| {
         let (r, angle) = (length(x, y), atan2(y, x));
-        let mut best = Spot { dist: 1.0, height: 0.0, tone: 0.0 };
+        let mut best = Spot::outside(1.0);
         for ring in 0..rings {
             let size = 0.97 - 0.3 * ring as f32;
             let sector = (angle / TAU + 0.5) * count + 0.5 * ring as f32;
@@ -89,6 +89,9 @@ fn leaf(rng: &mut Rng) -> Form {
         let width = wide * 2.1 * pow(t, belly) * pow(1.0 - t, 0.55) * (1.0 - ripple);
         let blade = ((x.abs() - width) * 0.8).max(y - 0.63).max(-0.97 - y);
         let stalk = (x.abs() - stem - 0.012).max(y - 0.97).max(0.4 - y);
+        if blade.min(stalk) > Spot::MARGIN {
+            return Spot::outside(blade.min(stalk));
+        }
         let u = (x.abs() / width.max(0.02)).min(1.0);
         let rib = smoothstep(0.05, 0.012, x.abs()) * smoothstep(0.0, 0.15, t);
         let vein = smoothstep(0.24, 0.04, triangle(along * pairs + 0.5).abs()) * (1.0 - 0.6 * u);
@@ -115,6 +118,9 @@ fn scallop(rng: &mut Rng) -> Form {
         let outline = 1.66 * (1.0 - 0.24 * share * share) - frill * (1.0 - ridge);
         let fan = (r - outline).max((share.abs() - 1.0) * opening * r * 0.9);
         let ears = (hx.abs() - ear).max(hy - ear * 0.75).max(-hy - 0.05);
+        if fan.min(ears) > Spot::MARGIN {
+            return Spot::outside(fan.min(ears));
+        }
         let s = (r / outline).min(1.0);
         let growth = noise::value(s * bands * 2.0, 3.0, key);
         let ring = smoothstep(0.35, 0.65, growth);
@@ -142,6 +148,9 @@ fn snail(rng: &mut Rng) -> Form {
         // The outer whorl's edge grows from e^(-2 pi turn) to 1 over the turn.
         let outer = 1.02 * super::math::exp(turn * TAU * (phase - 1.0));
         let dist = (r - outer) * 0.95;
+        if dist > Spot::MARGIN {
+            return Spot::outside(dist);
+        }
         let whorl = ln((r / outer).max(0.01)) / (turn * TAU); // 0 at the edge, -1 one whorl further in
         let f = fract(whorl); // 0 at the inner seam, 1 at the outer one
         let total = (floor(whorl) + phase) * TAU;
@@ -193,6 +202,9 @@ fn snowflake(rng: &mut Rng) -> Form {
         if tip > 0.05 {
             let (ex, ey) = ((px - (reach - tip * 0.6)).abs(), py);
             d = d.min((ex * 0.866 + ey * 0.5).max(ey) - tip);
+        }
+        if d > Spot::MARGIN {
+            return Spot::outside(d);
         }
         let inside = (-d).max(0.0);
         let ridge = 0.6 * inside.min(thick);
