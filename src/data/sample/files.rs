@@ -33,7 +33,8 @@ type File = (String, Vec<u8>);
 /// Carried files in the archive's order: a name with `/` between folders, and the bytes.
 pub type CarriedFiles = Vec<(String, Arc<[u8]>)>;
 
-/// Draws a whole set: `{train,val}/<class>/NNN.jpg`, `masks/{train,val}/<class>_NNN.png`, `annotations/{train,val}.json`.
+/// Draws a whole set: `{train,val}/<class>/<class>_NNN.jpg`,
+/// `masks/{train,val}/<class>_NNN.png`, `annotations/{train,val}.json`.
 fn draw(
     world: World,
     per_class: [usize; 2],
