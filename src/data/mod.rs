@@ -1,3 +1,4 @@
+<<<<<<< .merge_file_n64GhP
 //! From a folder to plain buffers: readers, pre-flight report, decoding, augmentation, loader.
 //!
 //! ```text
@@ -12,7 +13,7 @@
 pub mod augment;
 pub mod cache;
 mod check;
-mod color;
+pub mod color;
 mod error;
 mod formats;
 pub mod image;
@@ -22,7 +23,7 @@ pub mod loader;
 mod mask;
 mod open;
 pub mod rng;
-// pub mod sample; the built-in set goes here
+pub mod sample;
 mod split;
 pub mod transform;
 
@@ -357,3 +358,6 @@ pub(crate) fn on_decode_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         None => work(),
     }
 }
+=======
+pub mod sample;
+>>>>>>> .merge_file_wHkGHU
