@@ -1,5 +1,7 @@
 //! The loader: order, reproducibility, the cache, files that break, and stopping.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;

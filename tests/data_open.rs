@@ -1,5 +1,7 @@
 //! Opening class folders: layouts, split, pre-flight report.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "helpers of tests")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};

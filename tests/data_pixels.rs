@@ -3,6 +3,8 @@
 //! `fixtures/ops_preprocess.json` comes from torchvision (parity_ops.py), `fixtures/data_pillow.json` and the CMYK files
 //! from `fixtures/data_pillow.py`.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
