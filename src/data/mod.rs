@@ -1,4 +1,3 @@
-<<<<<<< .merge_file_n64GhP
 //! From a folder to plain buffers: readers, pre-flight report, decoding, augmentation, loader.
 //!
 //! ```text
@@ -358,6 +357,3 @@ pub(crate) fn on_decode_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         None => work(),
     }
 }
-=======
-pub mod sample;
->>>>>>> .merge_file_wHkGHU
