@@ -1,3 +1,7 @@
 //! The `frostline` binary: the window without a subcommand, the command line with one.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    frostline::cli::run(std::env::args_os())
+}
