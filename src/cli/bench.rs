@@ -29,6 +29,10 @@ pub(super) fn bench(args: &BenchArgs) -> Outcome {
     let classes = crate::data::sample::classes(World::Sample).len();
     write_folder(World::Sample, &data, wanted.div_ceil(classes), 1, 96, 0, &|_, _| ())
         .map_err(|error| Failure::Running(format!("The pictures cannot be made: {error}.")))?;
+    // Classes alone are asked for; boxes and masks would make it a set of another kind.
+    for other in ["annotations", "masks"] {
+        std::fs::remove_dir_all(data.join(other)).ok();
+    }
     let mut rows = Vec::new();
     for variant in &variants {
         for freeze in &args.freeze {

@@ -21,6 +21,7 @@ mod recognize;
 mod sample;
 mod train;
 
+use crate::train::DeviceChoice;
 use args::{Args, Command};
 use clap::Parser as _;
 use std::ffi::OsString;
@@ -40,11 +41,14 @@ pub(crate) enum Failure {
     Said(u8),
 }
 
+/// Opens the window with a project, its session on a device; returns when it is closed.
+pub type Window = fn(Option<PathBuf>, DeviceChoice) -> anyhow::Result<()>;
+
 /// What a command gives.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Parses the arguments, does what they ask and gives the exit code.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Parses the arguments, does what they ask and gives the exit code. Without a command it opens the window.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, open_window: Window) -> ExitCode {
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
@@ -53,7 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let code = match dispatch(args) {
+    let code = match dispatch(args, open_window) {
         Ok(()) => 0,
         Err(Failure::Input(what)) => {
             output::error(&what);
@@ -72,9 +76,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn dispatch(args: Args) -> Outcome {
+fn dispatch(args: Args, open_window: Window) -> Outcome {
     let Some(command) = args.command else {
-        return window(args.project, args.device);
+        return window(args.project, args.device, open_window);
     };
     interrupt::listen();
     match command {
@@ -91,22 +95,12 @@ fn dispatch(args: Args) -> Outcome {
     }
 }
 
-fn window(project: Option<PathBuf>, device: crate::train::DeviceChoice) -> Outcome {
+fn window(project: Option<PathBuf>, device: DeviceChoice, open: Window) -> Outcome {
     if let Some(project) = project.as_ref().filter(|project| !project.exists()) {
         return Err(Failure::Input(format!(
             "There is neither a command nor a project file named {}; frostline --help lists the commands.",
             project.display()
         )));
     }
-    open_window(project, device)
-}
-
-#[cfg(feature = "gui")]
-fn open_window(_project: Option<PathBuf>, _device: crate::train::DeviceChoice) -> Outcome {
-    Err(Failure::Running("The window is not part of this build yet.".to_owned()))
-}
-
-#[cfg(not(feature = "gui"))]
-fn open_window(_project: Option<PathBuf>, _device: crate::train::DeviceChoice) -> Outcome {
-    Err(Failure::Input("This build has no window; frostline --help lists the commands.".to_owned()))
+    open(project, device).map_err(|error| Failure::Running(format!("{error:#}")))
 }

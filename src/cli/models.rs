@@ -12,7 +12,16 @@ pub(super) fn models(args: &ModelsArgs) -> Outcome {
         let size = variant.preprocess.size[0];
         let facts = variant.published().and_then(|graph| graph.facts());
         let facts = facts.map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", variant.name)))?;
-        let weights: Vec<ModelWeights<'_>> = variant.weights.iter().map(weights).collect();
+        let weights: Vec<ModelWeights<'_>> = {
+            let lines = variant.weights.iter().map(|public| ModelWeights {
+                url: public.url,
+                file: public.file,
+                license: public.license,
+                trained_on: public.trained_on,
+                classes: public.classes,
+            });
+            lines.collect()
+        };
         if !args.json {
             let (address, license) = weights.first().map_or(("none", ""), |first| (first.url, first.license));
             rows.push(vec![
@@ -51,16 +60,6 @@ pub(super) fn models(args: &ModelsArgs) -> Outcome {
         ("public weights", left),
     ];
     output::table(&head, &rows).iter().try_for_each(|line| output::line(line))
-}
-
-fn weights(weights: &crate::models::PublicWeights) -> ModelWeights<'_> {
-    ModelWeights {
-        url: weights.url,
-        file: weights.file,
-        license: weights.license,
-        trained_on: weights.trained_on,
-        classes: weights.classes,
-    }
 }
 
 /// The word for a task, as in JSON.
