@@ -2,6 +2,7 @@
 
 mod action;
 mod context;
+pub mod panels;
 mod theme;
 
 pub use action::{Action, Page};
