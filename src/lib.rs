@@ -15,6 +15,7 @@ pub mod data;
 pub mod graph;
 pub mod models;
 pub mod nn;
+pub mod rng;
 pub mod session;
 pub mod train;
 pub mod weights;

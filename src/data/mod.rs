@@ -1,1 +1,359 @@
-//! placeholder
+//! From a folder to plain buffers: readers, pre-flight report, decoding, augmentation, loader.
+//!
+//! ```text
+//! open(path) ─ listing ─ formats (who recognizes it, and why not) ─ check (decode every file) ─ split ─► Dataset
+//! Dataset ─ Loader (cache ─ image::load ─ augment or preprocess ─ normalize, on the decode pool) ─► RawBatch
+//! ```
+//!
+//! One internal form for every layout and task: dense 0-based class ids, boxes in absolute pixels `xyxy` of the
+//! EXIF-oriented picture, masks as class-id maps with 255 = ignore. Nothing is dropped silently: whatever is not used
+//! is an [`Issue`]. The user's files are only ever read. No tensors here (`batch.rs` alone makes them).
+
+pub mod augment;
+pub mod cache;
+mod check;
+mod color;
+mod error;
+mod formats;
+pub mod image;
+mod jpeg;
+mod listing;
+pub mod loader;
+mod mask;
+mod open;
+pub mod rng;
+// pub mod sample; the built-in set goes here
+mod split;
+pub mod transform;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+pub use augment::{Augment, CropRange, Jitter};
+pub use cache::PixelCache;
+pub use error::DataError;
+pub use image::Rgb8;
+pub use loader::{Loader, RawBatch, View};
+pub use mask::load_mask;
+pub use open::open;
+pub use rng::Rng;
+pub use transform::Placement;
+
+/// The class id of mask pixels that count for nothing.
+pub const IGNORE_ID: u8 = 255;
+
+/// What a data set teaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// One class per picture.
+    Classify,
+    /// Boxes with classes.
+    Detect,
+    /// A class per pixel.
+    Segment,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classify => "classify",
+            Self::Detect => "detect",
+            Self::Segment => "segment",
+        })
+    }
+}
+
+/// Which part of the set a picture belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Trained on.
+    Train,
+    /// Measured after every epoch.
+    Val,
+    /// Only measured when asked for.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// How much an [`Issue`] matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know; nothing to do.
+    Note,
+    /// Used, or left out, in a way that may not be what was meant.
+    Warning,
+    /// This file cannot be used.
+    Error,
+}
+
+/// One line of the pre-flight report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issue {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The file or folder that it is about.
+    pub file: PathBuf,
+    /// Line in the file, 1-based, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// What is the matter and what was done about it.
+    pub what: String,
+}
+
+impl Issue {
+    /// An issue about a whole file.
+    pub fn new(severity: Severity, file: impl Into<PathBuf>, what: impl Into<String>) -> Self {
+        Self { severity, file: file.into(), line: None, what: what.into() }
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.what),
+            None => write!(f, "{}: {}", self.file.display(), self.what),
+        }
+    }
+}
+
+/// What is known about one picture. Several kinds may be present: several heads can train on one picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Target {
+    /// Class of the whole picture, index into [`Dataset::classes`].
+    pub class: Option<u32>,
+    /// Objects; an empty list is a picture known to be without objects.
+    pub boxes: Option<Vec<BoxTarget>>,
+    /// A class per pixel.
+    pub mask: Option<MaskTarget>,
+}
+
+/// One object.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoxTarget {
+    /// Index into [`Dataset::classes`].
+    pub class: u32,
+    /// Left, top, right, bottom in pixels of the EXIF-oriented picture (of the input, in a [`RawBatch`]).
+    pub xyxy: [f32; 4],
+    /// Stands for a group of objects (COCO's `iscrowd`).
+    pub crowd: bool,
+}
+
+/// Where a picture's mask comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskTarget {
+    /// A file whose pixel values (palette indices) are class ids.
+    File(PathBuf),
+    /// Class ids in memory.
+    Pixels(Arc<MaskPixels>),
+}
+
+/// A class-id map, row-major.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskPixels {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `width * height` class ids, [`IGNORE_ID`] = ignore.
+    pub ids: Vec<u8>,
+}
+
+/// One picture with its target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The encoded picture.
+    pub image: ImageSource,
+    /// The part of the set it belongs to.
+    pub split: Split,
+    /// Width and height in pixels after EXIF orientation.
+    pub size_px: [u32; 2],
+    /// What is known about it.
+    pub target: Target,
+}
+
+/// Where an encoded picture lies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ImageSource {
+    /// A file.
+    File(PathBuf),
+    /// An encoded file in memory.
+    Memory {
+        /// What to call it in messages.
+        name: String,
+        /// The whole encoded file.
+        bytes: Arc<[u8]>,
+    },
+}
+
+impl ImageSource {
+    /// The path or the name, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Memory { name, .. } => name.clone(),
+        }
+    }
+
+    /// The path of a file; `None` for a picture in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Memory { .. } => None,
+        }
+    }
+}
+
+/// A data set that was opened and checked.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The folder or file that was opened.
+    pub root: PathBuf,
+    /// Name for people: the last part of `root`.
+    pub name: String,
+    /// What it teaches.
+    pub task: Task,
+    /// The layout that was recognized, for people.
+    pub format: String,
+    /// Class names; the position is the class id. Class folders are sorted byte-wise.
+    pub classes: Vec<String>,
+    /// Every usable picture.
+    pub samples: Vec<Sample>,
+    /// The pre-flight report.
+    pub issues: Vec<Issue>,
+    /// Image files seen, usable or not.
+    pub found: usize,
+    /// The set had no split of its own for validation, so one was drawn.
+    pub suggested_split: bool,
+}
+
+impl Dataset {
+    /// Indices into `samples` of one split, ascending.
+    #[must_use]
+    pub fn indices(&self, split: Split) -> Vec<usize> {
+        self.samples.iter().enumerate().filter(|(_, s)| s.split == split).map(|(i, _)| i).collect()
+    }
+
+    /// Pictures (or, for boxes, objects) per class in one split.
+    #[must_use]
+    pub fn class_counts(&self, split: Split) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for sample in self.samples.iter().filter(|s| s.split == split) {
+            let boxes = sample.target.boxes.iter().flatten().map(|b| b.class);
+            for class in sample.target.class.into_iter().chain(boxes) {
+                if let Some(count) = counts.get_mut(class as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
+    }
+
+    /// Pictures that can be trained on, validated on or tested on.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Image files that were left out; `issues` says why for each.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.found.saturating_sub(self.samples.len())
+    }
+
+    /// Whether the set can be trained on.
+    ///
+    /// # Errors
+    /// Every reason why not, each a sentence.
+    pub fn usable(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        let count = |split| self.samples.iter().filter(|s| s.split == split).count();
+        if self.task == Task::Classify && self.classes.len() == 1 {
+            let class = self.classes.first().map_or("", String::as_str);
+            reasons.push(format!("there is only one class ({class}); a classifier needs at least two"));
+        }
+        if self.samples.is_empty() {
+            reasons.push("no picture can be used".to_owned());
+        } else if count(Split::Train) == 0 {
+            reasons.push("no picture to train on".to_owned());
+        } else if count(Split::Val) == 0 && self.suggested_split {
+            reasons.push("no picture is left for validation: every class has fewer than 2 pictures".to_owned());
+        } else if count(Split::Val) == 0 {
+            reasons.push("no picture to validate on".to_owned());
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// How to open a set.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Where the validation pictures come from.
+    pub val: ValSource,
+    /// Seed of a split that has to be drawn.
+    pub seed: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { val: ValSource::FromSet, seed: 0 }
+    }
+}
+
+/// Where the validation pictures come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValSource {
+    /// The set's own split; a fifth of the training pictures where it has none.
+    FromSet,
+    /// This part of the pictures (0-1, exclusive), drawn anew; the set's own train and val are put together first.
+    Fraction(f32),
+    /// Another set; classes are matched by name.
+    Other(PathBuf),
+}
+
+/// Told about long work, and asked whether to go on.
+pub trait Progress: Sync {
+    /// `done` of `total` steps of `what` are finished. Called from several threads.
+    fn update(&self, done: usize, total: usize, what: &str);
+    /// Whether to stop as soon as possible.
+    fn cancelled(&self) -> bool;
+}
+
+/// Progress that nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn update(&self, _done: usize, _total: usize, _what: &str) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Runs `work` on the decode pool. It is not rayon's global pool, which the CPU backend computes on: a training step
+/// must not wait in the queue behind a 50-megapixel JPEG.
+pub(crate) fn on_decode_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    let build = || rayon::ThreadPoolBuilder::new().thread_name(|i| format!("frostline-decode-{i}")).build().ok();
+    match POOL.get_or_init(build) {
+        Some(pool) => pool.install(work),
+        None => work(),
+    }
+}

@@ -1,9 +1,11 @@
 //! Families, each a description, and the [`Network`] that executes one.
 
 mod catalogue;
+mod network;
 mod resnet;
 
 pub use catalogue::{ModelTask, PublicWeights, Variant};
+pub use network::{ChangeTensors, HostTensor, Mode, Network};
 
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]

@@ -1,1 +1,53 @@
-//! placeholder
+//! Blocks as typed burn modules with torch's semantics. They know nothing of families.
+//!
+//! Field names are the public checkpoints' names. A name that Rust does not allow, such as torch's `0` in a `Sequential`,
+//! is written `n0`; [`visit::local_name`] is the one place that turns it back.
+
+mod basic;
+mod heads;
+mod init;
+mod layers;
+pub mod loss;
+mod residual;
+mod value;
+pub mod visit;
+
+pub use basic::{ConvNormAct, GlobalAvgPool, Stem, activate};
+pub use heads::{Classifier, PixelClassifier};
+pub use init::Params;
+pub use layers::{BatchNorm, Conv2d, Linear, NormMode};
+pub use residual::{BasicBlock, Bottleneck};
+pub use value::{Ctx, RunError, Value};
+
+use crate::graph::BlockSpec;
+use burn::module::Module;
+
+macro_rules! blocks {
+    ($($name:ident),* $(,)?) => {
+        /// The module of one node.
+        #[derive(Module, Debug)]
+        pub enum Block {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)*
+        }
+
+        impl Block {
+            /// Makes the module that a description asks for.
+            ///
+            /// # Errors
+            /// When the description lacks a tensor that the module needs.
+            pub fn new(spec: &BlockSpec, params: &mut Params<'_>) -> Result<Self, RunError> {
+                Ok(match spec { $(BlockSpec::$name(spec) => Self::$name($name::new(spec, params)?),)* })
+            }
+
+            /// Runs the block.
+            ///
+            /// # Errors
+            /// When the inputs have another kind than the block takes.
+            pub fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
+                match self { $(Self::$name(block) => block.forward(inputs, ctx),)* }
+            }
+        }
+    };
+}
+
+blocks!(Stem, ConvNormAct, BasicBlock, Bottleneck, GlobalAvgPool, Classifier, PixelClassifier);

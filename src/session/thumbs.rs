@@ -1,6 +1,6 @@
 //! Small pictures for the grid: decoded in the background, newest request first, kept up to a budget.
 
-use crate::data::{self, ImageSource};
+use crate::data::{ImageSource, image};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,7 +94,7 @@ fn pump(shared: &Arc<Mutex<State>>, wake: &super::Wake, budget_bytes: usize) {
         drop(state);
         let (shared, wake) = (Arc::clone(shared), Arc::clone(wake));
         rayon::spawn(move || {
-            let answer = data::thumbnail(&source, key.1)
+            let answer = image::thumbnail(&source, key.1)
                 .map(|image| Picture { width: image.width, height: image.height, rgb: Arc::new(image.pixels) })
                 .map_err(|error| error.to_string());
             {

@@ -3,7 +3,8 @@
 use super::convert::Dtype;
 use super::error::{WeightsError, quote};
 use super::matching::known_prefix;
-use super::{sniff, torch_file};
+use super::sniff;
+use super::torch_file::{self, ReadableCopy};
 use safetensors::tensor::Metadata;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,8 @@ pub struct Checkpoint {
     pub(super) dictionaries: BTreeSet<String>,
     /// Kept open, so that a file that is replaced meanwhile still reads as it was opened.
     file: Mutex<File>,
+    /// After the entries, which read from it: fields are dropped in this order.
+    _copy: Option<ReadableCopy>,
 }
 
 impl Checkpoint {
@@ -113,12 +116,12 @@ impl Checkpoint {
         let mut head = Vec::new();
         (&file).take(sniff::SNIFF_LEN as u64).read_to_end(&mut head).map_err(io)?;
         let format = sniff::container(path, &head)?;
-        let (entries, metadata, dictionaries) = if format == Container::Safetensors {
+        let (entries, metadata, dictionaries, copy) = if format == Container::Safetensors {
             let (entries, metadata) = open_safetensors(path, &mut file, file_len)?;
-            (entries, metadata, BTreeSet::new())
+            (entries, metadata, BTreeSet::new(), None)
         } else {
             let contents = torch_file::open(path, &file, file_len, format)?;
-            (contents.entries, contents.metadata, contents.dictionaries)
+            (contents.entries, contents.metadata, contents.dictionaries, contents.copy)
         };
         if entries.is_empty() {
             let keys: Vec<_> = metadata.keys().chain(&dictionaries).take(5).map(|key| quote(key)).collect();
@@ -128,7 +131,7 @@ impl Checkpoint {
         let (nested_under, stripped_prefix) = guess_nesting(&entries, &dictionaries);
         let path = path.to_path_buf();
         let file = Mutex::new(file);
-        Ok(Self { path, format, nested_under, stripped_prefix, metadata, entries, dictionaries, file })
+        Ok(Self { path, format, nested_under, stripped_prefix, metadata, entries, dictionaries, file, _copy: copy })
     }
 
     /// The tensors' full names in the file, sorted.

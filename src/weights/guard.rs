@@ -23,16 +23,23 @@ pub(super) fn tensor_limit(file_len: u64) -> u64 {
 }
 
 /// Refuses a file whose headers or pickles ask for more than the file can justify.
-pub(super) fn check(path: &Path, file: &File, file_len: u64, container: Container) -> Result<(), WeightsError> {
+///
+/// Returns where a zip's end record starts if the `zip` crate would misread the archive, see [`Directory`].
+pub(super) fn check(
+    path: &Path,
+    file: &File,
+    file_len: u64,
+    container: Container,
+) -> Result<Option<u64>, WeightsError> {
     let io = |error| WeightsError::io(path, error);
     let mut reader = BufReader::new(file.try_clone().map_err(io)?);
     reader.rewind().map_err(io)?;
     let outcome = match container {
-        Container::Safetensors => Ok(()),
+        Container::Safetensors => Ok(None),
         Container::Zip => check_zip(&mut reader, file_len),
-        Container::Legacy => pickles(&mut reader, 5),
-        Container::Pickle => pickles(&mut reader, 1),
-        Container::Tar => check_tar(&mut reader, file_len),
+        Container::Legacy => pickles(&mut reader, 5).map(|()| None),
+        Container::Pickle => pickles(&mut reader, 1).map(|()| None),
+        Container::Tar => check_tar(&mut reader, file_len).map(|()| None),
     };
     outcome.map_err(|finding| match finding {
         Finding::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -88,8 +95,8 @@ struct ZipEntry {
     header_offset: u64,
 }
 
-fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<(), Finding> {
-    let entries = zip_directory(reader, file_len)?;
+fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<Option<u64>, Finding> {
+    let Directory { entries, misread_end } = zip_directory(reader, file_len)?;
     let ends = |suffix: &str| entries.iter().any(|entry| entry.name.ends_with(suffix));
     let Some(pickle) = entries
         .iter()
@@ -129,17 +136,27 @@ fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<(), Finding>
         let name = u16::from_le_bytes(take(reader)?);
         let extra = u16::from_le_bytes(take(reader)?);
         skip(reader, u64::from(name) + u64::from(extra))?;
-        pickles(&mut reader.take(pickle.size), 1)
+        pickles(&mut reader.take(pickle.size), 1)?;
+        Ok(misread_end)
     } else if pickle.size > MAX_INSTRUCTIONS {
         Err(Finding::Refused(format!("its compressed data.pkl unpacks to {} bytes", pickle.size)))
     } else {
         // An instruction takes a byte at least, so that this one is within the budget.
-        Ok(())
+        Ok(misread_end)
     }
 }
 
+/// A zip archive's central directory.
+struct Directory {
+    entries: Vec<ZipEntry>,
+    /// Where the end record starts, if the `zip` crate (9.8.1) would misread this archive: it takes the directory
+    /// to end right before the end record, but torch writes the zip64 records (76 bytes) between the two. Where the
+    /// first row happens to be 76 bytes long (a root folder of 21 letters), the second is taken for the first.
+    misread_end: Option<u64>,
+}
+
 /// Reads the central directory, in the 32-bit and the zip64 form.
-fn zip_directory(reader: &mut BufReader<File>, file_len: u64) -> Result<Vec<ZipEntry>, Finding> {
+fn zip_directory(reader: &mut BufReader<File>, file_len: u64) -> Result<Directory, Finding> {
     const NO_END: Finding = Finding::CutOff("the end of the zip archive is missing");
     // The end record is 22 bytes and may be followed by a comment of up to 65535.
     let tail_start = file_len.saturating_sub(22 + 65_535);
@@ -177,7 +194,12 @@ fn zip_directory(reader: &mut BufReader<File>, file_len: u64) -> Result<Vec<ZipE
         entries.push(entry);
         rest = after;
     }
-    Ok(entries)
+    let end_start = tail_start + at as u64;
+    let presumed = end_start.checked_sub(size).filter(|&start| start != offset && locator.is_some());
+    let row =
+        presumed.and_then(|start| usize::try_from(start.checked_sub(offset)?).ok()).and_then(|at| directory.get(at..));
+    let misread_end = row.filter(|row| row.starts_with(b"PK\x01\x02")).map(|_| end_start);
+    Ok(Directory { entries, misread_end })
 }
 
 /// Parses one directory row off the front of `bytes`.

@@ -5,10 +5,11 @@ use super::error::WeightsError;
 use super::guard;
 use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest text value kept as metadata, and how many values.
 const METADATA_TEXT: usize = 200;
@@ -20,14 +21,55 @@ pub(super) struct Contents {
     pub metadata: BTreeMap<String, String>,
     /// Dotted paths of dictionaries that are nested in the root one, to three levels.
     pub dictionaries: BTreeSet<String>,
+    /// Keeps the file that is really read, where that is a copy.
+    pub copy: Option<ReadableCopy>,
+}
+
+/// A temporary copy of an archive that the `zip` crate misreads, with the count of entries changed so as to make it look for
+/// the zip64 record. Removed when dropped.
+#[derive(Debug)]
+pub(super) struct ReadableCopy(PathBuf);
+
+impl ReadableCopy {
+    fn new(file: &File, end: u64) -> io::Result<Self> {
+        static COPIES: AtomicU64 = AtomicU64::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("frostline-{}-{number}.pth", std::process::id()));
+        let mut source = file.try_clone()?;
+        source.rewind()?;
+        let mut out = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let copy = Self(path);
+        io::copy(&mut source, &mut out)?;
+        // The 16-bit count of entries, all ones: "see the zip64 record".
+        out.seek(SeekFrom::Start(end + 8))?;
+        out.write_all(&[0xff; 4])?;
+        Ok(copy)
+    }
+}
+
+impl Drop for ReadableCopy {
+    fn drop(&mut self) {
+        // In the system's temporary folder: a leftover is removed by the system.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Opens `path`, whose first bytes announce `container`. Parses names and shapes; tensor bytes stay in the file.
 pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container) -> Result<Contents, WeightsError> {
-    guard::check(path, file, file_len, container)?;
-    let reader = fenced(|| PytorchReader::new(path))
-        .ok_or_else(|| WeightsError::malformed(path, container.name(), "its structure is damaged"))?
-        .map_err(|error| explain(path, container, &error))?;
+    let misread_end = guard::check(path, file, file_len, container)?;
+    let parse = |readable: &Path| {
+        fenced(|| PytorchReader::new(readable))
+            .ok_or_else(|| WeightsError::malformed(path, container.name(), "its structure is damaged"))?
+            .map_err(|error| explain(path, container, &error))
+    };
+    let (reader, copy) = match (parse(path), misread_end) {
+        (Err(_), Some(end)) => {
+            let copy = ReadableCopy::new(file, end).map_err(|error| WeightsError::io(path, error))?;
+            (parse(&copy.0)?, Some(copy))
+        }
+        (reader, _) => (reader?, None),
+    };
+    let readable = copy.as_ref().map_or(path, |copy| copy.0.as_path());
     let limit = guard::tensor_limit(file_len);
     let mut entries = BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
@@ -44,7 +86,7 @@ pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container
     let mut metadata = BTreeMap::new();
     let mut dictionaries = BTreeSet::new();
     // The values beside the tensors (epoch, arch, ...) are a courtesy: a file without readable ones is fine.
-    if let Some(Ok(PickleValue::Dict(root))) = fenced(|| PytorchReader::read_pickle_data(path, None)) {
+    if let Some(Ok(PickleValue::Dict(root))) = fenced(|| PytorchReader::read_pickle_data(readable, None)) {
         for (key, value) in &root {
             if let Some(text) = scalar_text(value)
                 && metadata.len() < METADATA_VALUES
@@ -54,7 +96,7 @@ pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container
         }
         note_dictionaries(&root, "", 3, &mut dictionaries);
     }
-    Ok(Contents { entries, metadata, dictionaries })
+    Ok(Contents { entries, metadata, dictionaries, copy })
 }
 
 /// The bytes of one tensor, row-major, little-endian.

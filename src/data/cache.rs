@@ -1,0 +1,103 @@
+//! Decoded pictures kept in memory from one epoch to the next, up to a number of bytes.
+//!
+//! What comes out of the loader is the same with and without it: it keeps only what the loader would compute again.
+//! When it is full it keeps what it has. An epoch visits every picture once, so throwing out the oldest picture would
+//! throw out the one that is needed next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Placement, Rgb8};
+
+/// A picture on its way to the input, and where the original lies in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub image: Arc<Rgb8>,
+    pub placement: Placement,
+}
+
+/// Decoded pictures of one data set, shared by its loaders.
+#[derive(Debug)]
+pub struct PixelCache {
+    budget_bytes: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    used_bytes: usize,
+    stages: HashMap<(u64, usize), Stage>,
+}
+
+impl Default for PixelCache {
+    /// 512 MiB.
+    fn default() -> Self {
+        Self::new(512 << 20)
+    }
+}
+
+impl PixelCache {
+    /// An empty cache for at most `budget_bytes` of pixels.
+    #[must_use]
+    pub fn new(budget_bytes: usize) -> Self {
+        Self { budget_bytes, inner: Mutex::default() }
+    }
+
+    /// Bytes of pixels that it holds.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.lock().used_bytes
+    }
+
+    /// Pictures that it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().stages.len()
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything, for example because files changed.
+    pub fn clear(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    pub(crate) fn get(&self, kind: u64, index: usize) -> Option<Stage> {
+        self.lock().stages.get(&(kind, index)).cloned()
+    }
+
+    pub(crate) fn put(&self, kind: u64, index: usize, stage: &Stage) {
+        let bytes = stage.image.pixels.len();
+        let mut inner = self.lock();
+        if inner.used_bytes + bytes <= self.budget_bytes && !inner.stages.contains_key(&(kind, index)) {
+            inner.used_bytes += bytes;
+            inner.stages.insert((kind, index), stage.clone());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_exceeds_its_budget() {
+        let cache = PixelCache::new(3 * 300);
+        let stage = Stage { image: Arc::new(Rgb8::filled(10, 10, 0)), placement: Placement::IDENTITY };
+        for index in 0..5 {
+            cache.put(1, index, &stage);
+        }
+        assert_eq!((cache.len(), cache.used_bytes()), (3, 900));
+        assert!(cache.get(1, 2).is_some() && cache.get(1, 3).is_none() && cache.get(2, 2).is_none());
+        cache.clear();
+        assert!(cache.is_empty());
+    }
+}

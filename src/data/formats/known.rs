@@ -1,0 +1,136 @@
+//! Layouts that are recognized, so that the message names them, but not read yet.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::{Reader, Recognition};
+use crate::data::listing::{Folder, extension};
+
+/// Enough of both ends of a file to see its keys; an annotation file may have gigabytes.
+const PEEK_BYTES: u64 = 64 << 10;
+
+fn peek(path: &Path) -> String {
+    let mut text = Vec::new();
+    if let Ok(mut file) = File::open(path) {
+        let length = file.metadata().map_or(0, |m| m.len());
+        let _ = file.by_ref().take(PEEK_BYTES).read_to_end(&mut text);
+        if length > 2 * PEEK_BYTES && file.seek(SeekFrom::End(-(PEEK_BYTES as i64))).is_ok() {
+            let _ = file.take(PEEK_BYTES).read_to_end(&mut text);
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Files with one of these extensions, at most as many as are worth looking into.
+fn files_named<'a>(root: &'a Folder, extensions: &[&str]) -> Vec<&'a Path> {
+    let files = root.all_files().into_iter().map(|f| f.path.as_path());
+    files.filter(|path| extensions.contains(&extension(path).as_str())).take(50).collect()
+}
+
+/// The first file whose content passes, or why there is none.
+fn find(root: &Folder, extensions: &[&str], what: &str, is_it: impl Fn(&str) -> bool) -> Recognition {
+    let files = files_named(root, extensions);
+    match files.iter().find(|path| is_it(&peek(path))) {
+        Some(path) => Recognition::NotReadYet(path.to_path_buf()),
+        None if files.is_empty() => Recognition::No(format!("no .{} file", extensions.join(" or ."))),
+        None => Recognition::No(format!("no .{} file with {what}", extensions.join(" or ."))),
+    }
+}
+
+/// COCO JSON.
+pub(crate) struct Coco;
+
+impl Reader for Coco {
+    fn name(&self) -> &'static str {
+        "COCO"
+    }
+
+    fn recognize(&self, root: &Folder) -> Recognition {
+        find(root, &["json"], "the keys images and annotations", |text| {
+            text.contains("\"images\"") && (text.contains("\"annotations\"") || text.contains("\"categories\""))
+        })
+    }
+}
+
+/// YOLO text files, with or without `data.yaml`.
+pub(crate) struct Yolo;
+
+impl Reader for Yolo {
+    fn name(&self) -> &'static str {
+        "YOLO"
+    }
+
+    fn recognize(&self, root: &Folder) -> Recognition {
+        let has_key = |text: &str, key: &str| text.lines().any(|line| line.starts_with(key));
+        let yaml = find(root, &["yaml", "yml"], "the keys train and names", |text| {
+            has_key(text, "names:") && has_key(text, "train:")
+        });
+        let Recognition::No(why) = yaml else { return yaml };
+        for folder in root.all_folders() {
+            if let (Some(_), Some(labels)) = (folder.child("images"), folder.child("labels"))
+                && let Some(file) = labels.all_files().iter().find(|f| extension(&f.path) == "txt")
+            {
+                return Recognition::NotReadYet(file.path.clone());
+            }
+        }
+        Recognition::No(format!("{why}; no folders images and labels side by side"))
+    }
+}
+
+/// Pascal VOC XML.
+pub(crate) struct Voc;
+
+impl Reader for Voc {
+    fn name(&self) -> &'static str {
+        "Pascal VOC"
+    }
+
+    fn recognize(&self, root: &Folder) -> Recognition {
+        find(root, &["xml"], "an <annotation>", |text| text.contains("<annotation"))
+    }
+}
+
+/// Pictures with masks in a folder beside them.
+pub(crate) struct Masks;
+
+impl Reader for Masks {
+    fn name(&self) -> &'static str {
+        "segmentation masks"
+    }
+
+    fn recognize(&self, root: &Folder) -> Recognition {
+        const PAIRS: [(&str, &str); 4] =
+            [("images", "masks"), ("JPEGImages", "SegmentationClass"), ("leftImg8bit", "gtFine"), ("imgs", "masks")];
+        for folder in root.all_folders() {
+            for (images, masks) in PAIRS {
+                if let (Some(images), Some(masks)) = (folder.child(images), folder.child(masks))
+                    && images.has_images()
+                    && let Some(file) = masks.images().first()
+                {
+                    return Recognition::NotReadYet(file.path.clone());
+                }
+            }
+        }
+        Recognition::No("no folders images and masks side by side".to_owned())
+    }
+}
+
+/// A CSV file that lists pictures. Asked last: a set of class folders may have a table beside it.
+pub(crate) struct Csv;
+
+impl Reader for Csv {
+    fn name(&self) -> &'static str {
+        "CSV"
+    }
+
+    fn recognize(&self, root: &Folder) -> Recognition {
+        let names: Vec<String> =
+            root.images().iter().take(20_000).filter_map(|f| Some(f.path.file_name()?.to_str()?.to_owned())).collect();
+        let names: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
+        find(root, &["csv", "tsv"], "names of the pictures", |text| {
+            let cells = text.split(['\n', '\r', ',', ';', '\t', '"']).map(str::trim);
+            cells.filter_map(|cell| cell.rsplit(['/', '\\']).next()).any(|cell| names.contains(cell))
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The layouts that are known: each reader looks at the same listing and says what it is, or why it is not.
+
+mod class_folders;
+mod known;
+
+use std::path::{Path, PathBuf};
+
+use super::listing::{Folder, Kind, extension};
+use super::{DataError, Issue, Severity, Split, Target, Task};
+
+/// More files of one kind than this are reported as a number.
+const FOLD_ABOVE: usize = 20;
+
+/// One image file with its target, before anything was decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub path: PathBuf,
+    /// The part of the set it belongs to, where the set says so.
+    pub split: Option<Split>,
+    /// Class ids index `Draft::classes`.
+    pub target: Target,
+}
+
+/// What a reader understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub task: Task,
+    /// Name of the layout, for people.
+    pub format: String,
+    pub classes: Vec<String>,
+    /// A class counts only where it has a picture to train on (class folders); otherwise the list is given.
+    pub classes_from_pictures: bool,
+    pub items: Vec<Item>,
+    /// Image files seen, including those that are not in `items`.
+    pub found: usize,
+    pub issues: Vec<Issue>,
+}
+
+/// A reader's answer.
+#[derive(Debug)]
+pub(crate) enum Recognition {
+    /// This is it.
+    Read(Box<Draft>),
+    /// This is it, but it cannot be read yet; the file gave it away.
+    NotReadYet(PathBuf),
+    /// This is not it, because.
+    No(String),
+}
+
+/// One layout.
+pub(crate) trait Reader: Sync {
+    /// Name of the layout, for people.
+    fn name(&self) -> &'static str;
+    /// Looks at the listing (and into annotation files), decodes nothing.
+    fn recognize(&self, root: &Folder) -> Recognition;
+}
+
+/// In the order of asking: annotation files say more than folder names, so they come first.
+static READERS: [&dyn Reader; 6] =
+    [&known::Coco, &known::Yolo, &known::Voc, &known::Masks, &class_folders::ClassFolders, &known::Csv];
+
+/// Asks every reader in turn.
+pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
+    let mut tried = Vec::new();
+    for reader in READERS {
+        match reader.recognize(root) {
+            Recognition::Read(draft) => return Ok(*draft),
+            Recognition::NotReadYet(file) => {
+                return Err(DataError::NotReadYet { path: root.path.clone(), format: reader.name().to_owned(), file });
+            }
+            Recognition::No(why) => tried.push((reader.name().to_owned(), why)),
+        }
+    }
+    if !root.has_images() {
+        return Err(no_images(root));
+    }
+    Err(DataError::NotRecognized { path: root.path.clone(), tried })
+}
+
+fn no_images(root: &Folder) -> DataError {
+    let files = root.all_files();
+    if files.is_empty() && root.folders.is_empty() {
+        return DataError::Empty(root.path.clone());
+    }
+    DataError::NoImages { path: root.path.clone(), seen: files.len() }
+}
+
+/// One note for each file that is not read because of its kind, or one for all of an extension where there are many.
+pub(crate) fn note_other_files(root: &Folder, issues: &mut Vec<Issue>) {
+    let mut by_extension: std::collections::BTreeMap<(bool, String), Vec<PathBuf>> = std::collections::BTreeMap::new();
+    for file in root.all_files() {
+        if file.kind != Kind::Image {
+            let key = (file.kind == Kind::OtherPicture, extension(&file.path));
+            by_extension.entry(key).or_default().push(file.path.clone());
+        }
+    }
+    for ((picture, extension), paths) in by_extension {
+        let (severity, one, many) = if picture {
+            (
+                Severity::Warning,
+                "a picture in a format that is not read; left out",
+                "pictures in a format that is not read; left out",
+            )
+        } else {
+            (Severity::Note, "not a picture; left out", "files are not pictures; left out")
+        };
+        let extension =
+            if extension.is_empty() { "files without extension".to_owned() } else { format!(".{extension}") };
+        fold(&root.path, severity, paths, one, |n| format!("{n} {extension} {many}"), issues);
+    }
+}
+
+/// One issue for each path, or one about `root` for all of them where there are many.
+pub(crate) fn fold(
+    root: &Path,
+    severity: Severity,
+    paths: Vec<PathBuf>,
+    one: &str,
+    many: impl Fn(usize) -> String,
+    issues: &mut Vec<Issue>,
+) {
+    if paths.len() <= FOLD_ABOVE {
+        issues.extend(paths.into_iter().map(|path| Issue::new(severity, path, one)));
+        return;
+    }
+    let first = paths.first().and_then(|p| p.strip_prefix(root).ok()).unwrap_or(Path::new(""));
+    issues.push(Issue::new(severity, root, format!("{} (first: {})", many(paths.len()), first.display())));
+}

@@ -1,0 +1,154 @@
+//! One decode rule for training, validation, preview and the command line: EXIF orientation, then 8-bit RGB.
+//!
+//! Grey becomes three equal channels, alpha is laid over white, 16 bits are scaled to 8, palettes are looked up, CMYK
+//! and YCCK JPEGs are converted as Pillow does (Adobe's inverted inks; `tests/data_pixels.rs` holds it to that).
+//! Animated files give their first frame.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits};
+
+use super::transform::resize;
+use super::{DataError, ImageSource};
+use crate::graph::Interpolation;
+
+/// Pictures with more pixels than this are refused (at 3 bytes a pixel, 1.2 GB).
+pub const MAX_PIXELS: u64 = 400_000_000;
+/// Decoded bytes of any one picture, at up to 8 bytes a pixel before it becomes RGB.
+const MAX_DECODED_BYTES: u64 = 2_400_000_000;
+/// Encoded files larger than this are not read into memory.
+const MAX_FILE_BYTES: u64 = 2_000_000_000;
+/// Pictures above this are decoded one at a time, so that memory does not grow with the number of threads.
+const BIG_PIXELS: u64 = 60_000_000;
+
+/// A decoded picture: 8-bit RGB, row-major, interleaved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rgb8 {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `height * width * 3` bytes.
+    pub pixels: Vec<u8>,
+}
+
+impl Rgb8 {
+    /// A picture of one color.
+    #[must_use]
+    pub fn filled(width: u32, height: u32, value: u8) -> Self {
+        Self { width, height, pixels: vec![value; width as usize * height as usize * 3] }
+    }
+
+    /// Bytes of one row.
+    pub(crate) fn stride(&self) -> usize {
+        self.width as usize * 3
+    }
+}
+
+/// Decodes an encoded picture. `name` is only for messages.
+///
+/// # Errors
+/// [`DataError::Decode`] with the reason; also for pictures of more than [`MAX_PIXELS`].
+pub fn decode(bytes: &[u8], name: &str) -> Result<Rgb8, DataError> {
+    // Decoders of foreign bytes may have bugs; one broken file must not take a run down.
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes)))
+        .unwrap_or_else(|_| Err("the decoder failed on it (internal error)".to_owned()))
+        .map_err(|why| DataError::decode(name, why))
+}
+
+/// Reads and decodes a picture.
+///
+/// # Errors
+/// [`DataError`] naming the file and the cause.
+pub fn load(source: &ImageSource) -> Result<Rgb8, DataError> {
+    match source {
+        ImageSource::File(path) => decode(&read(path)?, &path.display().to_string()),
+        ImageSource::Memory { name, bytes } => decode(bytes, name),
+    }
+}
+
+/// The picture with its longer side at most `longest_px`, antialiased; never enlarged.
+///
+/// # Errors
+/// As [`load`].
+pub fn thumbnail(source: &ImageSource, longest_px: u32) -> Result<Rgb8, DataError> {
+    let image = load(source)?;
+    let longest = image.width.max(image.height);
+    if longest <= longest_px.max(1) {
+        return Ok(image);
+    }
+    let scale = f64::from(longest_px.max(1)) / f64::from(longest);
+    let side = |px: u32| ((f64::from(px) * scale).round() as u32).max(1);
+    Ok(resize(&image, side(image.width), side(image.height), Interpolation::Bilinear))
+}
+
+/// A whole file in memory.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if length > MAX_FILE_BYTES {
+        let why = format!(
+            "the file is too large ({} MB; the limit is {} MB)",
+            length / 1_000_000,
+            MAX_FILE_BYTES / 1_000_000
+        );
+        return Err(DataError::decode(&path.display().to_string(), why));
+    }
+    std::fs::read(path).map_err(io)
+}
+
+fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
+    static ONE_BIG_AT_A_TIME: Mutex<()> = Mutex::new(());
+    if bytes.is_empty() {
+        return Err("the file is empty (0 bytes)".to_owned());
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    if reader.format().is_none() {
+        return Err("the content is not a picture in a known format".to_owned());
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
+        let millions = pixels / 1_000_000;
+        return Err(format!(
+            "{width}x{height} pixels are too many ({millions} megapixels; the limit is {} megapixels)",
+            MAX_PIXELS / 1_000_000
+        ));
+    }
+    if pixels == 0 {
+        return Err(format!("the picture has no pixels ({width}x{height})"));
+    }
+    let _one = (pixels > BIG_PIXELS).then(|| ONE_BIG_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    // A damaged EXIF block is no reason to lose the picture.
+    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    let mut rgb = DynamicImage::ImageRgb8(opaque(decoded));
+    rgb.apply_orientation(orientation);
+    let rgb = rgb.into_rgb8();
+    Ok(Rgb8 { width: rgb.width(), height: rgb.height(), pixels: rgb.into_raw() })
+}
+
+/// RGB with any alpha laid over white.
+fn opaque(decoded: DynamicImage) -> image::RgbImage {
+    if !decoded.color().has_alpha() {
+        return decoded.into_rgb8();
+    }
+    let rgba = decoded.into_rgba8();
+    let (width, height) = rgba.dimensions();
+    let over_white = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for image::Rgba([r, g, b, a]) in rgba.pixels() {
+        pixels.extend([over_white(*r, *a), over_white(*g, *a), over_white(*b, *a)]);
+    }
+    image::RgbImage::from_raw(width, height, pixels).unwrap_or_default()
+}

@@ -1,0 +1,272 @@
+//! Batches of plain buffers, decoded ahead of the training step on the decode pool, in the order that was asked for.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rayon::prelude::*;
+
+use super::augment::{self, view_rng};
+use super::cache::Stage;
+use super::mask::{load_mask, place_mask};
+use super::transform::{normalize, preprocess, resize, shorter_side_to};
+use super::{
+    Augment, DataError, Dataset, Issue, PixelCache, Placement, Sample, Severity, Target, image, on_decode_pool,
+};
+use crate::graph::{Interpolation, Preprocess};
+
+/// Finished batches that wait for the training step.
+const PREFETCH: usize = 2;
+/// A box that is cut to less than this part of its area by a random crop is no longer a good example.
+const MIN_VISIBLE: f32 = 0.1;
+
+/// How pictures are turned into inputs.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The network's preprocessing.
+    pub rule: Preprocess,
+    /// Random changes; `None` for validation.
+    pub augment: Option<Augment>,
+    /// Seed of the random changes.
+    pub seed: u64,
+    /// Epoch; each has its own random changes.
+    pub epoch: u64,
+}
+
+/// One batch, ready to become a tensor.
+#[derive(Clone, Debug, Default)]
+pub struct RawBatch {
+    /// Indices into [`Dataset::samples`], in the order asked for, without those that failed; may be empty.
+    pub indices: Vec<usize>,
+    /// Height and width of the input in pixels.
+    pub size_px: [u32; 2],
+    /// `[indices.len(), 3, height, width]`, normalized.
+    pub pixels: Vec<f32>,
+    /// Per picture; boxes in input pixels. The mask, if there is one, is in `masks` instead.
+    pub targets: Vec<Target>,
+    /// Per picture: `[height, width]` class ids at input size, where the target has a mask.
+    pub masks: Vec<Option<Vec<u8>>>,
+    /// Per picture: where it lies in the input.
+    pub placements: Vec<Placement>,
+    /// Files that broke since the check; they are left out of the batch.
+    pub failed: Vec<Issue>,
+}
+
+/// A thread that keeps up to two batches ready.
+#[derive(Debug)]
+pub struct Loader {
+    batches: Option<Receiver<RawBatch>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loader {
+    /// Starts to load `order` (indices into the samples) in batches of `batch`; the last one may be smaller.
+    #[must_use]
+    pub fn start(dataset: Arc<Dataset>, order: Vec<usize>, batch: usize, view: View) -> Self {
+        Self::start_cached(dataset, order, batch, view, Arc::new(PixelCache::new(0)))
+    }
+
+    /// The same with decoded pictures kept in `cache`, which belongs to this data set.
+    #[must_use]
+    pub fn start_cached(
+        dataset: Arc<Dataset>,
+        order: Vec<usize>,
+        batch: usize,
+        view: View,
+        cache: Arc<PixelCache>,
+    ) -> Self {
+        let (sender, batches) = sync_channel(PREFETCH);
+        let stop = Arc::new(AtomicBool::new(false));
+        let work = Work::new(dataset, view, cache, Arc::clone(&stop));
+        let failures = sender.clone();
+        let thread = std::thread::Builder::new()
+            .name("frostline-loader".to_owned())
+            .spawn(move || work.run(&order, batch.max(1), &sender));
+        let thread = match thread {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                // The channel is empty, so this cannot block.
+                let _ = failures.try_send(RawBatch::broken(format!("the loader thread cannot start: {error}")));
+                None
+            }
+        };
+        Self { batches: Some(batches), stop, thread }
+    }
+
+    /// The next batch; waits for it. `None` after the last one.
+    pub fn next_batch(&mut self) -> Option<RawBatch> {
+        match self.batches.as_ref()?.recv() {
+            Ok(batch) => Some(batch),
+            Err(_) => {
+                self.batches = None;
+                let ended = self.thread.take()?.join();
+                ended.is_err().then(|| RawBatch::broken("the loader thread failed (internal error)".to_owned()))
+            }
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.batches = None; // a send that waits returns
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl RawBatch {
+    fn broken(what: String) -> Self {
+        Self { failed: vec![Issue::new(Severity::Error, "", what)], ..Self::default() }
+    }
+}
+
+/// What the loader thread works with.
+struct Work {
+    dataset: Arc<Dataset>,
+    view: View,
+    cache: Arc<PixelCache>,
+    stop: Arc<AtomicBool>,
+    /// Names what the cache holds for this view.
+    kind: u64,
+}
+
+/// One picture of a batch but its pixels.
+struct Loaded {
+    target: Target,
+    mask: Option<Vec<u8>>,
+    placement: Placement,
+}
+
+enum Outcome {
+    Loaded(Box<Loaded>),
+    Failed(Issue),
+    Stopped,
+}
+
+impl Work {
+    fn new(dataset: Arc<Dataset>, mut view: View, cache: Arc<PixelCache>, stop: Arc<AtomicBool>) -> Self {
+        view.augment = view.augment.filter(|augment| !augment.is_none());
+        let mut kind = DefaultHasher::new();
+        (&dataset.root, dataset.samples.len(), working_side(&view)).hash(&mut kind);
+        if working_side(&view).is_none() {
+            // Final pixels depend on the geometry of the rule; normalization comes after the cache.
+            format!("{:?} {:?} {:?}", view.rule.size, view.rule.resize, view.rule.interpolation).hash(&mut kind);
+        }
+        let kind = kind.finish();
+        Self { dataset, view, cache, stop, kind }
+    }
+
+    fn run(&self, order: &[usize], batch: usize, batches: &SyncSender<RawBatch>) {
+        for indices in order.chunks(batch) {
+            let loaded = on_decode_pool(|| self.batch(indices));
+            if self.stop.load(Ordering::Relaxed) || batches.send(loaded).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn batch(&self, indices: &[usize]) -> RawBatch {
+        let [height, width] = self.view.rule.size;
+        let length = 3 * height as usize * width as usize;
+        let mut pixels = vec![0.0; indices.len() * length];
+        let outcomes: Vec<Outcome> = pixels
+            .par_chunks_mut(length.max(1))
+            .zip(indices.par_iter())
+            .map(|(out, index)| self.one(*index, out))
+            .collect();
+        let mut batch = RawBatch { size_px: self.view.rule.size, ..RawBatch::default() };
+        for (position, (index, outcome)) in indices.iter().zip(outcomes).enumerate() {
+            match outcome {
+                Outcome::Loaded(loaded) => {
+                    let (from, to) = (position * length, batch.indices.len() * length);
+                    if from != to {
+                        pixels.copy_within(from..from + length, to);
+                    }
+                    batch.indices.push(*index);
+                    batch.targets.push(loaded.target);
+                    batch.masks.push(loaded.mask);
+                    batch.placements.push(loaded.placement);
+                }
+                Outcome::Failed(issue) => batch.failed.push(issue),
+                Outcome::Stopped => {}
+            }
+        }
+        pixels.truncate(batch.indices.len() * length);
+        batch.pixels = pixels;
+        batch
+    }
+
+    fn one(&self, index: usize, out: &mut [f32]) -> Outcome {
+        if self.stop.load(Ordering::Relaxed) {
+            return Outcome::Stopped;
+        }
+        let Some(sample) = self.dataset.samples.get(index) else {
+            let what = format!("picture {index} does not exist ({} pictures)", self.dataset.samples.len());
+            return Outcome::Failed(Issue::new(Severity::Error, &self.dataset.root, what));
+        };
+        match self.load(index, sample, out) {
+            Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
+            Err(error) => Outcome::Failed(Issue::new(Severity::Error, sample.image.name(), error.reason())),
+        }
+    }
+
+    fn load(&self, index: usize, sample: &Sample, out: &mut [f32]) -> Result<Loaded, DataError> {
+        let stage = match self.cache.get(self.kind, index) {
+            Some(stage) => stage,
+            None => {
+                let stage = stage(image::load(&sample.image)?, &self.view);
+                self.cache.put(self.kind, index, &stage);
+                stage
+            }
+        };
+        let View { rule, augment, seed, epoch } = &self.view;
+        let (placement, min_visible) = match augment {
+            None => {
+                normalize(&stage.image, rule, out);
+                (stage.placement, 0.0)
+            }
+            Some(augment) => {
+                let (input, placement) =
+                    augment::apply(&stage.image, rule, augment, &mut view_rng(*seed, *epoch, index));
+                normalize(&input, rule, out);
+                (stage.placement.then(&placement), MIN_VISIBLE)
+            }
+        };
+        let mask = match &sample.target.mask {
+            Some(mask) => Some(place_mask(&load_mask(mask)?, &placement, rule.size)),
+            None => None,
+        };
+        let boxes = sample.target.boxes.as_ref().map(|boxes| {
+            boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
+        });
+        Ok(Loaded { target: Target { class: sample.target.class, boxes, mask: None }, mask, placement })
+    }
+}
+
+/// Without augmentation the finished 8-bit input; with it the picture that crops are taken from.
+fn stage(image: super::Rgb8, view: &View) -> Stage {
+    let Some(side) = working_side(view) else {
+        let (input, placement) = preprocess(&image, &view.rule);
+        return Stage { image: Arc::new(input), placement };
+    };
+    if image.width.min(image.height) < side.saturating_mul(2) {
+        return Stage { image: Arc::new(image), placement: Placement::IDENTITY };
+    }
+    let (width, height) = shorter_side_to(image.width, image.height, side);
+    let placement = Placement::resized([image.width, image.height], [width, height]);
+    Stage { image: Arc::new(resize(&image, width, height, Interpolation::Bilinear)), placement }
+}
+
+/// The shorter side that a training picture needs, so that its smallest crop still has a quarter more pixels than the
+/// input. Pictures of twice that are reduced first, cached or not: a 12-megapixel photo then costs a tenth.
+fn working_side(view: &View) -> Option<u32> {
+    let augment = view.augment.as_ref()?;
+    let smallest = augment.random_resized_crop.map_or(1.0, |range| f64::from(range.scale[0]).clamp(0.01, 1.0).sqrt());
+    let longest = f64::from(view.rule.size[0].max(view.rule.size[1]));
+    Some((1.25 * longest / smallest).ceil() as u32)
+}

@@ -1,0 +1,135 @@
+//! Leaf layers in torch's layout and semantics.
+
+use super::init::Params;
+use super::value::{Ctx, RunError};
+use crate::graph::Conv;
+use burn::module::{Module, Param};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Tensor, module};
+
+/// How batch normalisation behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NormMode {
+    /// Stored statistics, which stay as they are.
+    #[default]
+    Stored,
+    /// Statistics of the batch; the stored ones are updated.
+    Batch,
+}
+
+/// 2-d convolution.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[outputs, inputs / groups, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    conv: Conv,
+}
+
+impl Conv2d {
+    /// Makes the layer from the tensors of `name`.
+    ///
+    /// # Errors
+    /// When the description lacks them.
+    pub fn new(conv: Conv, name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
+        let weight = params.take(name, "weight")?;
+        let bias = if conv.bias { Some(params.take(name, "bias")?) } else { None };
+        Ok(Self { weight, bias, conv })
+    }
+
+    /// `[batch, inputs, h, w]` → `[batch, outputs, h', w']`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let Conv { stride, padding, dilation, groups, .. } = self.conv;
+        let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups);
+        module::conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+    }
+}
+
+/// Batch normalisation over `[batch, h, w]` (Ioffe & Szegedy 2015, arXiv:1502.03167) with torch's running variance:
+/// burn's own layer keeps the biased one.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale, `[channels]`
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`
+    pub bias: Param<Tensor<1>>,
+    /// `[channels]`
+    pub running_mean: Param<Tensor<1>>,
+    /// `[channels]`
+    pub running_var: Param<Tensor<1>>,
+    epsilon: f64,
+    momentum: f64,
+}
+
+impl BatchNorm {
+    /// Makes the layer with torch's defaults: epsilon 1e-5, momentum 0.1.
+    ///
+    /// # Errors
+    /// When the description lacks its tensors.
+    pub fn new(name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self {
+            weight: params.take(name, "weight")?,
+            bias: params.take(name, "bias")?,
+            running_mean: params.take(name, "running_mean")?,
+            running_var: params.take(name, "running_var")?,
+            epsilon: 1e-5,
+            momentum: 0.1,
+        })
+    }
+
+    /// `[batch, channels, h, w]` → the same shape
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
+        match ctx.norm {
+            NormMode::Stored => self.forward_stored(x),
+            NormMode::Batch => self.forward_batch(x, ctx),
+        }
+    }
+
+    fn forward_stored(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, channels, ..] = x.dims();
+        let scale = self.weight.val() / (self.running_var.val() + self.epsilon).sqrt();
+        let shift = self.bias.val() - self.running_mean.val() * scale.clone();
+        x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
+    }
+
+    fn forward_batch(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
+        let [batch, _, height, width] = x.dims();
+        let count = (batch * height * width) as f64;
+        let result = module::batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
+        // torch divides by n - 1 here; burn gives the variance divided by n.
+        let unbiased = result.variance.inner() * (count / (count - 1.0).max(1.0));
+        let blend = |old: &Param<Tensor<1>>, new: Tensor<1>| old.val() * (1.0 - self.momentum) + new * self.momentum;
+        ctx.statistics.insert(self.running_mean.id, blend(&self.running_mean, result.mean.inner()));
+        ctx.statistics.insert(self.running_var.id, blend(&self.running_var, unbiased));
+        result.output
+    }
+}
+
+/// Linear layer with torch's weight layout.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[outputs, inputs]`
+    pub weight: Param<Tensor<2>>,
+    /// `[outputs]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// Makes the layer from the tensors of `name`.
+    ///
+    /// # Errors
+    /// When the description lacks them.
+    pub fn new(name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { weight: params.take(name, "weight")?, bias: params.take(name, "bias")? })
+    }
+
+    /// `[batch, inputs]` → `[batch, outputs]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+}

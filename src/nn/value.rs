@@ -1,0 +1,110 @@
+//! What flows between blocks at run time, and what a forward pass carries along.
+
+use super::layers::NormMode;
+use burn::module::ParamId;
+use burn::tensor::Tensor;
+use std::collections::HashMap;
+
+/// What can go wrong while a network is made or run.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    /// A block got something else than it takes; a graph that was checked does not cause it.
+    #[error("a block wants {wanted} and got {got}")]
+    Kind {
+        /// What it takes.
+        wanted: &'static str,
+        /// What it got.
+        got: &'static str,
+    },
+    /// A description and its module disagree; the tests of `tests/graph.rs` rule it out.
+    #[error("{0}")]
+    Description(String),
+    /// The device reported an error.
+    #[error("the device failed: {0}")]
+    Device(String),
+}
+
+/// A value on an edge, for a batch.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Feature map, `[batch, channels, height, width]`.
+    Map(Tensor<4>),
+    /// Feature vector, `[batch, features]`.
+    Vector(Tensor<2>),
+    /// Token sequence, `[batch, count, width]`.
+    Tokens(Tensor<3>),
+    /// Maps of falling resolution, each `[batch, channels, height, width]`.
+    Pyramid(Vec<Tensor<4>>),
+}
+
+impl Value {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Map(_) => "a map",
+            Self::Vector(_) => "a vector",
+            Self::Tokens(_) => "tokens",
+            Self::Pyramid(_) => "a pyramid",
+        }
+    }
+
+    /// The feature map.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn map(&self) -> Result<Tensor<4>, RunError> {
+        match self {
+            Self::Map(x) => Ok(x.clone()),
+            other => Err(RunError::Kind { wanted: "a map", got: other.kind() }),
+        }
+    }
+
+    /// The feature vector.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn vector(&self) -> Result<Tensor<2>, RunError> {
+        match self {
+            Self::Vector(x) => Ok(x.clone()),
+            other => Err(RunError::Kind { wanted: "a vector", got: other.kind() }),
+        }
+    }
+
+    /// The axes of each tensor, batch included.
+    #[must_use]
+    pub fn dims(&self) -> Vec<Vec<usize>> {
+        match self {
+            Self::Map(x) => vec![x.dims().to_vec()],
+            Self::Vector(x) => vec![x.dims().to_vec()],
+            Self::Tokens(x) => vec![x.dims().to_vec()],
+            Self::Pyramid(maps) => maps.iter().map(|x| x.dims().to_vec()).collect(),
+        }
+    }
+
+    /// Whether gradients can flow through it.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        match self {
+            Self::Map(x) => x.is_tracked(),
+            Self::Vector(x) => x.is_tracked(),
+            Self::Tokens(x) => x.is_tracked(),
+            Self::Pyramid(maps) => maps.iter().any(Tensor::is_tracked),
+        }
+    }
+}
+
+/// The only input of a block that takes one.
+pub(crate) fn single(inputs: &[Value]) -> Result<&Value, RunError> {
+    match inputs {
+        [x] => Ok(x),
+        _ => Err(RunError::Kind { wanted: "one input", got: "another number" }),
+    }
+}
+
+/// What a forward pass carries along: how batch norm behaves in the node that runs, and new statistics.
+#[derive(Debug, Default)]
+pub struct Ctx {
+    /// How batch norm behaves; set for each node.
+    pub norm: NormMode,
+    /// New running statistics of batch norms that ran in [`NormMode::Batch`], by parameter.
+    pub statistics: HashMap<ParamId, Tensor<1>>,
+}
