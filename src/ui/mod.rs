@@ -7,3 +7,4 @@ mod theme;
 
 pub use action::{Action, Page};
 pub use context::Context;
+pub use theme::Theme;

@@ -1,6 +1,6 @@
 //! Small pieces that all panels are made of.
 
-use super::super::Theme;
+use crate::ui::Theme;
 use egui::{
     Align2, Color32, CornerRadius, FontId, Frame, Margin, Painter, Pos2, Rect, Response, RichText, Role, Sense, Stroke,
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -65,7 +65,7 @@ pub fn tab(ui: &mut Ui, theme: &Theme, selected: bool, text: &str) -> Response {
 pub fn chip(ui: &mut Ui, theme: &Theme, selected: bool, text: &str) -> Response {
     let galley = ui.painter().layout_no_wrap(text.to_owned(), FontId::proportional(11.5), Color32::PLACEHOLDER);
     let (rect, response) = ui.allocate_exact_size(galley.size() + vec2(14.0, 6.0), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::ToggleButton, true, selected, text));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, text));
     let color = if selected || response.hovered() { theme.text } else { theme.weak };
     let (fill, line) = if selected { (theme.raised, theme.accent) } else { (theme.panel, theme.border) };
     ui.painter().rect(rect, CornerRadius::same(10), fill, Stroke::new(1.0, line), StrokeKind::Inside);

@@ -29,7 +29,7 @@ pub struct Textures {
 }
 
 /// A small picture, or why there is none.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Thumb {
     /// It can be drawn.
     Ready(TextureHandle),
@@ -37,6 +37,16 @@ pub enum Thumb {
     Waiting,
     /// It cannot be decoded: the reason.
     Broken(String),
+}
+
+impl std::fmt::Debug for Thumb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready(handle) => write!(f, "Ready({:?})", handle.id()),
+            Self::Waiting => f.write_str("Waiting"),
+            Self::Broken(reason) => write!(f, "Broken({reason})"),
+        }
+    }
 }
 
 impl std::fmt::Debug for Textures {
