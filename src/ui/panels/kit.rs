@@ -184,3 +184,66 @@ pub fn empty(ui: &mut Ui, theme: &Theme, title: &str, body: &str) {
 pub fn keys_are_free(ui: &Ui) -> bool {
     !ui.ctx().text_edit_focused() && !ui.ctx().any_popup_open()
 }
+
+/// Text on at most `rows` lines, cut with an ellipsis.
+#[must_use]
+pub fn elided_rows(painter: &Painter, text: &str, size: f32, color: Color32, max_width: f32, rows: usize) -> Arc<egui::Galley> {
+    let mut job = egui::text::LayoutJob::simple(text.to_owned(), FontId::proportional(size), color, max_width.max(1.0));
+    job.wrap.max_rows = rows;
+    painter.layout_job(job)
+}
+
+/// A cell of a table's row.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What it says.
+    pub text: String,
+    /// Its color.
+    pub color: Color32,
+    /// Width in points; numbers stand at its right end.
+    pub width: f32,
+    /// Whether it is a name, at the left end.
+    pub name: bool,
+}
+
+impl Cell {
+    /// A name, at the left end of its column.
+    #[must_use]
+    pub fn name(text: impl Into<String>, color: Color32, width: f32) -> Self {
+        Self { text: text.into(), color, width, name: true }
+    }
+
+    /// A number, at the right end of its column.
+    #[must_use]
+    pub fn number(text: impl Into<String>, color: Color32, width: f32) -> Self {
+        Self { text: text.into(), color, width, name: false }
+    }
+}
+
+/// Draws one row of a table into `rect`.
+pub fn cells(painter: &Painter, rect: Rect, row: &[Cell]) {
+    let mut left = rect.left();
+    for cell in row {
+        let (at, anchor) = if cell.name {
+            (pos2(left + 6.0, rect.center().y), Align2::LEFT_CENTER)
+        } else {
+            (pos2(left + cell.width - 6.0, rect.center().y), Align2::RIGHT_CENTER)
+        };
+        text_at(painter, at, anchor, &cell.text, 12.0, cell.color, cell.width - 10.0);
+        left += cell.width;
+    }
+}
+
+/// A card with a number and what it is.
+pub fn figure(ui: &mut Ui, theme: &Theme, name: &str, value: &str, note: &str) {
+    let shown = card(theme).show(ui, |ui| {
+        ui.set_min_width(96.0);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 1.0;
+            ui.label(RichText::new(name).size(11.0).color(theme.weak));
+            ui.label(RichText::new(value).size(19.0).color(theme.text).strong());
+            ui.label(RichText::new(note).size(11.0).color(theme.weak));
+        });
+    });
+    shown.response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name} {value} {note}")));
+}

@@ -171,7 +171,7 @@ fn draw_tile(
 ) {
     let theme = cx.theme;
     let words = words(cx, sample);
-    let response = ui.interact(rect, ui.id().with(("live", sample.index)), Sense::click());
+    let response = ui.interact(rect, ui.scope_id().with(("live", sample.index)), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
     let painter = ui.painter_at(rect.expand(2.0));
     let scores = samples::class_scores(&sample.prediction).unwrap_or_default();

@@ -216,7 +216,7 @@ fn legend(ui: &mut Ui, theme: &Theme, state: &mut LossesState, entries: &[Entry<
             break;
         }
         let shown = !state.hidden.contains(&entry.label);
-        let response = ui.interact(row, ui.id().with(("curve", &entry.label)), Sense::click());
+        let response = ui.interact(row, ui.scope_id().with(("curve", &entry.label)), Sense::click());
         response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, shown, &entry.label));
         if response.clicked() && !state.hidden.remove(&entry.label) {
             state.hidden.insert(entry.label.clone());

@@ -114,7 +114,7 @@ fn area(ui: &mut Ui, rect: Rect, name: &str, add: impl FnOnce(&mut Ui)) {
 
 /// The border between the halves; dragged, or moved with the arrow keys.
 fn handle(ui: &mut Ui, cx: &Context<'_>, state: &mut DockState, rect: Rect, whole: Rect) {
-    let response = ui.interact(rect, ui.id().with("split"), Sense::click_and_drag());
+    let response = ui.interact(rect, ui.scope_id().with("split"), Sense::click_and_drag());
     response.widget_info(|| WidgetInfo::labeled(Role::Splitter, true, "Width of the charts"));
     let mut moved = response.drag_delta().x;
     if response.has_focus() {

@@ -88,7 +88,7 @@ pub fn show(ui: &mut Ui, theme: &Theme, spec: &Spec<'_>, rect: Rect, add: impl F
         .label_formatter(|_| None)
         .show_background(false)
         .grid_color(theme.border)
-        .link_axis(Id::new("dock epochs"), [true, false])
+        .link_axis(Id::unique("dock epochs"), [true, false])
         .include_x(0.0)
         .include_x(spec.epochs)
         .set_margin_fraction(vec2(0.0, 0.08))
