@@ -2,7 +2,9 @@
 
 mod action;
 mod context;
+pub mod panels;
 mod theme;
 
 pub use action::{Action, Page};
 pub use context::Context;
+pub use theme::Theme;
