@@ -64,9 +64,11 @@ fn logo(ui: &mut Ui, ctx: &Context<'_>) {
 
 fn project_menu(ui: &mut Ui, ctx: &mut Context<'_>, bar: &Bar<'_>) {
     let name = format!("{}{}", bar.project, if bar.changed { " •" } else { "" });
-    let text = RichText::new(format!("{name}  ▾")).color(ctx.theme.weak);
+    let text = RichText::new(format!("{name}      ")).color(ctx.theme.weak);
     let button = egui::Button::new(text).frame_when_inactive(false);
     let response = ui.add(button).accessible_name(format!("Project {}", bar.project));
+    let at = response.rect.right_center() - vec2(15.0, -1.0);
+    Icon::Down.paint(ui.painter(), at, 4.0, ctx.theme.weak);
     let hint = if bar.changed { "Project with changes that are not saved" } else { "Project" };
     egui::Popup::menu(&response).show(|ui| {
         ui.set_min_width(220.0);
