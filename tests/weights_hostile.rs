@@ -1,6 +1,8 @@
 //! Damaged and hostile files: each gives one sentence with the file's name, quickly, without taking memory for
 //! what the file merely claims.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use frostline::weights::{Checkpoint, WeightsError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

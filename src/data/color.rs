@@ -3,13 +3,13 @@
 use super::Rgb8;
 
 /// Brightness times `factor`: blended with black.
-pub(crate) fn brightness(image: &mut Rgb8, factor: f32) {
+pub fn brightness(image: &mut Rgb8, factor: f32) {
     let table = blend_table(0, factor);
     image.pixels.iter_mut().for_each(|value| *value = table[usize::from(*value)]);
 }
 
 /// Blended with the picture's mean grey: 0 is flat grey, 1 leaves it as it is.
-pub(crate) fn contrast(image: &mut Rgb8, factor: f32) {
+pub fn contrast(image: &mut Rgb8, factor: f32) {
     let (pixels, _) = image.pixels.as_chunks::<3>();
     let sum: u64 = pixels.iter().map(|p| u64::from(luma(*p))).sum();
     let mean = (sum as f64 / pixels.len().max(1) as f64 + 0.5) as u8;
@@ -18,7 +18,7 @@ pub(crate) fn contrast(image: &mut Rgb8, factor: f32) {
 }
 
 /// Blended with the grey picture: 0 is grey, 1 leaves it as it is.
-pub(crate) fn saturation(image: &mut Rgb8, factor: f32) {
+pub fn saturation(image: &mut Rgb8, factor: f32) {
     let (pixels, _) = image.pixels.as_chunks_mut::<3>();
     for pixel in pixels {
         let grey = luma(*pixel);
@@ -27,7 +27,7 @@ pub(crate) fn saturation(image: &mut Rgb8, factor: f32) {
 }
 
 /// Hue turned by `turn` (-0.5 to 0.5 of a whole turn).
-pub(crate) fn hue(image: &mut Rgb8, turn: f32) {
+pub fn hue(image: &mut Rgb8, turn: f32) {
     let shift = (turn * 255.0) as i32 as u8; // numpy's wrap-around: -25 becomes 231
     let (pixels, _) = image.pixels.as_chunks_mut::<3>();
     for pixel in pixels {

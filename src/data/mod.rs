@@ -12,7 +12,7 @@
 pub mod augment;
 pub mod cache;
 mod check;
-mod color;
+pub mod color;
 mod error;
 mod formats;
 pub mod image;
@@ -22,7 +22,7 @@ pub mod loader;
 mod mask;
 mod open;
 pub mod rng;
-// pub mod sample; the built-in set goes here
+pub mod sample;
 mod split;
 pub mod transform;
 

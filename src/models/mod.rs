@@ -5,7 +5,7 @@ mod network;
 mod resnet;
 
 pub use catalogue::{ModelTask, PublicWeights, Variant};
-pub use network::{ChangeTensors, HostTensor, Mode, Network};
+pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]

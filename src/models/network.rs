@@ -35,6 +35,12 @@ pub trait ChangeTensors {
     fn change<const D: usize>(&mut self, spec: &TensorSpec, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
+/// Sees tensors of a network.
+pub trait SeeTensors {
+    /// Called for each tensor with its description (full name).
+    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>);
+}
+
 /// A graph that can be run.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -200,6 +206,16 @@ impl Network {
         }
     }
 
+    /// Shows all tensors to `see`.
+    pub fn see_tensors(&self, see: &mut impl SeeTensors) {
+        for (id, block) in self.graph.ids().zip(&self.blocks) {
+            let tensors = &self.facts.node(id).tensors;
+            if !tensors.is_empty() {
+                visit::visit(block, &mut SeeInNode { prefix: &self.graph.node(id).prefix, tensors, see });
+            }
+        }
+    }
+
     /// All tensors on the host, in the checkpoint's order.
     ///
     /// # Errors
@@ -298,6 +314,21 @@ impl<C: ChangeTensors> Change for InNode<'_, C> {
         match self.tensors.iter().find(|spec| spec.name == name) {
             Some(spec) => self.change.change(spec, param),
             None => param,
+        }
+    }
+}
+
+struct SeeInNode<'a, S> {
+    prefix: &'a str,
+    tensors: &'a [TensorSpec],
+    see: &'a mut S,
+}
+
+impl<S: SeeTensors> Visit for SeeInNode<'_, S> {
+    fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
+        let name = full(self.prefix, name);
+        if let Some(spec) = self.tensors.iter().find(|spec| spec.name == name) {
+            self.see.see(spec, param);
         }
     }
 }

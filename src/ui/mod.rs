@@ -14,7 +14,7 @@ pub mod graph;
 pub mod icons;
 mod inspector;
 pub mod keys;
-mod pages;
+pub mod panels;
 mod ready;
 mod run;
 mod shell;

@@ -249,10 +249,17 @@ fn guess_nesting(
             move |(name, _)| name.starts_with(&prefix)
         })
     };
-    let nested = WEIGHT_KEYS
+    let rank = |path: &str| {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        let priority = WEIGHT_KEYS.iter().position(|known| *known == key)?;
+        Some((path.matches('.').count(), priority))
+    };
+    let nested = dictionaries
         .iter()
-        .find(|key| dictionaries.contains(**key) && under(&format!("{key}.")).next().is_some())
-        .map(|key| (*key).to_owned());
+        .filter_map(|path| Some((rank(path)?, path)))
+        .filter(|(_, path)| under(&format!("{path}.")).next().is_some())
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, path)| path.clone());
     let base = nested.as_ref().map(|key| format!("{key}.")).unwrap_or_default();
     let mut stripped = String::new();
     loop {

@@ -126,8 +126,8 @@ impl WeightsError {
         Self::Refused { path: path.to_path_buf(), what: quote(what.as_ref()) }
     }
 
-    pub(super) fn save(path: &Path, what: impl ToString) -> Self {
-        Self::Save { path: path.to_path_buf(), what: what.to_string() }
+    pub(super) fn save(path: &Path, what: impl Into<String>) -> Self {
+        Self::Save { path: path.to_path_buf(), what: what.into() }
     }
 }
 

@@ -141,8 +141,12 @@ impl LoadReport {
                 missing.len()
             ));
         }
-        if let Some(first) = self.non_finite.first() {
-            words.push(format!("{} tensors hold NaN or infinity, the first is {first}", self.non_finite.len()));
+        match self.non_finite.as_slice() {
+            [] => {}
+            [only] => words.push(format!("{only} holds NaN or infinity")),
+            [first, ..] => {
+                words.push(format!("{} tensors hold NaN or infinity, the first is {first}", self.non_finite.len()));
+            }
         }
         (!words.is_empty()).then(|| words.join("; "))
     }

@@ -44,7 +44,7 @@ pub fn save_safetensors(
     if let Err(error) = written {
         // The write has failed already; a leftover is not worth a second error.
         let _ = fs::remove_file(&temporary);
-        return Err(WeightsError::save(path, error));
+        return Err(WeightsError::save(path, error.to_string()));
     }
     // Makes the rename itself survive a power cut. Folders cannot be opened on Windows; the file is there anyway.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());

@@ -138,6 +138,7 @@ fn explain(path: &Path, container: Container, error: &PytorchError) -> WeightsEr
         PytorchError::InvalidFormat(what) if what.contains("beyond the end of the file") => {
             WeightsError::truncated(path, what)
         }
+        PytorchError::Pickle(PickleError::InvalidData(what)) => WeightsError::malformed(path, container.name(), what),
         other => WeightsError::malformed(path, container.name(), other.to_string()),
     }
 }

@@ -68,16 +68,18 @@ fn layout_of(root: &Folder) -> Result<Layout, String> {
     Ok(Layout::Bare)
 }
 
-/// The folder that the set starts in: archives are often unpacked into a folder of their own.
+/// The folder that the set starts in: archives are often unpacked into a folder of their own. A lone folder with `train`
+/// in it is a set if there are classes in that, and a class otherwise.
 fn inner_root(root: &Folder) -> Result<(&Folder, Layout), String> {
     let layout = layout_of(root)?;
     let mut with_images = root.folders.iter().filter(|f| f.has_images());
     let (only, more) = (with_images.next(), with_images.next());
     if let (Some(only), None) = (only, more)
-        && layout == Layout::Bare
+        && layout != Layout::SplitThenClass
         && !root.has_own_images()
         && !only.has_own_images()
         && let Ok((inner, inside)) = inner_root(only)
+        && (inside == Layout::SplitThenClass || layout == Layout::Bare)
         && (inside != Layout::Bare || inner.folders.iter().filter(|f| f.has_images()).count() > 1)
     {
         return Ok((inner, inside));

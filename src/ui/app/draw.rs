@@ -6,6 +6,7 @@ use crate::ui::context::Context;
 use crate::ui::icons::Icon;
 use crate::ui::shell::{drop_overlay, help, models, status, topbar};
 use crate::ui::theme::Theme;
+use crate::ui::panels::{self, Panels};
 use crate::ui::{graph, inspector, widgets};
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
@@ -22,8 +23,8 @@ impl App {
             page => {
                 let frame = Frame::new().fill(self.theme.background);
                 CentralPanel::default().frame(frame).show(ui, |ui| {
-                    let (mut ctx, _, pages) = self.context();
-                    pages.page(ui, &mut ctx, page);
+                    let (mut ctx, _, panels) = self.context();
+                    other_page(ui, &mut ctx, panels, page);
                 });
             }
         }
@@ -31,7 +32,7 @@ impl App {
     }
 
     /// The context that panels get, with the canvas and the panels' own states.
-    fn context(&mut self) -> (Context<'_>, &mut graph::GraphState, &mut crate::ui::pages::Pages) {
+    fn context(&mut self) -> (Context<'_>, &mut graph::GraphState, &mut Panels) {
         let context = Context {
             view: &self.view,
             project: &self.project,
@@ -42,7 +43,7 @@ impl App {
             thumbs: &self.thumbs,
             actions: &mut self.actions,
         };
-        (context, &mut self.canvas, &mut self.pages)
+        (context, &mut self.canvas, &mut self.panels)
     }
 
     fn top(&mut self, ui: &mut Ui) {
@@ -87,8 +88,8 @@ impl App {
             let frame = bar(&self.theme);
             let height = (ui.available_height() * 0.29).clamp(170.0, 260.0);
             Panel::bottom("dock").resizable(true).default_size(height).min_size(110.0).frame(frame).show(ui, |ui| {
-                let (mut ctx, _, pages) = self.context();
-                pages.dock(ui, &mut ctx);
+                let (mut ctx, _, panels) = self.context();
+                panels::dock::ui(ui, &mut ctx, &mut panels.dock, &mut panels.textures);
                 ui.take_available_space();
             });
         }
@@ -122,13 +123,26 @@ impl App {
         });
     }
 
-    fn above(&mut self, ui: &Ui) {
+    fn above(&mut self, ui: &mut Ui) {
+        let (mut ctx, _, panels) = self.context();
+        panels.viewer(ui, &mut ctx);
         self.toasts.ui(ui, &self.theme, &mut self.actions);
         self.close.ui(ui, &self.theme, &mut self.actions);
         if self.help && help::ui(ui, &self.theme) {
             self.help = false;
         }
         drop_overlay::ui(ui, &self.theme);
+    }
+}
+
+fn other_page(ui: &mut Ui, ctx: &mut Context<'_>, panels: &mut Panels, page: Page) {
+    let textures = &mut panels.textures;
+    match page {
+        Page::Data => panels::data_page::ui(ui, ctx, &mut panels.data, textures),
+        Page::Evaluate => panels::evaluate_page::ui(ui, ctx, &mut panels.evaluate, textures),
+        Page::Predict => panels::predict_page::ui(ui, ctx, &mut panels.predict, textures),
+        Page::Export => panels::export_page::ui(ui, ctx),
+        Page::Model | Page::Train => {}
     }
 }
 

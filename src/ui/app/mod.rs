@@ -13,7 +13,7 @@ pub use shot::Shot;
 use super::action::{Action, Page};
 use super::graph::GraphState;
 use super::keys::{self, Does};
-use super::pages::Pages;
+use super::panels::Panels;
 use super::shell::toasts::Toasts;
 use super::style;
 use super::theme::Theme;
@@ -48,7 +48,7 @@ pub struct App {
     actions: Vec<Action>,
     page: Page,
     canvas: GraphState,
-    pages: Pages,
+    panels: Panels,
     toasts: Toasts,
     dialogs: Dialogs,
     close: Close,
@@ -102,7 +102,7 @@ impl App {
             thumbs: Thumbnails::new(THUMBNAILS, wake),
             actions: Vec::new(),
             canvas,
-            pages: Pages::default(),
+            panels: Panels::default(),
             toasts: Toasts::default(),
             dialogs: Dialogs::default(),
             close: Close::default(),
@@ -216,7 +216,7 @@ impl App {
         if !dropped.is_empty() {
             self.actions.push(Action::Open(dropped.iter().map(|file| file.path().to_path_buf()).collect()));
         }
-        let typing = ctx.egui_wants_keyboard_input() || self.canvas.find.is_some() || self.close.is_asking();
+        let typing = ctx.egui_wants_keyboard_input() || self.is_modal();
         for does in ctx.input_mut(|input| keys::pressed(input, typing)) {
             self.key(does);
         }
@@ -224,6 +224,11 @@ impl App {
             self.chosen(&ask, paths);
         }
         self.close.follow(ctx, &self.view, self.needs_saving());
+    }
+
+    /// Whether plain keys belong to something that lies above the graph.
+    fn is_modal(&self) -> bool {
+        self.canvas.find.is_some() || self.close.is_asking() || self.panels.viewer.shown().is_some()
     }
 
     fn key(&mut self, does: Does) {

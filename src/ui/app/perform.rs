@@ -52,14 +52,14 @@ impl App {
             Action::AskWeights => self.ask(ctx, Ask::Weights),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskProject => self.ask(ctx, Ask::Project),
+            Action::AskExport => {
+                let model = self.view.run.as_ref().map_or("model", |run| run.info.plan.model.as_str());
+                let ask = Ask::Export(format!("{model}.safetensors"));
+                self.ask(ctx, ask);
+            }
             Action::Save { ask } => self.save(ctx, ask),
             Action::NewProject => self.replace_project(None, Project::default()),
-            Action::ShowImage(index) => {
-                self.pages.show_image(index);
-                if index.is_some() {
-                    self.show(Page::Data);
-                }
-            }
+            Action::ShowImage(index) => self.panels.viewer.show(index),
             Action::Say(text) => self.say(Severity::Note, text),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ToggleTheme => {
@@ -192,6 +192,7 @@ impl App {
             Ask::Pictures => self.predict(paths),
             Ask::Project => self.load_project(first),
             Ask::SaveAs(_) => self.write_project(first),
+            Ask::Export(_) => self.send(Command::Export { to: first }),
         }
     }
 
