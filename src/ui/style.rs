@@ -27,6 +27,12 @@ pub fn install_fonts(ctx: &egui::Context) {
     let semibold = Arc::new(FontData::from_static(include_bytes!("fonts/Inter-SemiBold.otf")));
     fonts.font_data.insert("Inter".to_owned(), regular);
     fonts.font_data.insert("Inter SemiBold".to_owned(), semibold);
+    let signs = FontData::from_static(include_bytes!("fonts/NotoEmoji-signs.ttf"));
+    let signs = signs.tweak(egui::FontTweak { scale: 0.85, ..egui::FontTweak::default() });
+    fonts.font_data.insert("signs".to_owned(), Arc::new(signs));
+    for family in fonts.families.values_mut() {
+        family.extend(["signs".to_owned(), "Hack".to_owned()]);
+    }
     let fallback = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
     let with = |first: &str| std::iter::once(first.to_owned()).chain(fallback.iter().cloned()).collect::<Vec<_>>();
     fonts.families.insert(FontFamily::Proportional, with("Inter"));

@@ -22,8 +22,11 @@ pub fn bold(text: impl Into<String>, size: f32) -> RichText {
 
 /// A name at the left, its value at the right; `help` on hover.
 pub fn fact(ui: &mut Ui, theme: &Theme, name: &str, value: impl Into<String>, help: &str) {
-    row(ui, theme, name, help, |ui| {
-        ui.label(RichText::new(value).color(theme.text));
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 16.0;
+        row(ui, theme, name, help, |ui| {
+            ui.label(RichText::new(value).color(theme.text));
+        });
     });
 }
 

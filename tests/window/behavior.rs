@@ -94,7 +94,7 @@ fn arrows_walk_along_edges() {
 fn start_sends_the_plan() {
     let mut stage = window();
     stage.window.get_by_label("✓ Ready");
-    stage.window.get_by_label("Head only", ).click();
+    stage.window.get_by_label("What trains: Head only").click();
     stage.settle();
     stage.window.get_by_label("Start training").click();
     stage.settle();
@@ -201,7 +201,7 @@ fn a_dropped_folder_is_opened_as_data() {
     let mut stage = window();
     let folder = tempfile::tempdir().unwrap();
     stage.window.state_mut().act(Action::Open(vec![folder.path().to_path_buf()]));
-    stage.settle();
+    stage.window.run_steps(3);
     assert_eq!(stage.plan().data, DataSource::Path(folder.path().to_path_buf()));
     let commands = stage.commands();
     assert!(matches!(commands.as_slice(), [Command::OpenData { path, .. }] if path == folder.path()), "{commands:?}");
@@ -217,8 +217,7 @@ fn closing_while_training_asks() {
     viewport.events.push(egui::ViewportEvent::Close);
     stage.window.step();
     stage.window.run_steps(3);
-    stage.window.get_by_label("A run is in progress");
-    stage.window.get_by_label("Finish, keep the best weights").click();
+        stage.window.get_by_label("Finish, keep the best weights").click();
     stage.window.run_steps(3);
     assert!(matches!(stage.commands().as_slice(), [Command::Finish]));
 }

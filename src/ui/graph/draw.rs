@@ -99,7 +99,7 @@ fn texts(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace
         clip.text(pos2(left, rect.center().y), Align2::LEFT_CENTER, face.name, strong(round(size)), theme.text);
         return;
     }
-    let (name, small) = (strong(round(12.5 * zoom)), regular(round(10.5 * zoom)));
+    let (name, small) = (strong(round(12.5 * zoom).max(10.0)), regular(round(10.5 * zoom).max(9.0)));
     let line = |y: f32, text: &str, font: FontId, color: Color32| {
         clip.text(pos2(left, rect.top() + y * zoom), Align2::LEFT_TOP, text, font, color);
     };
@@ -167,12 +167,9 @@ pub fn lane(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, lane: &Lane
     let radius = (9.0 * zoom).clamp(3.0, 12.0);
     painter.rect(rect, radius, theme.lane(), Stroke::new(1.0, theme.border), StrokeKind::Inside);
     let clip = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
-    let at = |y: f32| rect.min + vec2(14.0, y) * zoom.max(0.5);
-    let scale = zoom.max(0.72);
-    clip.text(at(10.0), Align2::LEFT_TOP, &lane.title, strong(round(13.0 * scale)), theme.text);
-    if zoom >= 0.4 {
-        clip.text(at(28.0), Align2::LEFT_TOP, subtitle, regular(round(10.5 * scale)), theme.weak);
-    }
+    let at = |y: f32| rect.min + vec2(14.0, y);
+    clip.text(at(10.0), Align2::LEFT_TOP, &lane.title, strong(13.0), theme.text);
+    clip.text(at(28.0), Align2::LEFT_TOP, subtitle, regular(11.0), theme.weak);
 }
 
 /// Draws an edge with its arrow head; `cold` edges carry frozen features across the frost line.
@@ -219,24 +216,17 @@ pub fn frost_line(painter: &Painter, theme: &Theme, points: &[Pos2], pill: Rect,
 }
 
 /// Draws a card of lines near a box and the line that ties them.
-pub fn card(painter: &Painter, theme: &Theme, canvas: Rect, near: Rect, title: &str, lines: &[String]) {
-    let title = painter.layout_no_wrap(title.to_owned(), strong(12.5), theme.ice);
+pub fn card(painter: &Painter, theme: &Theme, canvas: Rect, card: &Card, avoid: &[Rect]) {
+    let Card { near, title, lines } = card;
+    let near = *near;
+    let title = painter.layout_no_wrap(title.clone(), strong(12.5), theme.ice);
     let lines: Vec<_> =
         lines.iter().map(|line| painter.layout(line.clone(), regular(11.5), theme.text, 300.0)).collect();
     let width = lines.iter().map(|line| line.size().x).fold(title.size().x, f32::max) + 24.0;
     let height = lines.iter().map(|line| line.size().y + 3.0).sum::<f32>() + title.size().y + 24.0;
-    let size = vec2(width, height);
-    let inner = canvas.shrink(8.0);
-    let x = (near.center().x - width * 0.5).clamp(inner.left(), (inner.right() - width).max(inner.left()));
-    let above = near.top() - 18.0 - height;
-    let below = near.bottom() + 18.0;
-    let y = if above >= inner.top() { above } else { below.min(inner.bottom() - height) };
-    let rect = Rect::from_min_size(pos2(x, y), size);
-    let (start, end) = if y < near.top() {
-        (pos2(near.center().x, near.top()), pos2(near.center().x, rect.bottom()))
-    } else {
-        (pos2(near.center().x, near.bottom()), pos2(near.center().x, rect.top()))
-    };
+    let rect = free_place(canvas.shrink(8.0), near, vec2(width, height), avoid);
+    let start = rect.center().clamp(near.min, near.max);
+    let end = near.center().clamp(rect.min, rect.max);
     painter.line_segment([start, end], Stroke::new(1.2, theme.ice));
     painter.rect_filled(rect.expand(3.0), 10.0, theme.background.gamma_multiply(0.6));
     painter.rect(rect, 8.0, theme.panel, Stroke::new(1.2, theme.ice), StrokeKind::Inside);
@@ -249,4 +239,51 @@ pub fn card(painter: &Painter, theme: &Theme, canvas: Rect, near: Rect, title: &
         painter.galley(at, line, theme.text);
         at.y += step;
     }
+}
+
+/// What is said beside a box.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// What it points to.
+    pub near: Rect,
+    /// Its title.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<String>,
+}
+
+/// Above, below or beside a box, where it covers the fewest other boxes.
+fn free_place(room: Rect, near: Rect, size: Vec2, avoid: &[Rect]) -> Rect {
+    let gap = 20.0;
+    let (middle, half) = (near.center(), size / 2.0);
+    let (left, right) = (near.left() - gap - half.x, near.right() + gap + half.x);
+    let (above, below) = (near.top() - gap - half.y, near.bottom() + gap + half.y);
+    let places = [
+        pos2(middle.x, above),
+        pos2(middle.x - half.x * 0.8, above),
+        pos2(middle.x + half.x * 0.8, above),
+        pos2(left, middle.y - half.y * 0.6),
+        pos2(right, middle.y - half.y * 0.6),
+        pos2(left, above + half.y * 0.5),
+        pos2(middle.x, below),
+        pos2(middle.x - half.x * 0.8, below),
+        pos2(middle.x + half.x * 0.8, below),
+        pos2(right, middle.y + half.y * 0.6),
+        pos2(left, middle.y + half.y * 0.6),
+    ];
+    let inside = |center: Pos2| {
+        let limit = room.shrink2(half);
+        let held = if limit.is_positive() { center.clamp(limit.min, limit.max) } else { room.center() };
+        (Rect::from_center_size(held, size), held.distance(center))
+    };
+    let cost = |(rect, moved): &(Rect, f32)| {
+        let covered: f32 = avoid.iter().map(|other| area(rect.intersect(*other))).sum();
+        covered + 40.0 * area(rect.intersect(near)) + 30.0 * moved
+    };
+    let best = places.into_iter().map(inside).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+    best.map_or(Rect::from_min_size(room.min, size), |(rect, _)| rect)
+}
+
+fn area(rect: Rect) -> f32 {
+    if rect.is_positive() { rect.area() } else { 0.0 }
 }

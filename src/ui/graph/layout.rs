@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Size of a node's box.
 pub const NODE: Vec2 = vec2(122.0, 58.0);
 /// Size of the box of a node without weights.
-const SMALL: Vec2 = vec2(92.0, 40.0);
+const SMALL: Vec2 = vec2(92.0, 46.0);
 /// Between boxes of a stack.
 const STACK_GAP: f32 = 11.0;
 /// Between columns.
@@ -26,6 +26,8 @@ const STACK_HEIGHT: usize = 6;
 /// Title of a lane.
 pub const LANE_TITLE: f32 = 50.0;
 const LANE_PADDING: f32 = 18.0;
+/// Room for the frost line's handle under the boxes.
+const PILL: f32 = 40.0;
 const LANE_GAP: f32 = 12.0;
 
 /// What a layout depends on.
@@ -123,7 +125,7 @@ pub fn layout(graph: &Graph, facts: &Facts, request: &Request) -> Layout {
     let mut left = 0.0;
     let columns = place_columns(&items, &sizes, &mut left, &mut out.lanes);
     let width = left - LANE_GAP;
-    let rows = place_rows(&items, &sizes, width, f64::from(request.aspect_tenths) as f32 / 10.0);
+    let rows = place_rows(&items, &sizes, width, request.aspect_tenths as f32 / 10.0);
     let cells = cells(&items);
     for (index, item) in items.iter().enumerate() {
         let center = pos2(columns[index], rows[item.row] + cell_offset(&cells, &items, &sizes, index));
@@ -131,9 +133,12 @@ pub fn layout(graph: &Graph, facts: &Facts, request: &Request) -> Layout {
     }
     let around = out.boxes.iter().map(|placed| placed.rect).chain(out.stages.iter().map(|stage| stage.title));
     let inner = around.reduce(Rect::union).unwrap_or(Rect::ZERO);
+    let aspect = (request.aspect_tenths as f32 / 10.0).clamp(0.5, 4.0);
+    let (top, bottom) = (inner.min.y - LANE_TITLE - LANE_PADDING, inner.max.y + LANE_PADDING + PILL);
+    let spare = (width / aspect - (bottom - top)).max(0.0) / 2.0;
     for lane in &mut out.lanes {
-        lane.rect.min.y = inner.min.y - LANE_TITLE - LANE_PADDING;
-        lane.rect.max.y = inner.max.y + LANE_PADDING + 40.0;
+        lane.rect.min.y = top - spare;
+        lane.rect.max.y = bottom + spare;
     }
     out.bounds = out.lanes.iter().map(|lane| lane.rect).reduce(Rect::union);
     number_boxes(&mut out);
@@ -218,12 +223,12 @@ fn place_rows(items: &[Item], sizes: &[Vec2], width: f32, aspect: f32) -> Vec<f3
         edge(1.0) + edge(-1.0)
     };
     let tight = place(26.0);
-    let wanted = width / aspect.clamp(0.5, 4.0) - LANE_TITLE - 2.0 * LANE_PADDING - 40.0;
+    let wanted = width / aspect.clamp(0.5, 4.0) - LANE_TITLE - 2.0 * LANE_PADDING - PILL;
     let room = wanted - extent(&tight);
     if count < 2 || room <= 0.0 {
         return tight;
     }
-    place((26.0 + room / (count - 1) as f32).min(126.0))
+    place((26.0 + room / (count - 1) as f32).min(190.0))
 }
 
 type Cells = BTreeMap<(usize, usize, usize), Vec<usize>>;

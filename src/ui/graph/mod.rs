@@ -23,7 +23,7 @@ use super::icons::Icon;
 use super::style::strong;
 use super::widgets;
 use crate::graph::NodeId;
-use draw::BoxFace;
+use draw::{BoxFace, Card};
 use egui::accesskit::Role;
 use egui::{Align2, CursorIcon, Rect, Response, Sense, Ui, WidgetInfo, pos2, vec2};
 use layout::{LANE_TITLE, Lane, Placed};
@@ -75,13 +75,11 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState) {
         state.range.clear();
         ctx.push(Action::Select(None));
     }
-    if let Some((near, title, lines)) = line_card.or_else(|| hover.filter(|_| state.dragged_line.is_none())) {
-        draw::card(&painter, ctx.theme, canvas, near, &title, &lines);
+    if let Some(card) = line_card.or_else(|| hover.filter(|_| state.dragged_line.is_none())) {
+        let boxes: Vec<Rect> = layout.boxes.iter().map(|placed| state.screen_rect(canvas, placed.rect)).collect();
+        draw::card(&painter, ctx.theme, canvas, &card, &boxes);
     }
 }
-
-/// Where a card points to, its title, its lines.
-type Card = (Rect, String, Vec<String>);
 
 fn move_view(ui: &Ui, background: &Response, canvas: Rect, state: &mut GraphState) {
     if background.dragged() {
@@ -101,7 +99,9 @@ fn move_view(ui: &Ui, background: &Response, canvas: Rect, state: &mut GraphStat
 
 fn lanes(painter: &egui::Painter, ctx: &Context<'_>, state: &GraphState, frame: &Frame<'_>) {
     for lane in &frame.layout.lanes {
-        let rect = state.screen_rect(frame.canvas, lane.rect);
+        let mut rect = state.screen_rect(frame.canvas, lane.rect);
+        // Titles keep their size when the graph is small, so that the lane has to reach higher.
+        rect.min.y -= (LANE_TITLE * (1.0 - frame.zoom)).max(0.0);
         draw::lane(painter, ctx.theme, rect, frame.zoom, lane, &lane_subtitle(ctx, lane));
     }
 }
@@ -247,7 +247,7 @@ fn hover_card(ctx: &Context<'_>, placed: &Placed, name: &str, rect: Rect) -> Car
         Look::Frozen { .. } => lines.push(explain(false).to_owned()),
         _ => {}
     }
-    (rect, title, lines)
+    Card { near: rect, title, lines }
 }
 
 fn context_menu(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, placed: &Placed, name: &str) {
@@ -298,7 +298,7 @@ fn frost_line(
     let points = screen(state, cold);
     let end = points.last().copied()?;
     let inner = frame.canvas.shrink2(vec2(50.0, 16.0));
-    let at = pos2(end.x, end.y.min(inner.bottom()));
+    let at = pos2(end.x.clamp(inner.left(), inner.right()), end.y.min(inner.bottom()));
     let pill = Rect::from_center_size(at, vec2(92.0, 22.0));
     let response = ui.interact(pill.expand(3.0), ui.scope_id().with("frost line"), Sense::drag());
     response.widget_info(|| {
@@ -328,11 +328,11 @@ fn frost_line(
         ctx.edit(&step, |plan| plan.freeze.frozen = freeze.frozen);
         return None;
     }
-    Some((pill, step, consequence::lines(ctx, &freeze)))
+    Some(Card { near: pill, title: step, lines: consequence::lines(ctx, &freeze) })
 }
 
 fn toolbar(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, canvas: Rect) {
-    let place = Rect::from_min_size(canvas.left_bottom() + vec2(14.0, -40.0), vec2(250.0, 28.0));
+    let place = Rect::from_min_size(canvas.left_bottom() + vec2(26.0, -50.0), vec2(250.0, 28.0));
     ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
         egui::Frame::new().fill(ctx.theme.raised).corner_radius(6).inner_margin(egui::Margin::symmetric(4, 2)).show(
             ui,

@@ -10,9 +10,14 @@ use egui::{ScrollArea, Ui};
 
 /// Draws the inspector.
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>, graph: &GraphState) {
+    ui.spacing_mut().item_spacing.y = 5.0;
+    ui.spacing_mut().interact_size.y = 22.0;
     let nodes = edit::selected(ctx, &graph.range);
     if nodes.is_empty() {
-        start::ui(ui, ctx);
+        ui.scope(|ui| {
+            ui.set_max_width(ui.available_width() - 6.0);
+            start::ui(ui, ctx);
+        });
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.set_max_width(ui.available_width() - 6.0);
             plan::ui(ui, ctx);

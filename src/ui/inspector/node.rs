@@ -139,7 +139,7 @@ fn learning_rate(ui: &mut Ui, ctx: &mut Context<'_>, nodes: &[NodeId]) {
     let mut factor = before;
     ui.horizontal(|ui| {
         ui.spacing_mut().slider_width = (ui.available_width() - 70.0).max(60.0);
-        let slider = Slider::new(&mut factor, 0.01..=10.0).logarithmic(true).max_decimals(2).suffix(" ×");
+        let slider = Slider::new(&mut factor, 0.01..=10.0).clamping(egui::SliderClamping::Edits).logarithmic(true).max_decimals(2).suffix(" ×");
         let response = ui.add(slider).accessible_name("Learning-rate factor");
         response.on_hover_text(format!("Multiplies the learning rate of the stage {}.", join(&stages)));
     });
@@ -192,6 +192,8 @@ fn numbers(ui: &mut Ui, ctx: &Context<'_>, nodes: &[NodeId]) {
 
 fn layers(ui: &mut Ui, ctx: &Context<'_>, nodes: &[NodeId]) {
     widgets::section(ui, ctx.theme, "Layers");
+    ui.spacing_mut().interact_size.y = 14.0;
+    ui.spacing_mut().item_spacing.y = 4.0;
     for &id in nodes.iter().take(8) {
         if nodes.len() > 1 {
             ui.label(widgets::bold(&ctx.graph.node(id).path, 11.5).color(ctx.theme.text));

@@ -101,7 +101,8 @@ pub fn number(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number) {
     let before = (number.get)(ctx.plan());
     let mut value = before;
     widgets::row(ui, ctx.theme, number.name, number.help, |ui| {
-        let mut field = DragValue::new(&mut value).range(number.range.clone()).speed(number.speed);
+        // A value out of range stays as it is until a person changes it: the plan says what is wrong with it.
+        let mut field = DragValue::new(&mut value).range(number.range.clone()).clamp_existing_to_range(false).speed(number.speed);
         if number.whole {
             field = field.max_decimals(0);
         } else {

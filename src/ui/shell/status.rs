@@ -60,7 +60,7 @@ fn training(ui: &mut Ui, ctx: &mut Context<'_>, run: &RunView) {
     let text = format!("epoch {epoch} / {epochs} · step {in_epoch} / {per_epoch}");
     ui.label(RichText::new(text).size(12.0).color(ctx.theme.text));
     let share = (run.position() / f64::from(epochs.max(1))) as f32;
-    let compact = ui.available_width() < 640.0;
+    let compact = ui.available_width() < 820.0;
     widgets::progress(ui, ctx.theme, if compact { 80.0 } else { 132.0 }, share, "Progress of the run");
     let eta = match (paused, run.eta) {
         (true, _) => "paused".to_owned(),
