@@ -40,9 +40,9 @@ impl ConsoleState {
 #[must_use]
 pub fn sign(theme: &Theme, severity: Severity) -> (&'static str, &'static str, Color32) {
     match severity {
-        Severity::Note => ("ℹ", "note", theme.weak),
-        Severity::Warning => ("⚠", "warning", theme.amber),
-        Severity::Error => ("✖", "error", theme.bad),
+        Severity::Note => ("•", "note", theme.weak),
+        Severity::Warning => ("▲", "warning", theme.amber),
+        Severity::Error => ("✗", "error", theme.bad),
     }
 }
 

@@ -236,8 +236,8 @@ fn epoch_row(
     row.push(Cell::number(format!("{:.1}", news.seconds), theme.weak, number));
     let (frozen, color) = match (news.frozen_tensors, news.frozen_verified) {
         (0, _) => ("–".to_owned(), theme.weak),
-        (count, true) => (format!("✔ {count}"), theme.ice),
-        (count, false) => (format!("✖ {count}"), theme.bad),
+        (count, true) => (format!("✓ {count}"), theme.ice),
+        (count, false) => (format!("✗ {count}"), theme.bad),
     };
     row.push(Cell::number(frozen, color, number));
     let words = row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(", ");
@@ -304,7 +304,7 @@ fn worst_row(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &R
     kit::focus_ring(ui, theme, &response);
     let picture = Rect::from_min_size(rect.min + vec2(2.0, 1.0), vec2(60.0, 44.0));
     samples::paint_cover(ui.painter(), cx, textures, samples::source(cx.view, sample).as_ref(), picture, CornerRadius::same(3));
-    let (sign, color) = if right { ("✔", theme.good) } else { ("✖", theme.bad) };
+    let (sign, color) = if right { ("✓", theme.good) } else { ("✗", theme.bad) };
     ui.painter().rect_stroke(picture, 3, Stroke::new(1.5, color), StrokeKind::Inside);
     let left = picture.right() + 10.0;
     let width = rect.right() - left - 150.0;

@@ -79,7 +79,7 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
             let classes = view.run.as_ref().map(|run| &run.info.classes);
             classes.and_then(|classes| classes.get(class as usize)).map_or("?", String::as_str)
         };
-        let text = format!("{} called {}  ✖", name(truth), name(said));
+        let text = format!("{} called {}  ✗", name(truth), name(said));
         if kit::chip(ui, theme, true, &text).on_hover_text("Show all pictures again").clicked() {
             state.cell = None;
         }
@@ -147,6 +147,8 @@ fn grid(ui: &mut Ui, cx: &mut Context<'_>, state: &LiveState, textures: &mut Tex
         (1, vec2((height * 1.05).clamp(112.0, 200.0), height))
     });
     let columns = shown.len().div_ceil(rows);
+    // The plain wheel scrolls sideways: there is nothing to scroll down to.
+    ui.style_mut().always_scroll_the_only_direction = true;
     egui::ScrollArea::horizontal().id_salt("live").show(ui, |ui| {
         let whole = vec2(columns as f32 * (size.x + GAP) - GAP, rows as f32 * (size.y + GAP) - GAP);
         let (rect, _) = ui.allocate_exact_size(whole, Sense::hover());
@@ -224,9 +226,9 @@ fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, s
     let said = sample.prediction.top().map(|top| top.name.as_str());
     let lines: Vec<(String, egui::Color32)> = match (show, is_right(sample)) {
         (Show::Truth, _) => truth.map(|name| (name.to_owned(), theme.text)).into_iter().collect(),
-        (Show::Difference, Some(true)) => vec![(format!("✔ {}", said.unwrap_or_default()), theme.good)],
+        (Show::Difference, Some(true)) => vec![(format!("✓ {}", said.unwrap_or_default()), theme.good)],
         (Show::Difference, Some(false)) => vec![
-            (format!("✖ {}", said.unwrap_or_default()), theme.bad),
+            (format!("✗ {}", said.unwrap_or_default()), theme.bad),
             (format!("truth {}", truth.unwrap_or_default()), theme.text),
         ],
         _ => said.map(|name| (name.to_owned(), theme.text)).into_iter().collect(),

@@ -78,12 +78,13 @@ fn weights(ui: &mut Ui, cx: &Context<'_>, state: &mut PredictState) {
     kit::weak(ui, theme, "answered by");
     let shown = state.from.as_ref().map_or_else(|| current.clone(), name);
     let combo = egui::ComboBox::from_id_salt("weights").selected_text(shown).width(ui.available_width() - 8.0).truncate();
-    combo.show_ui(ui, |ui| {
+    let shown = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut state.from, None, current);
         for run in cx.project.runs.iter().rev() {
             ui.selectable_value(&mut state.from, Some(run.clone()), name(run)).on_hover_text(run.display().to_string());
         }
     });
+    shown.response.accessible_name("Weights that answer");
 }
 
 fn list_row(
@@ -98,7 +99,7 @@ fn list_row(
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 44.0), Sense::click());
     let name = format::file_name(&prediction.image);
     let (line, color) = match (&prediction.error, prediction.top()) {
-        (Some(error), _) => (format!("✖ {error}"), theme.bad),
+        (Some(error), _) => (format!("✗ {error}"), theme.bad),
         (None, Some(top)) => (format!("{} {:.1} %", top.name, top.score * 100.0), theme.text),
         (None, None) => (head_words(prediction), theme.text),
     };
@@ -135,7 +136,7 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, textures: &mut Textures, prediction: &
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &prediction.image));
     let painter = ui.painter_at(area.expand(2.0));
     if let Some(error) = &prediction.error {
-        let galley = kit::elided_rows(&painter, &format!("✖ {error}"), 14.0, theme.bad, area.width() * 0.8, 4);
+        let galley = kit::elided_rows(&painter, &format!("✗ {error}"), 14.0, theme.bad, area.width() * 0.8, 4);
         painter.galley(area.center() - galley.size() / 2.0, galley, theme.bad);
         return;
     }
@@ -187,7 +188,7 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, prediction: &Prediction) {
     });
     if let Some(error) = &prediction.error {
         ui.add_space(8.0);
-        ui.label(RichText::new(format!("✖ {error}")).size(12.5).color(theme.bad));
+        ui.label(RichText::new(format!("✗ {error}")).size(12.5).color(theme.bad));
     }
     for head in &prediction.heads {
         ui.add_space(10.0);

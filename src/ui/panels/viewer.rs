@@ -83,7 +83,7 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
     let name = sample.image.name();
     ui.horizontal(|ui| {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if ui.button("✖").on_hover_text("Close (Esc)").clicked() {
+            if ui.button("×").on_hover_text("Close (Esc)").clicked() {
                 cx.push(Action::ShowImage(None));
             }
             for (text, hint, by) in [("▶", "Next (→)", 1), ("◀", "Previous (←)", -1)] {

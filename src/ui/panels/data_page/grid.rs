@@ -81,7 +81,7 @@ fn class_choice(ui: &mut Ui, data: &Dataset, state: &mut DataState) {
     let name = |class: u32| data.classes.get(class as usize).map_or("?", String::as_str);
     let chosen = state.filter.class.map_or("All classes", name);
     let combo = egui::ComboBox::from_id_salt("class").selected_text(chosen).width(120.0);
-    combo.show_ui(ui, |ui| {
+    let shown = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut state.filter.class, None, "All classes");
         egui::ScrollArea::vertical().max_height(280.0).show_rows(ui, 18.0, data.classes.len(), |ui, rows| {
             for class in rows {
@@ -90,6 +90,7 @@ fn class_choice(ui: &mut Ui, data: &Dataset, state: &mut DataState) {
             }
         });
     });
+    shown.response.accessible_name("Class");
 }
 
 fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textures, index: usize, size: egui::Vec2) {

@@ -43,7 +43,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     ui.label(RichText::new(line).size(12.5).color(theme.text));
     ui.add_space(6.0);
     if data.issues.is_empty() {
-        ui.label(RichText::new("✔ Every file was decoded and fits.").size(12.5).color(theme.good));
+        ui.label(RichText::new("✓ Every file was decoded and fits.").size(12.5).color(theme.good));
         return;
     }
     filters(ui, cx, state);

@@ -32,7 +32,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     if let Err(reasons) = data.usable() {
         ui.add_space(6.0);
         for reason in reasons {
-            ui.label(RichText::new(format!("✖ {reason}")).size(12.0).color(theme.bad));
+            ui.label(RichText::new(format!("✗ {reason}")).size(12.0).color(theme.bad));
         }
     }
     ui.add_space(10.0);
@@ -79,7 +79,7 @@ fn issues(ui: &mut Ui, theme: &Theme, state: &mut DataState) {
     let [notes, warnings, errors] = state.known.issues;
     kit::caps(ui, theme, "Issues");
     if notes + warnings + errors == 0 {
-        ui.label(RichText::new("✔ none").size(12.0).color(theme.good));
+        ui.label(RichText::new("✓ none").size(12.0).color(theme.good));
         return;
     }
     ui.horizontal_wrapped(|ui| {

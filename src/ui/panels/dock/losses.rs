@@ -132,7 +132,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
     plot::marks(&painter, theme, &axis, run, scrubbed, bottom);
     if let Some(text) = plot::early_stop(run) {
         let at = axis.frame.left_bottom() + vec2(6.0, -3.0);
-        kit::text_at(&painter, at, Align2::LEFT_BOTTOM, &text, 10.5, theme.weak, 220.0);
+        kit::plate(&painter, theme, at, Align2::LEFT_BOTTOM, &text, theme.weak, 240.0);
     }
     let hovered = response.hover_pos().filter(|at| axis.frame.contains(*at)).map(|at| axis.epoch_at(at.x));
     if let Some(epoch) = hovered {

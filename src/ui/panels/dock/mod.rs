@@ -82,7 +82,8 @@ const HEAD: f32 = 30.0;
 
 /// Draws the dock over all the room that `ui` has.
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut Textures) {
-    let rect = ui.available_rect_before_wrap();
+    let whole = ui.available_rect_before_wrap();
+    let rect = whole.shrink2(egui::vec2(12.0, 4.0));
     if rect.width() < NARROW {
         tabs(ui, cx, state, textures, rect, true);
     } else {
@@ -97,7 +98,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &m
         row(ui, head, |ui| live::header(ui, cx, &mut state.live, true));
         area(ui, body.with_min_y(body.top() + 4.0), "live", |ui| live::ui(ui, cx, &mut state.live, textures));
     }
-    ui.advance_cursor_after_rect(rect);
+    ui.advance_cursor_after_rect(whole);
 }
 
 fn row(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui)) {

@@ -78,7 +78,7 @@ pub fn show(ui: &mut Ui, theme: &Theme, spec: &Spec<'_>, rect: Rect, add: impl F
         })
         .tick_label_color(theme.weak)
         .tick_label_font(FontId::proportional(10.0))
-        .label_spacing(14.0..=30.0)
+        .label_spacing(4.0..=8.0)
         .min_thickness(GUTTER);
     let mut plot = Plot::new(spec.name)
         .custom_y_axes(vec![hints])
@@ -97,7 +97,8 @@ pub fn show(ui: &mut Ui, theme: &Theme, spec: &Spec<'_>, rect: Rect, add: impl F
         .allow_zoom([true, false])
         .allow_axis_zoom_drag(false)
         .boxed_zoom_pointer_button(PointerButton::Primary)
-        .x_grid_spacer(|input| epoch_marks(input.bounds, input.base_step_size));
+        .x_grid_spacer(|input| epoch_marks(input.bounds, input.base_step_size))
+        .y_grid_spacer(move |input| value_marks(input.bounds, f64::from(rect.height()), vertical));
     if vertical == Vertical::Linear {
         plot = plot.include_y(0.0);
     }
@@ -139,6 +140,27 @@ fn epoch_marks(bounds: (f64, f64), smallest: f64) -> Vec<egui_plot::GridMark> {
     let first = (bounds.0 / step).ceil() as i64;
     let last = (bounds.1 / step).floor() as i64;
     (first..=last.min(first + 400)).map(|i| egui_plot::GridMark { value: i as f64 * step, step_size: step }).collect()
+}
+
+/// Marks about 28 points apart; whole powers of ten on a logarithmic axis, with their doubles and fives between where
+/// there is room.
+fn value_marks(bounds: (f64, f64), height: f64, vertical: Vertical) -> Vec<egui_plot::GridMark> {
+    let (low, high) = bounds;
+    let least = (high - low) / (height / 28.0).max(1.0);
+    if !(least.is_finite() && least > 0.0) {
+        return Vec::new();
+    }
+    let mark = |value: f64, step_size: f64| egui_plot::GridMark { value, step_size };
+    if vertical == Vertical::Log && least < 1.0 {
+        let between: &[f64] = if least < 0.35 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let decades = (low.floor() as i64)..=(high.ceil() as i64).min(low.floor() as i64 + 60);
+        let marks = decades.flat_map(|decade| between.iter().map(move |part| decade as f64 + part.log10()));
+        return marks.filter(|value| (low..=high).contains(value)).map(|value| mark(value, 1.0)).collect();
+    }
+    let scale = 10f64.powf(least.log10().floor());
+    let step = nice_step(least / scale) * scale;
+    let first = (low / step).ceil() as i64;
+    (0..200).map(|i| mark((first + i) as f64 * step, step)).take_while(|mark| mark.value <= high).collect()
 }
 
 /// The smallest of 1, 2, 5, 10, … that is at least this large; epochs are not divided.
@@ -202,11 +224,11 @@ pub fn marks(painter: &Painter, theme: &Theme, axis: &Axis, run: &RunView, scrub
         let color = if froze { theme.amber } else { theme.weak };
         line(mark.epoch, Stroke::new(1.0, color), 3.0);
         let text = mark.text.split([';', '.', '(']).next().unwrap_or_default().trim();
-        let x = axis.x(mark.epoch) + 4.0;
+        let x = axis.x(mark.epoch) + 2.0;
         // Two rows, so that neighbors do not cover each other.
         let row = usize::from(x < free_from[0]);
         let at = pos2(x, axis.frame.top() + 2.0 + row as f32 * 13.0);
-        let rect = kit::text_at(&painter, at, Align2::LEFT_TOP, text, 10.5, color, 170.0);
+        let rect = kit::plate(&painter, theme, at, Align2::LEFT_TOP, text, color, 170.0);
         if let Some(free) = free_from.get_mut(row) {
             *free = rect.right() + 6.0;
         }
@@ -259,5 +281,16 @@ mod tests {
         assert_eq!(short(0.25), "0.25");
         assert_eq!(short(1e-5), "1e-5");
         assert_eq!(short(0.0), "0");
+    }
+
+    #[test]
+    fn values_are_marked_at_round_numbers() {
+        let values = |bounds, vertical| -> Vec<f64> {
+            value_marks(bounds, 112.0, vertical).iter().map(|mark| (mark.value * 1e6).round() / 1e6).collect()
+        };
+        assert_eq!(values((0.0, 0.9), Vertical::Linear), [0.0, 0.5]);
+        assert_eq!(values((0.4, 1.0), Vertical::Share), [0.4, 0.6, 0.8, 1.0]);
+        assert_eq!(values((-2.0, 0.0), Vertical::Log), [-2.0, -1.0, 0.0]);
+        assert_eq!(values((0.0, 0.0), Vertical::Linear), [0.0; 0]);
     }
 }
