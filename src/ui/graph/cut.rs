@@ -6,7 +6,7 @@ use egui::{Pos2, pos2};
 use std::collections::BTreeSet;
 
 /// From a box to the line beside it.
-const ASIDE: f32 = 17.0;
+const ASIDE: f32 = 15.0;
 
 /// Boxes that a line at this place leaves on its cold side: those to the left; in the column of an open stage those
 /// below, or, when the pointer is outside of the column's height, a share by the pointer's way through its width.

@@ -100,8 +100,14 @@ fn texts(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace
         return;
     }
     let (name, small) = (strong(round(12.5 * zoom).max(10.0)), regular(round(10.5 * zoom).max(9.0)));
+    let room = rect.right() - left - 4.0;
     let line = |y: f32, text: &str, font: FontId, color: Color32| {
-        clip.text(pos2(left, rect.top() + y * zoom), Align2::LEFT_TOP, text, font, color);
+        let mut galley = clip.layout_no_wrap(text.to_owned(), font.clone(), color);
+        if galley.size().x > room {
+            let size = round((font.size * room / galley.size().x - 0.25).max(6.5));
+            galley = clip.layout_no_wrap(text.to_owned(), FontId { size, ..font }, color);
+        }
+        clip.galley(pos2(left, rect.top() + y * zoom), galley, color);
     };
     line(7.0, face.name, name, theme.text);
     line(24.0, face.shape, small.clone(), theme.weak);
@@ -225,8 +231,16 @@ pub fn card(painter: &Painter, theme: &Theme, canvas: Rect, card: &Card, avoid: 
     let width = lines.iter().map(|line| line.size().x).fold(title.size().x, f32::max) + 24.0;
     let height = lines.iter().map(|line| line.size().y + 3.0).sum::<f32>() + title.size().y + 24.0;
     let rect = free_place(canvas.shrink(8.0), near, vec2(width, height), avoid);
-    let start = rect.center().clamp(near.min, near.max);
-    let end = near.center().clamp(rect.min, rect.max);
+    let start = if rect.bottom() <= near.top() {
+        near.center_top()
+    } else if rect.top() >= near.bottom() {
+        near.center_bottom()
+    } else if rect.center().x < near.center().x {
+        near.left_center()
+    } else {
+        near.right_center()
+    };
+    let end = start.clamp(rect.min, rect.max);
     painter.line_segment([start, end], Stroke::new(1.2, theme.ice));
     painter.rect_filled(rect.expand(3.0), 10.0, theme.background.gamma_multiply(0.6));
     painter.rect(rect, 8.0, theme.panel, Stroke::new(1.2, theme.ice), StrokeKind::Inside);

@@ -16,7 +16,7 @@ const SMALL: Vec2 = vec2(92.0, 46.0);
 /// Between boxes of a stack.
 const STACK_GAP: f32 = 11.0;
 /// Between columns.
-const COLUMN_GAP: f32 = 34.0;
+const COLUMN_GAP: f32 = 30.0;
 /// Between neighbors of different rows in one column.
 const ROW_GAP: f32 = 22.0;
 /// Title of an open stage.
@@ -25,7 +25,7 @@ pub const STAGE_TITLE: f32 = 19.0;
 const STACK_HEIGHT: usize = 6;
 /// Title of a lane.
 pub const LANE_TITLE: f32 = 50.0;
-const LANE_PADDING: f32 = 18.0;
+const LANE_PADDING: f32 = 16.0;
 /// Room for the frost line's handle under the boxes.
 const PILL: f32 = 40.0;
 const LANE_GAP: f32 = 12.0;
@@ -179,7 +179,7 @@ fn place_columns(items: &[Item], sizes: &[Vec2], left: &mut f32, lanes: &mut Vec
             x += width + COLUMN_GAP;
         }
         // A lane's title needs room too.
-        let end = (x - COLUMN_GAP + LANE_PADDING).max(start + 158.0);
+        let end = (x - COLUMN_GAP + LANE_PADDING).max(start + 150.0);
         let shift = (end - (x - COLUMN_GAP + LANE_PADDING)) / 2.0;
         for &i in &members {
             centers[i] += shift;
@@ -331,3 +331,7 @@ pub fn lane_of(part: &Part) -> usize {
         Part::Head(_) => 2,
     }
 }
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -30,6 +30,9 @@ use layout::{LANE_TITLE, Lane, Placed};
 use look::Look;
 use std::collections::BTreeSet;
 
+/// Width of the zoom buttons.
+const TOOLBAR: f32 = 186.0;
+
 /// A frame of the canvas.
 struct Frame<'f> {
     canvas: Rect,
@@ -297,8 +300,9 @@ fn frost_line(
     };
     let points = screen(state, cold);
     let end = points.last().copied()?;
-    let inner = frame.canvas.shrink2(vec2(50.0, 16.0));
-    let at = pos2(end.x.clamp(inner.left(), inner.right()), end.y.min(inner.bottom()));
+    let inner = frame.canvas.shrink2(vec2(54.0, 20.0));
+    let right = (inner.right() - TOOLBAR).max(inner.left());
+    let at = pos2(end.x.clamp(inner.left(), right), end.y.clamp(inner.top(), inner.bottom()));
     let pill = Rect::from_center_size(at, vec2(92.0, 22.0));
     let response = ui.interact(pill.expand(3.0), ui.scope_id().with("frost line"), Sense::drag());
     response.widget_info(|| {
@@ -332,7 +336,7 @@ fn frost_line(
 }
 
 fn toolbar(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, canvas: Rect) {
-    let place = Rect::from_min_size(canvas.left_bottom() + vec2(26.0, -50.0), vec2(250.0, 28.0));
+    let place = Rect::from_min_size(canvas.right_bottom() + vec2(-TOOLBAR - 24.0, -48.0), vec2(TOOLBAR, 28.0));
     ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
         egui::Frame::new().fill(ctx.theme.raised).corner_radius(6).inner_margin(egui::Margin::symmetric(4, 2)).show(
             ui,

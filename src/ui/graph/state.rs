@@ -118,7 +118,7 @@ impl GraphState {
         if !self.fit && !resized {
             return;
         }
-        let room = canvas.size() - Vec2::splat(24.0);
+        let room = canvas.size() - Vec2::splat(20.0);
         let zoom = (room.x / bounds.width().max(1.0)).min(room.y / bounds.height().max(1.0));
         self.zoom = zoom.clamp(*ZOOM.start(), 1.15);
         self.offset = canvas.size() / 2.0 - bounds.center().to_vec2() * self.zoom;
