@@ -112,13 +112,37 @@ pub const TABLE: &[Row] = &[
     row(SHIFT, Key::Questionmark, Does::Help, "Window", "This list"),
 ];
 
-/// What the keys that were pressed do. Keys without a modifier belong to a text field while one is typed in.
+/// What has the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nothing: all keys work.
+    Nobody,
+    /// A control that was reached with the tab key: it wants the arrows, Space and Enter.
+    Control,
+    /// A text field or a menu: it wants all keys without a modifier.
+    Text,
+    /// A question or the viewer over the window: it wants everything but the list of keys.
+    Modal,
+}
+
+impl Holder {
+    fn leaves(self, row: &Row) -> bool {
+        let plain = !row.shortcut.modifiers.command;
+        match self {
+            Self::Nobody => true,
+            Self::Control => !matches!(row.does, Does::Walk(_) | Does::PauseResume),
+            Self::Text => !plain,
+            Self::Modal => row.does == Does::Help,
+        }
+    }
+}
+
+/// What the keys that were pressed do.
 #[must_use]
-pub fn pressed(input: &mut InputState, typing: bool) -> Vec<Does> {
+pub fn pressed(input: &mut InputState, holder: Holder) -> Vec<Does> {
     let mut out = Vec::new();
     for row in TABLE {
-        let plain = !row.shortcut.modifiers.command;
-        if row.does == Does::Panel || (typing && plain) {
+        if row.does == Does::Panel || !holder.leaves(row) {
             continue;
         }
         let question = row.shortcut.logical_key == Key::Questionmark

@@ -91,6 +91,53 @@ fn arrows_walk_along_edges() {
 }
 
 #[test]
+fn the_list_of_keys_opens_and_escape_closes_it_alone() {
+    let mut stage = window();
+    stage.window.get_by_label_contains("stem, trains").click();
+    stage.settle();
+    press(&mut stage, Modifiers::SHIFT, Key::Questionmark);
+    stage.window.get_by_label("Freeze or thaw the selection");
+    press(&mut stage, Modifiers::NONE, Key::F);
+    assert!(stage.plan().freeze.frozen.is_empty(), "keys do not reach through the list");
+    press(&mut stage, Modifiers::NONE, Key::Escape);
+    assert!(stage.window.query_by_label("Freeze or thaw the selection").is_none());
+    assert_eq!(stage.window.state().project().selected.as_deref(), Some("stem"));
+}
+
+#[test]
+fn a_node_is_found_by_a_part_of_its_name() {
+    let mut stage = window();
+    press(&mut stage, Modifiers::COMMAND, Key::F);
+    stage.window.get_by_role(egui::accesskit::Role::TextInput).type_text("r3.1");
+    stage.settle();
+    stage.window.get_by_label("1 found");
+    press(&mut stage, Modifiers::NONE, Key::Enter);
+    assert_eq!(stage.window.state().project().selected.as_deref(), Some("layer3.1"));
+    press(&mut stage, Modifiers::NONE, Key::F);
+    assert!(stage.plan().freeze.is_frozen("layer3.1"));
+}
+
+#[test]
+fn a_project_is_saved_and_opened_where_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("insects.frostline.json");
+    let mut project = frostline::session::Project::default();
+    project.plan.epochs = 3;
+    project.page = "model".to_owned();
+    project.selected = Some("layer2.0".to_owned());
+    project.save(&file).unwrap();
+    let mut stage = window();
+    stage.window.state_mut().act(Action::Open(vec![file.clone()]));
+    stage.settle();
+    assert_eq!((stage.plan().epochs, stage.window.state().page()), (3, Page::Model));
+    stage.window.get_by_label("State: Trains");
+    press(&mut stage, Modifiers::NONE, Key::F);
+    press(&mut stage, Modifiers::COMMAND, Key::S);
+    let saved = frostline::session::Project::load(&file).unwrap();
+    assert!(saved.plan.freeze.is_frozen("layer2.0"));
+}
+
+#[test]
 fn start_sends_the_plan() {
     let mut stage = window();
     stage.window.get_by_label("✓ Ready");

@@ -85,7 +85,7 @@ impl App {
         let roomy = ui.available_width() >= ROOMY;
         let side = bar(&self.theme).inner_margin(Margin { left: 10, right: 6, top: 8, bottom: 6 });
         if self.page == Page::Train {
-            let frame = bar(&self.theme).inner_margin(Margin { left: 12, right: 12, top: 5, bottom: 2 });
+            let frame = bar(&self.theme);
             let height = (ui.available_height() * 0.29).clamp(170.0, 260.0);
             Panel::bottom("dock").resizable(true).default_size(height).min_size(110.0).frame(frame).show(ui, |ui| {
                 let (mut ctx, _, panels) = self.context();

@@ -12,7 +12,7 @@ pub use shot::Shot;
 
 use super::action::{Action, Page};
 use super::graph::GraphState;
-use super::keys::{self, Does};
+use super::keys::{self, Does, Holder};
 use super::panels::Panels;
 use super::shell::toasts::Toasts;
 use super::style;
@@ -216,8 +216,8 @@ impl App {
         if !dropped.is_empty() {
             self.actions.push(Action::Open(dropped.iter().map(|file| file.path().to_path_buf()).collect()));
         }
-        let typing = ctx.egui_wants_keyboard_input() || self.is_modal();
-        for does in ctx.input_mut(|input| keys::pressed(input, typing)) {
+        let holder = self.keyboard_holder(ctx);
+        for does in ctx.input_mut(|input| keys::pressed(input, holder)) {
             self.key(does);
         }
         if let Some((ask, paths)) = self.dialogs.poll() {
@@ -226,9 +226,16 @@ impl App {
         self.close.follow(ctx, &self.view, self.needs_saving());
     }
 
-    /// Whether plain keys belong to something that lies above the graph.
-    fn is_modal(&self) -> bool {
-        self.canvas.find.is_some() || self.close.is_asking() || self.panels.viewer.shown().is_some()
+    fn keyboard_holder(&self, ctx: &egui::Context) -> Holder {
+        if self.help || self.close.is_asking() || self.panels.viewer.shown().is_some() {
+            Holder::Modal
+        } else if self.canvas.find.is_some() || ctx.text_edit_focused() || egui::Popup::is_any_open(ctx) {
+            Holder::Text
+        } else if ctx.egui_wants_keyboard_input() {
+            Holder::Control
+        } else {
+            Holder::Nobody
+        }
     }
 
     fn key(&mut self, does: Does) {

@@ -60,7 +60,7 @@ fn training(ui: &mut Ui, ctx: &mut Context<'_>, run: &RunView) {
     let text = format!("epoch {epoch} / {epochs} · step {in_epoch} / {per_epoch}");
     ui.label(RichText::new(text).size(12.0).color(ctx.theme.text));
     let share = (run.position() / f64::from(epochs.max(1))) as f32;
-    let compact = ui.available_width() < 820.0;
+    let compact = ui.available_width() < 1000.0;
     widgets::progress(ui, ctx.theme, if compact { 80.0 } else { 132.0 }, share, "Progress of the run");
     let eta = match (paused, run.eta) {
         (true, _) => "paused".to_owned(),
@@ -91,6 +91,10 @@ pub fn split(ms: &StepTimes) -> String {
 }
 
 fn idle(ui: &mut Ui, ctx: &mut Context<'_>) {
+    let name = "Start training (Ctrl+Enter)";
+    if widgets::icon_button_tinted(ui, ctx.theme, Icon::Play, name, ctx.theme.accent, true).clicked() {
+        ctx.push(Action::Start);
+    }
     if let Some(busy) = &ctx.view.busy {
         ui.spinner();
         let amount = match busy.total {

@@ -73,8 +73,9 @@ impl Toasts {
         if self.shown.is_empty() {
             return;
         }
-        if self.shown.iter().any(|toast| toast.severity != Severity::Error) {
-            ui.ctx().request_repaint_after(Duration::from_millis(500));
+        let passing = self.shown.iter().filter(|toast| toast.severity != Severity::Error);
+        if let Some(next) = passing.map(|toast| STAYS.saturating_sub(toast.since.elapsed())).min() {
+            ui.ctx().request_repaint_after(next + Duration::from_millis(20));
         }
         let mut closed = None;
         Area::new(Id::unique("toasts")).anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -44.0)).interactable(true).show(
