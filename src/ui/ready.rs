@@ -47,11 +47,20 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
             }
             if plan.weights == WeightsSource::BuiltIn && !built_in_fits(&variant) {
                 let text = format!("The built-in weights do not belong to {}.", variant.title);
-                add(text, "Use random weights", edit(plan, "Use random weights", |p| p.weights = WeightsSource::Random));
+                add(
+                    text,
+                    "Use random weights",
+                    edit(plan, "Use random weights", |p| p.weights = WeightsSource::Random),
+                );
             }
         }
     }
-    for problem in plan.problems() {
+    let problems = plan.problems();
+    if problems.is_empty() && !is_shown(ctx) {
+        let text = format!("{} cannot be built for pictures of {} px.", plan.model, plan.size_px);
+        add(text, "Change the plan", Action::Select(None));
+    }
+    for problem in problems {
         add(problem, "Change the plan", Action::Select(None));
     }
     if ctx.frontier.trainable == 0 {
@@ -65,6 +74,12 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
         add(format!("Please wait: {}.", busy.what), "Interrupt", Action::Send(crate::session::Command::Interrupt));
     }
     out
+}
+
+/// Whether the network on screen is the plan's: it is not when that one cannot be built.
+fn is_shown(ctx: &Context<'_>) -> bool {
+    let size = ctx.graph.inputs.first().and_then(|image| image.shape.dims().last().copied());
+    ctx.graph.name == ctx.plan().model && size == Some(ctx.plan().size_px as usize)
 }
 
 /// Whether the weights that come with the program belong to this model: to ours, which nobody else publishes.

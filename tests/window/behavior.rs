@@ -264,7 +264,7 @@ fn closing_while_training_asks() {
     viewport.events.push(egui::ViewportEvent::Close);
     stage.window.step();
     stage.window.run_steps(3);
-        stage.window.get_by_label("Finish, keep the best weights").click();
+    stage.window.get_by_label("Finish, keep the best weights").click();
     stage.window.run_steps(3);
     assert!(matches!(stage.commands().as_slice(), [Command::Finish]));
 }

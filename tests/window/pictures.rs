@@ -1,16 +1,20 @@
 //! Pictures of the window, written to `target/window` to be looked at.
 
-use super::stage::{Stage, open};
+use super::stage::{Stage, load_report, open};
 use egui_kittest::kittest::Queryable as _;
 use frostline::session::Event;
 use frostline::ui::{Action, Page};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Whether there is an adapter to draw with; says so when there is none, fails where one is required.
 fn can_draw() -> bool {
     let works = std::panic::catch_unwind(egui_kittest::wgpu::WgpuTestRenderer::new).is_ok();
     if !works {
-        assert!(std::env::var("FROSTLINE_REQUIRE_WGPU").is_err(), "FROSTLINE_REQUIRE_WGPU is set, but no adapter works");
+        assert!(
+            std::env::var("FROSTLINE_REQUIRE_WGPU").is_err(),
+            "FROSTLINE_REQUIRE_WGPU is set, but no adapter works"
+        );
         eprintln!("SKIPPED: no wgpu adapter");
     }
     works
@@ -65,7 +69,20 @@ fn states_of_the_window_are_drawn() {
     stage.window.state_mut().act(Action::Show(Page::Model));
     stage.settle();
     keep(&mut stage, "model");
+    let mut plan = stage.plan().clone();
+    plan.weights = frostline::train::WeightsSource::File("/w/resnet18-f37072fd.pth".into());
+    stage.window.state_mut().act(Action::Edit { name: "Load".to_owned(), plan: Box::new(plan) });
+    stage.settle();
+    stage.say(Event::CheckpointReady(Arc::new(load_report("/w/resnet18-f37072fd.pth"))));
+    stage.window.get_by_label("120 loaded, 2 re-made, 0 unused");
+    stage.window.get_by_label("head: 1000 → 6 classes");
     stage.train(3);
+    stage.window.get_by_label("Thaw layer2.0").click();
+    stage.window.get_by_label("Freeze layer4.0").click();
+    stage.settle();
+    keep(&mut stage, "pending");
+    stage.window.state_mut().act(Action::Undo);
+    stage.window.state_mut().act(Action::Undo);
     stage.window.state_mut().act(Action::Show(Page::Model));
     stage.window.state_mut().act(Action::Select(Some("layer4.1".to_owned())));
     stage.settle();
@@ -87,7 +104,6 @@ fn states_of_the_window_are_drawn() {
     stage.window.state_mut().act(Action::Edit { name: "Choose".to_owned(), plan: Box::new(plan) });
     stage.settle();
     keep(&mut stage, "large");
-    stage.window.state_mut().act(Action::Fold("x".to_owned()));
     stage.window.key_press(egui::Key::E);
     stage.settle();
     keep(&mut stage, "large-open");

@@ -8,6 +8,7 @@ use frostline::session::{
 };
 use frostline::train::{Answer, ClassScore, HeadPrediction, Plan, Prediction};
 use frostline::ui::{App, Theme};
+use frostline::weights::{LoadReport, Row, RowState};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,7 +94,7 @@ fn picture(seed: usize) -> Arc<[u8]> {
 pub fn dataset() -> Dataset {
     let sample = |i: usize| Sample {
         image: ImageSource::Memory { name: format!("insect_{i:03}.png"), bytes: picture(i) },
-        split: if i % 5 == 0 { Split::Val } else { Split::Train },
+        split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
         size_px: [96, 72],
         target: Target { class: Some((i % CLASSES.len()) as u32), ..Target::default() },
     };
@@ -148,7 +149,8 @@ pub fn step(step: u64) -> Event {
 
 pub fn epoch(epoch: u32, frozen: &[&str]) -> Event {
     let t = f64::from(epoch) / 10.0;
-    let counts = |truth: usize, guess: usize| if truth == guess { 10 } else { u32::from((truth + guess) % 3 == 0) };
+    let counts =
+        |truth: usize, guess: usize| if truth == guess { 10 } else { u32::from((truth + guess).is_multiple_of(3)) };
     let rows = 0..CLASSES.len();
     Event::Epoch(Box::new(EpochNews {
         epoch,
@@ -167,7 +169,7 @@ pub fn epoch(epoch: u32, frozen: &[&str]) -> Event {
 pub fn samples(epoch: u32, data: &Dataset) -> Event {
     let live = (0..8_usize).map(|i| {
         let truth = (i * 5) % CLASSES.len();
-        let guess = if (i as u32 + epoch) % 4 == 0 { (truth + 1) % CLASSES.len() } else { truth };
+        let guess = if (i as u32 + epoch).is_multiple_of(4) { (truth + 1) % CLASSES.len() } else { truth };
         let score = |class: usize| ClassScore {
             name: CLASSES[class].to_owned(),
             class: class as u32,
@@ -192,6 +194,35 @@ pub fn samples(epoch: u32, data: &Dataset) -> Event {
         }
     });
     Event::Samples { epoch, samples: Arc::new(live.collect()) }
+}
+
+/// How a public checkpoint of 1000 classes maps onto the network: all but the head is taken over.
+pub fn load_report(file: &str) -> LoadReport {
+    let row = |name: &str, state: RowState, part: &str, old: &[usize], new: &[usize]| Row {
+        name: name.to_owned(),
+        state,
+        file_name: Some(name.to_owned()),
+        part: Some(part.to_owned()),
+        wanted_shape: Some(new.to_vec()),
+        file_shape: Some(old.to_vec()),
+        dtype: Some("float32"),
+    };
+    let remade = || RowState::Remade { reason: "1000 classes in the file, 6 here".to_owned() };
+    let mut rows: Vec<Row> =
+        (0..120).map(|i| row(&format!("t{i}"), RowState::Loaded, "backbone", &[64], &[64])).collect();
+    rows.push(row("fc.weight", remade(), "head cls", &[1000, 512], &[6, 512]));
+    rows.push(row("fc.bias", remade(), "head cls", &[1000], &[6]));
+    LoadReport {
+        file: PathBuf::from(file),
+        container: "PyTorch zip".to_owned(),
+        nested_under: None,
+        stripped_prefix: None,
+        added_prefix: None,
+        rows,
+        outside: 0,
+        backbone_matched: 1.0,
+        non_finite: Vec::new(),
+    }
 }
 
 impl Stage<'_> {

@@ -56,9 +56,7 @@ impl Close {
             (false, false) => return,
         };
         ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-        if self.stage != Stage::Finishing {
-            self.stage = stage;
-        }
+        self.stage = stage;
     }
 
     /// Draws the question.
@@ -81,7 +79,8 @@ impl Close {
                 ui.add_space(6.0);
                 clicked
             };
-            let text = "Stops now and closes. The run's folder is complete up to its last checkpoint and can be resumed.";
+            let text =
+                "Stops now and closes. The run's folder is complete up to its last checkpoint and can be resumed.";
             if choice(ui, "Pause and keep the run", text) {
                 self.stage = Stage::Agreed;
                 actions.push(Action::Send(Command::Pause));

@@ -4,9 +4,9 @@ use super::App;
 use crate::ui::action::Page;
 use crate::ui::context::Context;
 use crate::ui::icons::Icon;
+use crate::ui::panels::{self, Panels};
 use crate::ui::shell::{drop_overlay, help, models, status, topbar};
 use crate::ui::theme::Theme;
-use crate::ui::panels::{self, Panels};
 use crate::ui::{graph, inspector, widgets};
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
@@ -165,5 +165,10 @@ fn header(ui: &mut Ui, theme: &Theme, title: &str, hide: &str) -> bool {
 fn rail(ui: &mut Ui, theme: &Theme, left: bool, icon: Icon, name: &str) -> bool {
     let panel = if left { Panel::left("left rail") } else { Panel::right("right rail") };
     let frame = bar(theme).inner_margin(Margin::symmetric(7, 10));
-    panel.exact_size(RAIL).resizable(false).frame(frame).show(ui, |ui| widgets::icon_button(ui, theme, icon, name).clicked()).inner
+    panel
+        .exact_size(RAIL)
+        .resizable(false)
+        .frame(frame)
+        .show(ui, |ui| widgets::icon_button(ui, theme, icon, name).clicked())
+        .inner
 }

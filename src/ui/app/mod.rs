@@ -181,10 +181,8 @@ impl App {
         for event in events {
             let done = matches!(event, Event::Done { .. });
             match &event {
-                Event::RunStarted(info) => {
-                    if self.project.runs.last() != Some(&info.folder) {
-                        self.project.runs.push(info.folder.clone());
-                    }
+                Event::RunStarted(info) if self.project.runs.last() != Some(&info.folder) => {
+                    self.project.runs.push(info.folder.clone());
                 }
                 Event::Failed { run_stopped: false, .. } => self.give_up_pending(),
                 Event::DataReady(_) => self.thumbs.clear(),

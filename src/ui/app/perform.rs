@@ -13,7 +13,7 @@ use crate::ui::keys::Does;
 use crate::ui::shell::topbar::project_name;
 use crate::ui::theme::Theme;
 use crate::ui::{folders, ready};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A learning rate is handed to the run when it has not changed for this time.
@@ -46,7 +46,7 @@ impl App {
                 }
                 self.project.selected = name;
             }
-            Action::Fold(_) => self.project.folded = self.canvas.folded.iter().cloned().collect(),
+            Action::Fold(stage) => self.canvas.toggle(&stage),
             Action::Open(paths) => self.open(&paths),
             Action::AskData => self.ask(ctx, Ask::Data),
             Action::AskWeights => self.ask(ctx, Ask::Weights),
@@ -140,9 +140,7 @@ impl App {
         let plan = &self.project.plan;
         let command = match &plan.data {
             DataSource::Sample => Command::OpenSample,
-            DataSource::Path(path) => {
-                Command::OpenData { path: path.clone(), val: plan.val.clone(), seed: plan.seed }
-            }
+            DataSource::Path(path) => Command::OpenData { path: path.clone(), val: plan.val.clone(), seed: plan.seed },
         };
         self.send(command);
     }
@@ -190,7 +188,7 @@ impl App {
             Ask::Data => self.edit("Open data", |plan| plan.data = DataSource::Path(first)),
             Ask::Weights => self.edit("Open checkpoint", |plan| plan.weights = WeightsSource::File(first)),
             Ask::Pictures => self.predict(paths),
-            Ask::Project => self.load_project(first),
+            Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
             Ask::Export(_) => self.send(Command::Export { to: first }),
         }
@@ -216,7 +214,7 @@ impl App {
                 self.show(Page::Data);
             }
             Kind::Weights => self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path)),
-            Kind::Project => self.load_project(path),
+            Kind::Project => self.load_project(&path),
             Kind::Run => self.send(Command::ResumeRun { run: path, epochs: None }),
             Kind::Picture => {}
             Kind::Unknown => self.say(
@@ -233,11 +231,11 @@ impl App {
         self.show(Page::Predict);
     }
 
-    fn load_project(&mut self, path: PathBuf) {
-        match Project::load(&path) {
+    fn load_project(&mut self, path: &Path) {
+        match Project::load(path) {
             Ok(project) => {
-                self.replace_project(Some(path.clone()), project);
-                self.remember(&path);
+                self.replace_project(Some(path.to_path_buf()), project);
+                self.remember(path);
             }
             Err(problem) => self.say(Severity::Error, problem),
         }
@@ -277,6 +275,7 @@ impl App {
         if path.extension().is_none() {
             path.set_extension("frostline.json");
         }
+        self.project.folded = self.canvas.folded.iter().cloned().collect();
         match self.project.save(&path) {
             Ok(()) => {
                 self.saved = self.project.clone();
@@ -288,7 +287,7 @@ impl App {
         }
     }
 
-    fn remember(&mut self, path: &std::path::Path) {
+    fn remember(&mut self, path: &Path) {
         if let Err(error) = self.recent.add(path) {
             self.say(Severity::Warning, format!("The list of recent projects could not be written: {error}."));
         }

@@ -108,7 +108,7 @@ impl Camera {
 
 fn write(file: &Path, image: &ColorImage) -> Result<(), image::ImageError> {
     let [width, height] = image.size;
-    let bytes: Vec<u8> = image.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
+    let bytes: Vec<u8> = image.pixels.iter().flat_map(egui::Color32::to_array).collect();
     image::save_buffer(file, &bytes, width as u32, height as u32, image::ColorType::Rgba8)
 }
 

@@ -29,9 +29,7 @@ fn memory(ctx: &Context<'_>, now: &Frontier, then: &Frontier) -> String {
         OptimizerChoice::Sgd { momentum, .. } => u64::from(momentum != 0.0),
         OptimizerChoice::AdamW { .. } => 2,
     };
-    let bytes = |frontier: &Frontier| {
-        frontier.kept_bytes * plan.batch as u64 + frontier.trainable * 4 * (1 + states)
-    };
+    let bytes = |frontier: &Frontier| frontier.kept_bytes * plan.batch as u64 + frontier.trainable * 4 * (1 + states);
     format!("memory ≈ {} (estimate, batch {})", format::bytes_change(bytes(now), bytes(then)), plan.batch)
 }
 
@@ -58,9 +56,8 @@ pub fn title(ctx: &Context<'_>, name: &str, frozen: bool, changed: &FreezePlan, 
         return format!("Click to thaw {name}");
     }
     let then = Frontier::of(ctx.graph, ctx.facts, changed);
-    let island = path
-        .and_then(|path| ctx.graph.find(path))
-        .is_some_and(|id| then.state(id) == crate::graph::NodeState::Island);
+    let island =
+        path.and_then(|path| ctx.graph.find(path)).is_some_and(|id| then.state(id) == crate::graph::NodeState::Island);
     if island { format!("Click to freeze {name} as an island") } else { format!("Click to freeze {name}") }
 }
 

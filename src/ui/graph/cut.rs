@@ -72,7 +72,8 @@ pub fn line(layout: &Layout, cold: &BTreeSet<usize>, top: f32, bottom: f32) -> V
         return vec![pos2(right, top), pos2(right, bottom)];
     }
     let roof = below.iter().map(|placed| placed.rect.top()).fold(f32::INFINITY, f32::min);
-    let floor = above.iter().map(|placed| placed.rect.bottom()).filter(|&y| y <= roof).fold(f32::NEG_INFINITY, f32::max);
+    let floor =
+        above.iter().map(|placed| placed.rect.bottom()).filter(|&y| y <= roof).fold(f32::NEG_INFINITY, f32::max);
     let y = if floor.is_finite() { (roof + floor) / 2.0 } else { roof };
     let left = last.rect.left() - ASIDE;
     vec![pos2(left, top), pos2(left, y), pos2(right, y), pos2(right, bottom)]

@@ -127,11 +127,7 @@ fn round(size: f32) -> f32 {
 }
 
 fn sign(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace<'_>) {
-    let place = if zoom < SIGNS_ONLY {
-        rect.center()
-    } else {
-        sign_rect(rect, zoom).center() + vec2(-1.0, 2.0) * zoom
-    };
+    let place = if zoom < SIGNS_ONLY { rect.center() } else { sign_rect(rect, zoom).center() + vec2(-1.0, 2.0) * zoom };
     let radius = if zoom < SIGNS_ONLY { rect.height() * 0.3 } else { 6.5 * zoom };
     if face.sign_hovered {
         painter.circle_filled(place, radius * 1.75, theme.text.gamma_multiply(0.16));

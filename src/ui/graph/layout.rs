@@ -308,8 +308,7 @@ fn curve(from: Rect, to: Rect) -> [Pos2; 4] {
     let overlap = from.left() < to.right() && to.left() < from.right();
     if overlap {
         let up = to.center().y < from.center().y;
-        let (a, b) =
-            if up { (from.center_top(), to.center_bottom()) } else { (from.center_bottom(), to.center_top()) };
+        let (a, b) = if up { (from.center_top(), to.center_bottom()) } else { (from.center_bottom(), to.center_top()) };
         let bend = vec2(0.0, (b.y - a.y) * 0.45);
         return [a, a + bend, b - bend, b];
     }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
 use crate::graph::blocks::Activation;
+use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
 use crate::graph::{Builder, Conv, HeadKind};
 use crate::session::catalogue;
 use crate::ui::graph::{cut, state};
@@ -77,7 +77,8 @@ fn a_neck_lines_up_with_the_stages_that_feed_it() {
     let placed = layout(&graph, &facts, &request(folded, 17));
     let rect = |path: &str| placed.boxes[placed.box_of(graph.find(path).unwrap()).unwrap()].rect;
     for i in 0..3 {
-        let (stage, lateral, level) = (rect(&format!("stage{i}.0")), rect(&format!("inner{i}")), rect(&format!("level{i}")));
+        let (stage, lateral, level) =
+            (rect(&format!("stage{i}.0")), rect(&format!("inner{i}")), rect(&format!("level{i}")));
         assert!((stage.center().y - lateral.center().y).abs() < 1.0, "level {i} is level");
         assert!((lateral.center().y - level.center().y).abs() < 1.0);
         assert!(stage.right() < lateral.left() && lateral.right() < level.left());

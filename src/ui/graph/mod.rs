@@ -153,7 +153,6 @@ fn stage_titles(ui: &Ui, ctx: &mut Context<'_>, state: &mut GraphState, frame: &
         let text = painter.text(rect.left_center(), Align2::LEFT_CENTER, &stage.stage, font, color);
         Icon::Down.paint(&painter, text.right_center() + vec2(8.0, 0.0) * frame.zoom, 3.8 * frame.zoom, color);
         if response.on_hover_cursor(CursorIcon::PointingHand).clicked() {
-            state.toggle(&stage.stage);
             ctx.push(Action::Fold(stage.stage.clone()));
         }
     }
@@ -199,17 +198,16 @@ fn node(
     } else if response.clicked() {
         select(ui, ctx, state, frame, index);
     } else if response.double_clicked() {
-        fold(ctx, state, placed);
+        fold(ctx, placed);
     }
-    response.context_menu(|ui| context_menu(ui, ctx, state, placed, &name));
+    response.context_menu(|ui| context_menu(ui, ctx, placed, &name));
     let hovered = (response.hovered() || sign_hovered) && look != Look::Constant && !response.context_menu_opened();
     hovered.then(|| hover_card(ctx, placed, &name, rect))
 }
 
-fn fold(ctx: &mut Context<'_>, state: &mut GraphState, placed: &Placed) {
+fn fold(ctx: &mut Context<'_>, placed: &Placed) {
     let several = ctx.graph.nodes.iter().filter(|node| node.stage == placed.stage).count() > 1;
     if several {
-        state.toggle(&placed.stage);
         ctx.push(Action::Fold(placed.stage.clone()));
     }
 }
@@ -253,7 +251,7 @@ fn hover_card(ctx: &Context<'_>, placed: &Placed, name: &str, rect: Rect) -> Car
     Card { near: rect, title, lines }
 }
 
-fn context_menu(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, placed: &Placed, name: &str) {
+fn context_menu(ui: &mut Ui, ctx: &mut Context<'_>, placed: &Placed, name: &str) {
     let stage = placed.stage.clone();
     let of_stage = ctx.graph.select(&stage).unwrap_or_default();
     let frozen = edit::all_frozen(ctx, &of_stage);
@@ -278,7 +276,7 @@ fn context_menu(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, plac
         ui.separator();
         let verb = if placed.folded { "Open" } else { "Fold" };
         if ui.button(format!("{verb} {stage}")).clicked() {
-            fold(ctx, state, placed);
+            fold(ctx, placed);
             ui.close();
         }
     }

@@ -139,7 +139,11 @@ fn learning_rate(ui: &mut Ui, ctx: &mut Context<'_>, nodes: &[NodeId]) {
     let mut factor = before;
     ui.horizontal(|ui| {
         ui.spacing_mut().slider_width = (ui.available_width() - 70.0).max(60.0);
-        let slider = Slider::new(&mut factor, 0.01..=10.0).clamping(egui::SliderClamping::Edits).logarithmic(true).max_decimals(2).suffix(" ×");
+        let slider = Slider::new(&mut factor, 0.01..=10.0)
+            .clamping(egui::SliderClamping::Edits)
+            .logarithmic(true)
+            .max_decimals(2)
+            .suffix(" ×");
         let response = ui.add(slider).accessible_name("Learning-rate factor");
         response.on_hover_text(format!("Multiplies the learning rate of the stage {}.", join(&stages)));
     });
@@ -179,7 +183,12 @@ fn numbers(ui: &mut Ui, ctx: &Context<'_>, nodes: &[NodeId]) {
         let batch = ctx.plan().batch;
         fact(ui, "MACs", format::short(sum(&|id| facts.node(id).macs)), "Multiply-accumulates of the forward pass.");
         let kept = format!("{} × {batch}", format::bytes(sum(&|id| facts.node(id).kept_bytes)));
-        fact(ui, "activations", kept, "What a step keeps for the backward pass, per picture × batch, unless in the prefix.");
+        fact(
+            ui,
+            "activations",
+            kept,
+            "What a step keeps for the backward pass, per picture × batch, unless in the prefix.",
+        );
         fact(
             ui,
             "receptive field",

@@ -13,42 +13,58 @@ use egui::{ComboBox, DragValue, Ui, emath};
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     presets(ui, ctx);
     widgets::section(ui, ctx.theme, "Run");
-    number(ui, ctx, &Number {
-        name: "epochs",
-        help: "Passes over the training pictures.",
-        range: 1.0..=10_000.0,
-        speed: 0.1,
-        whole: true,
-        get: |plan| f64::from(plan.epochs),
-        set: |plan, value| plan.epochs = value as u32,
-    });
-    number(ui, ctx, &Number {
-        name: "batch",
-        help: "Pictures in one step.",
-        range: 1.0..=4096.0,
-        speed: 0.2,
-        whole: true,
-        get: |plan| plan.batch as f64,
-        set: |plan, value| plan.batch = value as usize,
-    });
-    number(ui, ctx, &Number {
-        name: "input size, px",
-        help: "Side of the input in pixels. Smaller is faster; the model's own size is what its weights have seen.",
-        range: 32.0..=4096.0,
-        speed: 1.0,
-        whole: true,
-        get: |plan| f64::from(plan.size_px),
-        set: |plan, value| plan.size_px = value as u32,
-    });
-    number(ui, ctx, &Number {
-        name: "seed",
-        help: "Decides the split, new weights, the order of pictures and the augmentation.",
-        range: 0.0..=4_294_967_295.0,
-        speed: 0.2,
-        whole: true,
-        get: |plan| plan.seed as f64,
-        set: |plan, value| plan.seed = value as u64,
-    });
+    number(
+        ui,
+        ctx,
+        &Number {
+            name: "epochs",
+            help: "Passes over the training pictures.",
+            range: 1.0..=10_000.0,
+            speed: 0.1,
+            whole: true,
+            get: |plan| f64::from(plan.epochs),
+            set: |plan, value| plan.epochs = value as u32,
+        },
+    );
+    number(
+        ui,
+        ctx,
+        &Number {
+            name: "batch",
+            help: "Pictures in one step.",
+            range: 1.0..=4096.0,
+            speed: 0.2,
+            whole: true,
+            get: |plan| plan.batch as f64,
+            set: |plan, value| plan.batch = value as usize,
+        },
+    );
+    number(
+        ui,
+        ctx,
+        &Number {
+            name: "input size, px",
+            help: "Side of the input in pixels. Smaller is faster; the model's own size is what its weights have seen.",
+            range: 32.0..=4096.0,
+            speed: 1.0,
+            whole: true,
+            get: |plan| f64::from(plan.size_px),
+            set: |plan, value| plan.size_px = value as u32,
+        },
+    );
+    number(
+        ui,
+        ctx,
+        &Number {
+            name: "seed",
+            help: "Decides the split, new weights, the order of pictures and the augmentation.",
+            range: 0.0..=4_294_967_295.0,
+            speed: 0.2,
+            whole: true,
+            get: |plan| plan.seed as f64,
+            set: |plan, value| plan.seed = value as u64,
+        },
+    );
     device(ui, ctx);
     schedule::ui(ui, ctx);
     augment::ui(ui, ctx);
@@ -102,7 +118,8 @@ pub fn number(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number) {
     let mut value = before;
     widgets::row(ui, ctx.theme, number.name, number.help, |ui| {
         // A value out of range stays as it is until a person changes it: the plan says what is wrong with it.
-        let mut field = DragValue::new(&mut value).range(number.range.clone()).clamp_existing_to_range(false).speed(number.speed);
+        let mut field =
+            DragValue::new(&mut value).range(number.range.clone()).clamp_existing_to_range(false).speed(number.speed);
         if number.whole {
             field = field.max_decimals(0);
         } else {

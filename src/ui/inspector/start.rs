@@ -23,7 +23,13 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     );
     let batch = ctx.plan().batch as u64;
     let kept = format!("{} × {batch}", format::bytes(frontier.kept_bytes));
-    widgets::fact(ui, ctx.theme, "kept activations", kept, "Values per picture that a step keeps for the backward pass.");
+    widgets::fact(
+        ui,
+        ctx.theme,
+        "kept activations",
+        kept,
+        "Values per picture that a step keeps for the backward pass.",
+    );
     let macs = format!("{} / {}", format::short(ctx.facts.macs()), format::short(frontier.step_macs));
     widgets::fact(
         ui,

@@ -101,7 +101,8 @@ fn show(ui: &mut Ui, theme: &Theme, toast: &Toast, actions: &mut Vec<Action>) ->
         Severity::Note => (theme.accent, "Note"),
     };
     let mut closed = false;
-    let frame = Frame::popup(ui.style()).fill(theme.raised).stroke(Stroke::new(1.0, color)).inner_margin(Margin::same(10));
+    let frame =
+        Frame::popup(ui.style()).fill(theme.raised).stroke(Stroke::new(1.0, color)).inner_margin(Margin::same(10));
     frame.show(ui, |ui| {
         ui.set_width(360.0);
         ui.horizontal_top(|ui| {

@@ -42,8 +42,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>, bar: &Bar<'_>) {
             if widgets::icon_button(ui, ctx.theme, Icon::Help, "Keys and help (?)").clicked() {
                 ctx.push(Action::ToggleHelp);
             }
-            let (icon, name) =
-                if ctx.theme.dark { (Icon::Sun, "Light theme") } else { (Icon::Moon, "Dark theme") };
+            let (icon, name) = if ctx.theme.dark { (Icon::Sun, "Light theme") } else { (Icon::Moon, "Dark theme") };
             if widgets::icon_button(ui, ctx.theme, icon, name).clicked() {
                 ctx.push(Action::ToggleTheme);
             }
@@ -110,7 +109,8 @@ fn project_menu(ui: &mut Ui, ctx: &mut Context<'_>, bar: &Bar<'_>) {
 }
 
 fn step(ui: &mut Ui, ctx: &mut Context<'_>, icon: Icon, verb: &str, name: Option<&str>, action: Action) {
-    let text = name.map_or_else(|| format!("{verb}: nothing to {}", verb.to_lowercase()), |name| format!("{verb}: {name}"));
+    let text =
+        name.map_or_else(|| format!("{verb}: nothing to {}", verb.to_lowercase()), |name| format!("{verb}: {name}"));
     let response = widgets::icon_button_tinted(ui, ctx.theme, icon, &text, ctx.theme.weak, name.is_some());
     if response.clicked() {
         ctx.push(action);
@@ -197,9 +197,9 @@ fn number(ctx: &Context<'_>, page: Page) -> String {
                 }
             }
         },
-        Page::Evaluate => run.and_then(|run| run.best.as_ref()).map_or_else(String::new, |best| {
-            format!("{} {:.3}", best.metric, best.value)
-        }),
+        Page::Evaluate => run
+            .and_then(|run| run.best.as_ref())
+            .map_or_else(String::new, |best| format!("{} {:.3}", best.metric, best.value)),
         Page::Predict => ctx
             .view
             .predictions

@@ -54,8 +54,9 @@ fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
     });
     if let Some((old, new)) = classes.filter(|(old, new)| old != new) {
         let text = format!("head: {old} → {}", format::plural(new, "class"));
-        ui.label(RichText::new(text).size(11.0).color(ctx.theme.amber))
-            .on_hover_text("The head is made anew for the classes of your data; everything else keeps what it learned.");
+        ui.label(RichText::new(text).size(11.0).color(ctx.theme.amber)).on_hover_text(
+            "The head is made anew for the classes of your data; everything else keeps what it learned.",
+        );
     }
     if let Some(concern) = report.warning() {
         ui.label(RichText::new(concern).size(11.0).color(ctx.theme.bad));

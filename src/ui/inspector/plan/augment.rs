@@ -16,19 +16,23 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
         plan.augment.random_resized_crop = on.then(|| usual.unwrap_or(fallback));
     };
     if toggle(ui, ctx, "random crops", help, |plan| plan.augment.random_resized_crop.is_some(), set) {
-        number(ui, ctx, &Number {
-            name: "smallest part",
-            help: "Smallest part of the picture's area that a crop shows.",
-            range: 0.05..=1.0,
-            speed: 0.005,
-            whole: false,
-            get: |plan| plan.augment.random_resized_crop.map_or(1.0, |crop| rounded(crop.scale[0])),
-            set: |plan, value| {
-                if let Some(crop) = &mut plan.augment.random_resized_crop {
-                    crop.scale[0] = (value as f32).min(crop.scale[1]);
-                }
+        number(
+            ui,
+            ctx,
+            &Number {
+                name: "smallest part",
+                help: "Smallest part of the picture's area that a crop shows.",
+                range: 0.05..=1.0,
+                speed: 0.005,
+                whole: false,
+                get: |plan| plan.augment.random_resized_crop.map_or(1.0, |crop| rounded(crop.scale[0])),
+                set: |plan, value| {
+                    if let Some(crop) = &mut plan.augment.random_resized_crop {
+                        crop.scale[0] = (value as f32).min(crop.scale[1]);
+                    }
+                },
             },
-        });
+        );
     }
     let help = "Mirrors every second picture. Switch it off where left and right mean something.";
     let set = |plan: &mut Plan, on: bool| plan.augment.flip = if on { 0.5 } else { 0.0 };
