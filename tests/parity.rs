@@ -118,7 +118,9 @@ fn plan(network: &Network, trainable: &[&str]) -> FreezePlan {
     for id in graph.ids() {
         let tensors = &network.facts().node(id).tensors;
         let under = |name: &str| {
-            trainable.iter().any(|prefix| prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')))
+            trainable
+                .iter()
+                .any(|prefix| prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')))
         };
         plan.set(&graph.node(id).path, !tensors.iter().any(|tensor| under(&tensor.name)));
     }
@@ -184,7 +186,11 @@ fn check_gradients(network: &Network, grads: &Gradients, case: &Json, who: &str,
     let mut see = Grads { grads, found: HashMap::new() };
     network.see_tensors(&mut see);
     let count: usize = see.found.values().map(Vec::len).sum();
-    assert_eq!(count as u64, case["trainable_params"].as_u64().unwrap(), "{who}: gradients of what trains and nothing else");
+    assert_eq!(
+        count as u64,
+        case["trainable_params"].as_u64().unwrap(),
+        "{who}: gradients of what trains and nothing else"
+    );
     for (name, reference) in case["grads"].as_object().unwrap() {
         let ours = &see.found[name];
         let (indices, wanted) = samples(reference);
