@@ -1,7 +1,7 @@
 //! The confusion matrix: truth downward, prediction across, shaded by the share of each row.
 
-use super::kit;
 use super::textures::Textures;
+use super::{format, kit, scores};
 use crate::ui::Theme;
 use egui::{Align2, Color32, ColorImage, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
@@ -52,7 +52,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, matrix: &Matrix<'
     if classes == 0 {
         return None;
     }
-    let gutter = if classes <= CELLS_WITH_TEXT { vec2((rect.width() * 0.28).min(110.0), 32.0) } else { vec2(24.0, 32.0) };
+    let gutter =
+        if classes <= CELLS_WITH_TEXT { vec2((rect.width() * 0.28).min(110.0), 32.0) } else { vec2(24.0, 32.0) };
     let free = rect.size() - gutter;
     // Cells are wider than high where there is room: the dock is flat.
     let height = (free.y / classes as f32).clamp(0.5, 76.0);
@@ -71,6 +72,23 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, matrix: &Matrix<'
     }
     ui.painter().rect_stroke(grid, 0, Stroke::new(1.0, theme.border), StrokeKind::Outside);
     pointed(&response, matrix, grid)
+}
+
+/// The most frequent mistakes as a list; a click on one returns its cell.
+pub fn mistakes(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>) -> Option<Cell> {
+    kit::weak(ui, theme, "most frequent mistakes");
+    let pairs = scores::worst_pairs(matrix.counts, 8);
+    if pairs.is_empty() {
+        kit::weak(ui, theme, "none");
+    }
+    let mut clicked = None;
+    for (truth, said, count) in pairs {
+        let text = format!("{} × {} called {}", format::count(count as usize), matrix.name(truth), matrix.name(said));
+        if kit::link_button(ui, theme, &text).clicked() {
+            clicked = Some((truth as u32, said as u32));
+        }
+    }
+    clicked
 }
 
 fn picture(theme: &Theme, matrix: &Matrix<'_>) -> ColorImage {

@@ -52,12 +52,12 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ConsoleState) {
     let count = |severity| view.notices.iter().filter(|notice| notice.severity == severity).count();
     ui.horizontal(|ui| {
         let switches = [
-            (&mut state.errors, Severity::Error, "errors"),
-            (&mut state.warnings, Severity::Warning, "warnings"),
-            (&mut state.notes, Severity::Note, "notes"),
+            (&mut state.errors, Severity::Error, "error"),
+            (&mut state.warnings, Severity::Warning, "warning"),
+            (&mut state.notes, Severity::Note, "note"),
         ];
         for (on, severity, name) in switches {
-            if kit::chip(ui, theme, *on, &format!("{} {name}", count(severity))).clicked() {
+            if kit::chip(ui, theme, *on, &format::counted(count(severity), name)).clicked() {
                 *on = !*on;
             }
         }

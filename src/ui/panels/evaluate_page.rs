@@ -7,7 +7,9 @@ use super::textures::Textures;
 use super::{format, kit, samples};
 use crate::session::{EpochNews, LiveSample, RunView};
 use crate::ui::{Action, Context, Theme};
-use egui::{Align2, CornerRadius, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, CornerRadius, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
 
 /// The order of the classes in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,10 +55,11 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut EvaluateState, textures
         ui.add_space(10.0);
         let area = ui.available_rect_before_wrap();
         let gap = 12.0;
-        let middle = area.top() + area.height() * 0.54;
+        let rows = news.confusion.len() as f32;
+        let middle = area.top() + (110.0 + 77.0 * rows).clamp(190.0, (area.height() * 0.58).max(190.0));
         let x = area.left() + area.width() * 0.47;
         let part = |ui: &mut Ui, rect: Rect, name: &str, add: &mut dyn FnMut(&mut Ui)| {
-            let frame = egui::Frame::new().fill(theme.panel).corner_radius(kit::RADIUS).stroke(Stroke::new(1.0, theme.border));
+            let frame = kit::sheet(theme).inner_margin(0);
             ui.scope_builder(UiBuilder::new().max_rect(rect).id_salt(name), |ui| {
                 ui.painter().add(frame.paint(rect));
                 let inside = rect.shrink2(vec2(12.0, 8.0));
@@ -115,7 +118,9 @@ fn widths(ui: &Ui, numbers: usize, least: f32) -> (f32, f32) {
 
 fn classes(ui: &mut Ui, theme: &Theme, run: &RunView, news: &EpochNews, state: &mut EvaluateState) {
     head(ui, theme, "Classes", |ui| {
-        for (order, name) in [(Order::Support, "most pictures"), (Order::Worst, "worst first"), (Order::Name, "by name")] {
+        for (order, name) in
+            [(Order::Support, "most pictures"), (Order::Worst, "worst first"), (Order::Name, "by name")]
+        {
             if kit::chip(ui, theme, state.order == order, name).clicked() {
                 state.order = order;
             }
@@ -123,7 +128,12 @@ fn classes(ui: &mut Ui, theme: &Theme, run: &RunView, news: &EpochNews, state: &
     });
     let scores = class_scores(&news.confusion);
     if scores.is_empty() {
-        kit::empty(ui, theme, "No classes were counted", "The first head of this model says something else than one class.");
+        kit::empty(
+            ui,
+            theme,
+            "No classes were counted",
+            "The first head of this model says something else than one class.",
+        );
         return;
     }
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -131,12 +141,15 @@ fn classes(ui: &mut Ui, theme: &Theme, run: &RunView, news: &EpochNews, state: &
     match state.order {
         Order::Name => {}
         Order::Worst => order.sort_by(|a, b| f1(a).total_cmp(&f1(b))),
-        Order::Support => order.sort_by_key(|&class| std::cmp::Reverse(scores.get(class).map_or(0, |scores| scores.support))),
+        Order::Support => {
+            order.sort_by_key(|&class| std::cmp::Reverse(scores.get(class).map_or(0, |scores| scores.support)));
+        }
     }
     let (name, number) = widths(ui, 4, 56.0);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
     let title = |text: &str| Cell::number(text, theme.weak, number);
-    let row = [Cell::name("class", theme.weak, name), title("recall"), title("precision"), title("F1"), title("pictures")];
+    let row =
+        [Cell::name("class", theme.weak, name), title("recall"), title("precision"), title("F1"), title("pictures")];
     kit::cells(ui.painter(), rect, &row);
     ui.spacing_mut().item_spacing.y = 1.0;
     let scroll = egui::ScrollArea::vertical().id_salt("class scores").auto_shrink(false);
@@ -154,7 +167,8 @@ fn class_row(ui: &mut Ui, theme: &Theme, title: &str, class: usize, scores: &Cla
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
     let share = |value: Option<f64>| value.map_or("–".to_owned(), format::percent);
     let texts = [share(scores.recall), share(scores.precision), share(scores.f1)];
-    let words = format!("{title}: recall {}, precision {}, F1 {}, {} pictures", texts[0], texts[1], texts[2], scores.support);
+    let words =
+        format!("{title}: recall {}, precision {}, F1 {}, {} pictures", texts[0], texts[1], texts[2], scores.support);
     response.widget_info(|| WidgetInfo::labeled(Role::Row, true, &words));
     if response.hovered() {
         ui.painter().rect_filled(rect, 3, theme.raised);
@@ -163,7 +177,13 @@ fn class_row(ui: &mut Ui, theme: &Theme, title: &str, class: usize, scores: &Cla
         let left = rect.left() + name + number * i as f32;
         let bar = Rect::from_min_size(pos2(left + 8.0, rect.bottom() - 5.0), vec2(number - 14.0, 3.0));
         let value = value.unwrap_or(0.0);
-        let color = if value >= 0.8 { theme.good } else if value >= 0.5 { theme.amber } else { theme.bad };
+        let color = if value >= 0.8 {
+            theme.good
+        } else if value >= 0.5 {
+            theme.amber
+        } else {
+            theme.bad
+        };
         kit::bar(ui.painter(), bar, value as f32, color, theme.raised);
     }
     let color = samples::class_color(theme, u32::try_from(class).unwrap_or(0));
@@ -174,7 +194,14 @@ fn class_row(ui: &mut Ui, theme: &Theme, title: &str, class: usize, scores: &Cla
     kit::cells(ui.painter(), rect.translate(vec2(0.0, -2.0)), &row);
 }
 
-fn matrix(ui: &mut Ui, theme: &Theme, textures: &mut Textures, run: &RunView, news: &EpochNews, state: &mut EvaluateState) {
+fn matrix(
+    ui: &mut Ui,
+    theme: &Theme,
+    textures: &mut Textures,
+    run: &RunView,
+    news: &EpochNews,
+    state: &mut EvaluateState,
+) {
     head(ui, theme, "Confusion", |ui| {
         if state.cell.is_some() && kit::link_button(ui, theme, "Show all pictures").clicked() {
             state.cell = None;
@@ -184,8 +211,17 @@ fn matrix(ui: &mut Ui, theme: &Theme, textures: &mut Textures, run: &RunView, ne
     let key = format!("confusion {} {}", run.info.folder.display(), news.epoch);
     let matrix = Matrix { counts: &news.confusion, classes: &run.info.classes, chosen: state.cell, key };
     let rect = ui.available_rect_before_wrap();
-    if let Some(cell) = confusion::ui(ui, theme, textures, &matrix, rect) {
+    let side = if rect.width() > 460.0 { 200.0 } else { 0.0 };
+    if let Some(cell) = confusion::ui(ui, theme, textures, &matrix, rect.with_max_x(rect.right() - side)) {
         state.cell = (state.cell != Some(cell)).then_some(cell);
+    }
+    if side > 0.0 {
+        let at = rect.with_min_x(rect.right() - side + 10.0).with_min_y(rect.top() + 6.0);
+        ui.scope_builder(UiBuilder::new().max_rect(at), |ui| {
+            if let Some(cell) = confusion::mistakes(ui, theme, &matrix) {
+                state.cell = Some(cell);
+            }
+        });
     }
 }
 
@@ -261,12 +297,20 @@ fn truth_score(sample: &LiveSample) -> Option<f32> {
     scores.iter().find(|score| Some(score.class) == sample.truth).map(|score| score.score)
 }
 
-fn worst(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &RunView, news: &EpochNews, state: &EvaluateState) {
+fn worst(
+    ui: &mut Ui,
+    cx: &mut Context<'_>,
+    textures: &mut Textures,
+    run: &RunView,
+    news: &EpochNews,
+    state: &EvaluateState,
+) {
     let theme = cx.theme;
     head(ui, theme, "Worst first", |ui| {
         ui.label(RichText::new("live samples by the score of their true class").size(11.0).color(theme.weak));
     });
-    let samples = run.samples.range(..=news.epoch).next_back().map(|(_, samples)| samples.as_slice()).unwrap_or_default();
+    let samples =
+        run.samples.range(..=news.epoch).next_back().map(|(_, samples)| samples.as_slice()).unwrap_or_default();
     let in_cell = |sample: &&LiveSample| {
         state.cell.is_none_or(|(truth, said)| {
             sample.truth == Some(truth) && sample.prediction.top().is_some_and(|top| top.class == said)
@@ -276,7 +320,12 @@ fn worst(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &RunVi
         samples.iter().filter(in_cell).filter_map(|sample| Some((sample, truth_score(sample)?))).collect();
     listed.sort_by(|a, b| a.1.total_cmp(&b.1));
     if listed.is_empty() {
-        kit::empty(ui, theme, "No live sample is in this cell", "Only a few of the validation pictures are shown live.");
+        kit::empty(
+            ui,
+            theme,
+            "No live sample is in this cell",
+            "Only a few of the validation pictures are shown live.",
+        );
         return;
     }
     ui.spacing_mut().item_spacing.y = 4.0;
@@ -288,7 +337,14 @@ fn worst(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &RunVi
     });
 }
 
-fn worst_row(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &RunView, sample: &LiveSample, score: f32) {
+fn worst_row(
+    ui: &mut Ui,
+    cx: &mut Context<'_>,
+    textures: &mut Textures,
+    run: &RunView,
+    sample: &LiveSample,
+    score: f32,
+) {
     let theme = cx.theme;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 46.0), Sense::click());
     let name = |class: u32| run.info.classes.get(class as usize).map_or("?", String::as_str);
@@ -296,14 +352,25 @@ fn worst_row(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &R
     let said = sample.prediction.top();
     let right = super::live::is_right(sample) == Some(true);
     let file = format::file_name(&sample.prediction.image);
-    let words = format!("{file}, truth {truth} {:.1} %, predicted {}", score * 100.0, said.map_or("?", |top| top.name.as_str()));
+    let words = format!(
+        "{file}, truth {truth} {:.1} %, predicted {}",
+        score * 100.0,
+        said.map_or("?", |top| top.name.as_str())
+    );
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
     if response.hovered() {
         ui.painter().rect_filled(rect, kit::RADIUS, theme.raised);
     }
     kit::focus_ring(ui, theme, &response);
     let picture = Rect::from_min_size(rect.min + vec2(2.0, 1.0), vec2(60.0, 44.0));
-    samples::paint_cover(ui.painter(), cx, textures, samples::source(cx.view, sample).as_ref(), picture, CornerRadius::same(3));
+    samples::paint_cover(
+        ui.painter(),
+        cx,
+        textures,
+        samples::source(cx.view, sample).as_ref(),
+        picture,
+        CornerRadius::same(3),
+    );
     let (sign, color) = if right { ("✓", theme.good) } else { ("✗", theme.bad) };
     ui.painter().rect_stroke(picture, 3, Stroke::new(1.5, color), StrokeKind::Inside);
     let left = picture.right() + 10.0;
@@ -315,7 +382,15 @@ fn worst_row(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, run: &R
     let bar = Rect::from_center_size(pos2(rect.right() - 96.0, rect.center().y), vec2(80.0, 5.0));
     kit::bar(ui.painter(), bar, score, color, theme.raised);
     let text = format!("{:.1} %", score * 100.0);
-    kit::text_at(ui.painter(), rect.right_center() - vec2(4.0, 0.0), Align2::RIGHT_CENTER, &text, 12.0, theme.text, 50.0);
+    kit::text_at(
+        ui.painter(),
+        rect.right_center() - vec2(4.0, 0.0),
+        Align2::RIGHT_CENTER,
+        &text,
+        12.0,
+        theme.text,
+        50.0,
+    );
     if response.clicked() {
         cx.push(Action::ShowImage(Some(sample.index)));
     }

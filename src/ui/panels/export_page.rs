@@ -35,12 +35,16 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
 
 fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
     let theme = cx.theme;
-    kit::card(theme).show(ui, |ui| {
+    kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         kit::caps(ui, theme, "Best checkpoint");
         match &run.best {
             Some(best) => {
-                let value = if best.metric.ends_with("loss") { format::number(best.value) } else { format::percent(best.value) };
+                let value = if best.metric.ends_with("loss") {
+                    format::number(best.value)
+                } else {
+                    format::percent(best.value)
+                };
                 let text = format!("{} {value} at epoch {}", format::metric(&best.metric), best.epoch);
                 ui.label(RichText::new(format!("★ {text}")).size(15.0).color(theme.good));
             }
@@ -65,7 +69,8 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
 fn path_row(ui: &mut Ui, cx: &mut Context<'_>, name: &str, path: &str) {
     let theme = cx.theme;
     ui.horizontal(|ui| {
-        ui.add_sized(vec2(70.0, 16.0), egui::Label::new(RichText::new(name).size(12.0).color(theme.weak)).halign(egui::Align::Min));
+        let (place, _) = ui.allocate_exact_size(vec2(72.0, 16.0), egui::Sense::hover());
+        kit::text_at(ui.painter(), place.left_center(), egui::Align2::LEFT_CENTER, name, 12.0, theme.weak, 72.0);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let copy = kit::link_button(ui, theme, "Copy").accessible_name(format!("Copy the path of the {name}"));
             if copy.clicked() {
@@ -82,7 +87,7 @@ fn path_row(ui: &mut Ui, cx: &mut Context<'_>, name: &str, path: &str) {
 fn holds(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
     let theme = cx.theme;
     let graph = &run.info.graph;
-    kit::card(theme).show(ui, |ui| {
+    kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         kit::caps(ui, theme, "What the file holds");
         kit::key_value(ui, theme, "model", &graph.name);
@@ -94,7 +99,12 @@ fn holds(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
         let more = run.info.classes.len().saturating_sub(12);
         let names = if more > 0 { format!("{shown} and {more} more") } else { shown };
         kit::key_value(ui, theme, "in this order", &names);
-        kit::key_value(ui, theme, "input", &format!("{0} × {0} pixels, normalized as in training", run.info.plan.size_px));
+        kit::key_value(
+            ui,
+            theme,
+            "input",
+            &format!("{0} × {0} pixels, normalized as in training", run.info.plan.size_px),
+        );
     });
 }
 
@@ -102,6 +112,10 @@ fn holds(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
 fn python(run: &RunView) -> String {
     let name = &run.info.graph.name;
     let classes = run.info.classes.len();
+    let published = crate::session::find_model(name).is_ok_and(|model| !model.weights.is_empty());
+    if !published {
+        return format!("from safetensors.torch import load_file\n\ntensors = load_file(\"{name}.safetensors\")");
+    }
     format!(
         "from safetensors.torch import load_file\nfrom torchvision.models import {name}\n\n\
          model = {name}(num_classes={classes})\nmodel.load_state_dict(load_file(\"{name}.safetensors\"))\nmodel.eval()"
@@ -111,7 +125,7 @@ fn python(run: &RunView) -> String {
 fn loading(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
     let theme = cx.theme;
     let code = python(run);
-    kit::card(theme).show(ui, |ui| {
+    kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
             kit::caps(ui, theme, "Load it in PyTorch");

@@ -49,6 +49,12 @@ pub fn count(value: usize) -> String {
     out
 }
 
+/// A count with its noun: `1 error`, `2 errors`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A duration as `mm:ss`, or with hours in front.
 #[must_use]
 pub fn clock(time: Duration) -> String {
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!(percent(0.9281), "92.8 %");
         assert_eq!(count(1_204_331), "1 204 331");
         assert_eq!(count(204), "204");
+        assert_eq!((counted(1, "error"), counted(0, "note")), ("1 error".to_owned(), "0 notes".to_owned()));
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
         assert_eq!(clock(Duration::from_secs(190)), "03:10");
     }

@@ -25,14 +25,13 @@ pub fn weak(ui: &mut Ui, theme: &Theme, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).size(12.0).color(theme.weak))
 }
 
-/// A card on a panel.
-#[must_use]
-pub fn card(theme: &Theme) -> Frame {
-    Frame::new().fill(theme.raised).corner_radius(RADIUS).inner_margin(Margin::symmetric(10, 8))
+/// A card on a page.
+pub fn sheet(theme: &Theme) -> Frame {
+    let line = Stroke::new(1.0, theme.border);
+    Frame::new().fill(theme.panel).stroke(line).corner_radius(RADIUS).inner_margin(Margin::symmetric(16, 12))
 }
 
 /// The frame of a side panel.
-#[must_use]
 pub fn side(theme: &Theme) -> Frame {
     Frame::new().fill(theme.panel).inner_margin(Margin::symmetric(14, 12))
 }
@@ -107,7 +106,15 @@ pub fn elided(painter: &Painter, text: &str, size: f32, color: Color32, max_widt
 }
 
 /// Draws text on one line, cut to `max_width`; returns where it lies.
-pub fn text_at(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f32, color: Color32, max_width: f32) -> Rect {
+pub fn text_at(
+    painter: &Painter,
+    at: Pos2,
+    anchor: Align2,
+    text: &str,
+    size: f32,
+    color: Color32,
+    max_width: f32,
+) -> Rect {
     let galley = elided(painter, text, size, color, max_width);
     let rect = anchor.anchor_size(at, galley.size());
     painter.galley(rect.min, galley, color);
@@ -115,7 +122,15 @@ pub fn text_at(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f3
 }
 
 /// Text on a dark or light plate, so that it can be read on a picture.
-pub fn plate(painter: &Painter, theme: &Theme, at: Pos2, anchor: Align2, text: &str, color: Color32, max_width: f32) -> Rect {
+pub fn plate(
+    painter: &Painter,
+    theme: &Theme,
+    at: Pos2,
+    anchor: Align2,
+    text: &str,
+    color: Color32,
+    max_width: f32,
+) -> Rect {
     let galley = elided(painter, text, 11.0, color, max_width - 8.0);
     let rect = anchor.anchor_size(at, galley.size() + vec2(8.0, 3.0));
     painter.rect_filled(rect, CornerRadius::same(3), theme.panel.gamma_multiply(0.88));
@@ -187,7 +202,14 @@ pub fn keys_are_free(ui: &Ui) -> bool {
 
 /// Text on at most `rows` lines, cut with an ellipsis.
 #[must_use]
-pub fn elided_rows(painter: &Painter, text: &str, size: f32, color: Color32, max_width: f32, rows: usize) -> Arc<egui::Galley> {
+pub fn elided_rows(
+    painter: &Painter,
+    text: &str,
+    size: f32,
+    color: Color32,
+    max_width: f32,
+    rows: usize,
+) -> Arc<egui::Galley> {
     let mut job = egui::text::LayoutJob::simple(text.to_owned(), FontId::proportional(size), color, max_width.max(1.0));
     job.wrap.max_rows = rows;
     painter.layout_job(job)
@@ -236,7 +258,7 @@ pub fn cells(painter: &Painter, rect: Rect, row: &[Cell]) {
 
 /// A card with a number and what it is.
 pub fn figure(ui: &mut Ui, theme: &Theme, name: &str, value: &str, note: &str) {
-    let shown = card(theme).show(ui, |ui| {
+    let shown = sheet(theme).inner_margin(Margin::symmetric(12, 8)).show(ui, |ui| {
         ui.set_min_width(96.0);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;

@@ -6,8 +6,8 @@ use super::{kit, samples};
 use crate::session::{LiveSample, RunView};
 use crate::ui::{Action, Context, Theme};
 use egui::{
-    Align2, CornerRadius, CursorIcon, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, CornerRadius, CursorIcon, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 /// What is shown on the pictures.
@@ -130,7 +130,14 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, textures: &m
 }
 
 /// Tiles in rows that use the height; what does not fit is reached by scrolling sideways.
-fn grid(ui: &mut Ui, cx: &mut Context<'_>, state: &LiveState, textures: &mut Textures, shown: &[&LiveSample], epoch: u32) {
+fn grid(
+    ui: &mut Ui,
+    cx: &mut Context<'_>,
+    state: &LiveState,
+    textures: &mut Textures,
+    shown: &[&LiveSample],
+    epoch: u32,
+) {
     const GAP: f32 = 8.0;
     let area = ui.available_size();
     let fitting = |rows: usize| {
@@ -271,10 +278,15 @@ fn scrubber(ui: &mut Ui, theme: &Theme, state: &mut LiveState, run: &RunView) {
     let x = egui::lerp(inside.x_range(), before.min(end) as f32 / end.max(1) as f32);
     let font = FontId::proportional(10.5);
     let painter = ui.painter();
-    let left = painter.text(pos2(rect.left(), y), Align2::LEFT_TOP, "epoch 0", font.clone(), theme.weak);
-    let right = painter.text(pos2(rect.right(), y), Align2::RIGHT_TOP, end.to_string(), font.clone(), theme.weak);
     let now = if state.epoch.is_none() { format!("{before} · newest") } else { before.to_string() };
-    let half = 24.0;
-    let x = x.clamp((left.right() + half).min(right.left() - half), right.left() - half);
-    painter.text(pos2(x, y), Align2::CENTER_TOP, now, font, theme.accent);
+    let now = painter.layout_no_wrap(now, font.clone(), theme.accent);
+    let half = now.size().x / 2.0;
+    let x = x.clamp(rect.left() + half, (rect.right() - half).max(rect.left() + half));
+    painter.galley(pos2(x - half, y), now, theme.accent);
+    if x - half > rect.left() + 52.0 {
+        painter.text(pos2(rect.left(), y), Align2::LEFT_TOP, "epoch 0", font.clone(), theme.weak);
+    }
+    if x + half < rect.right() - 28.0 {
+        painter.text(pos2(rect.right(), y), Align2::RIGHT_TOP, end.to_string(), font, theme.weak);
+    }
 }

@@ -6,7 +6,9 @@ use crate::graph::HeadKind;
 use crate::session::Phase;
 use crate::train::{Answer, ClassScore, HeadPrediction, Prediction};
 use crate::ui::{Action, Context, Theme};
-use egui::{Align2, Color32, CornerRadius, Panel, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, CornerRadius, Panel, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
 use std::path::PathBuf;
 
 /// What the page remembers.
@@ -77,7 +79,8 @@ fn weights(ui: &mut Ui, cx: &Context<'_>, state: &mut PredictState) {
     };
     kit::weak(ui, theme, "answered by");
     let shown = state.from.as_ref().map_or_else(|| current.clone(), name);
-    let combo = egui::ComboBox::from_id_salt("weights").selected_text(shown).width(ui.available_width() - 8.0).truncate();
+    let combo =
+        egui::ComboBox::from_id_salt("weights").selected_text(shown).width(ui.available_width() - 8.0).truncate();
     let shown = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut state.from, None, current);
         for run in cx.project.runs.iter().rev() {
@@ -165,7 +168,15 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, textures: &mut Textures, prediction: &
     painter.rect_stroke(rect, 2, Stroke::new(1.0, theme.border), StrokeKind::Outside);
     if let Some(top) = prediction.top() {
         let text = format!("{}  {:.1} %", top.name, top.score * 100.0);
-        kit::plate(&painter, theme, rect.left_top() + vec2(8.0, 8.0), Align2::LEFT_TOP, &text, theme.text, rect.width());
+        kit::plate(
+            &painter,
+            theme,
+            rect.left_top() + vec2(8.0, 8.0),
+            Align2::LEFT_TOP,
+            &text,
+            theme.text,
+            rect.width(),
+        );
     }
 }
 
@@ -223,7 +234,15 @@ fn bars(ui: &mut Ui, theme: &Theme, head: &HeadPrediction, scores: &[ClassScore]
             let left = line.left_center() + vec2(8.0, 0.0);
             kit::text_at(ui.painter(), left, Align2::LEFT_CENTER, &score.name, 12.5, color, line.width() - 70.0);
             let text = format!("{:.1} %", score.score * 100.0);
-            kit::text_at(ui.painter(), line.right_center() - vec2(8.0, 0.0), Align2::RIGHT_CENTER, &text, 12.5, color, 60.0);
+            kit::text_at(
+                ui.painter(),
+                line.right_center() - vec2(8.0, 0.0),
+                Align2::RIGHT_CENTER,
+                &text,
+                12.5,
+                color,
+                60.0,
+            );
         }
     });
 }
@@ -240,7 +259,15 @@ fn shares(ui: &mut Ui, theme: &Theme, ids: &[u8]) {
         let color = samples::class_color(theme, id as u32);
         kit::bar(ui.painter(), rect.shrink2(vec2(0.0, 2.0)), share, color.gamma_multiply(0.4), theme.raised);
         let text = format!("class {id} · {:.1} %", share * 100.0);
-        kit::text_at(ui.painter(), rect.left_center() + vec2(6.0, 0.0), Align2::LEFT_CENTER, &text, 11.5, theme.text, rect.width());
+        kit::text_at(
+            ui.painter(),
+            rect.left_center() + vec2(6.0, 0.0),
+            Align2::LEFT_CENTER,
+            &text,
+            11.5,
+            theme.text,
+            rect.width(),
+        );
     }
 }
 
@@ -260,7 +287,8 @@ fn csv(prediction: &Prediction) -> String {
 fn empty(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState) {
     let theme = cx.theme;
     let rect = ui.available_rect_before_wrap();
-    let area = Rect::from_center_size(rect.center(), vec2(460.0_f32.min(rect.width() - 24.0), 250.0_f32.min(rect.height())));
+    let area =
+        Rect::from_center_size(rect.center(), vec2(460.0_f32.min(rect.width() - 24.0), 250.0_f32.min(rect.height())));
     let corners = [area.left_top(), area.right_top(), area.right_bottom(), area.left_bottom(), area.left_top()];
     ui.painter().extend(egui::Shape::dashed_line(&corners, Stroke::new(1.5, theme.border), 7.0, 5.0));
     ui.scope_builder(egui::UiBuilder::new().max_rect(area.shrink(24.0)), |ui| {
@@ -275,7 +303,9 @@ fn empty(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState) {
             }
             ui.add_space(12.0);
             if cx.view.run.is_none() && cx.project.runs.is_empty() {
-                ui.label(RichText::new("There is no trained model yet: train one first.").size(12.0).color(theme.amber));
+                ui.label(
+                    RichText::new("There is no trained model yet: train one first.").size(12.0).color(theme.amber),
+                );
             } else {
                 weights(ui, cx, state);
             }

@@ -49,6 +49,7 @@ pub fn paint_cover(
     painter.rect_filled(rect, radius, theme.raised);
     let text = match &thumb {
         None => "picture not open",
+        Some(Thumb::Broken(_)) if rect.width() < 70.0 => "✗",
         Some(Thumb::Broken(_)) => "unreadable",
         Some(_) => "",
     };
@@ -82,12 +83,27 @@ pub fn paint_scores(painter: &Painter, theme: &Theme, scores: &[ClassScore], tru
         let left = line.left_center() + vec2(5.0, 0.0);
         kit::text_at(painter, left, Align2::LEFT_CENTER, &score.name, size, theme.text, line.width() - 48.0);
         let text = format!("{:.1} %", score.score * 100.0);
-        kit::text_at(painter, line.right_center() - vec2(5.0, 0.0), Align2::RIGHT_CENTER, &text, size, theme.text, 48.0);
+        kit::text_at(
+            painter,
+            line.right_center() - vec2(5.0, 0.0),
+            Align2::RIGHT_CENTER,
+            &text,
+            size,
+            theme.text,
+            48.0,
+        );
     }
 }
 
 /// Lays the masks of a prediction over its picture; `rect` is where the whole picture lies.
-pub fn paint_masks(painter: &Painter, theme: &Theme, textures: &mut Textures, prediction: &Prediction, key: &str, rect: Rect) {
+pub fn paint_masks(
+    painter: &Painter,
+    theme: &Theme,
+    textures: &mut Textures,
+    prediction: &Prediction,
+    key: &str,
+    rect: Rect,
+) {
     for head in &prediction.heads {
         let Answer::Mask { width, height, ids } = &head.answer else { continue };
         let name = format!("mask {key} {} {}", prediction.image, head.head);

@@ -34,9 +34,10 @@ pub fn class_scores(confusion: &[Vec<u32>]) -> Vec<ClassScores> {
 /// The most frequent mistakes, `(truth, prediction, count)`, most frequent first.
 #[must_use]
 pub fn worst_pairs(confusion: &[Vec<u32>], at_most: usize) -> Vec<(usize, usize, u32)> {
-    let cells = confusion.iter().enumerate().flat_map(|(truth, row)| {
-        row.iter().enumerate().map(move |(said, &count)| (truth, said, count))
-    });
+    let cells = confusion
+        .iter()
+        .enumerate()
+        .flat_map(|(truth, row)| row.iter().enumerate().map(move |(said, &count)| (truth, said, count)));
     let mut pairs: Vec<_> = cells.filter(|&(truth, said, count)| truth != said && count > 0).collect();
     pairs.sort_by_key(|&(_, _, count)| std::cmp::Reverse(count));
     pairs.truncate(at_most);

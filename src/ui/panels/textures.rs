@@ -51,7 +51,10 @@ impl std::fmt::Debug for Thumb {
 
 impl std::fmt::Debug for Textures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Textures").field("entries", &self.entries.len()).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Textures")
+            .field("entries", &self.entries.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,7 +96,13 @@ impl Textures {
     }
 
     /// The picture of a source at this longest side.
-    pub fn thumbnail(&mut self, ctx: &egui::Context, thumbs: &Thumbnails, source: &ImageSource, longest_px: u32) -> Thumb {
+    pub fn thumbnail(
+        &mut self,
+        ctx: &egui::Context,
+        thumbs: &Thumbnails,
+        source: &ImageSource,
+        longest_px: u32,
+    ) -> Thumb {
         let key = (source.name(), longest_px);
         if let Some(handle) = self.known(ctx, &key) {
             return Thumb::Ready(handle);

@@ -47,8 +47,11 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
     let Some(sample) = data.samples.get(index) else { return };
     let theme = cx.theme;
     let window = ui.ctx().content_rect();
-    let frame = egui::Frame::new().fill(theme.panel).corner_radius(8).stroke(Stroke::new(1.0, theme.border)).inner_margin(12);
-    let modal = egui::Modal::new(egui::Id::unique("picture viewer")).frame(frame).backdrop_color(theme.background.gamma_multiply(0.85));
+    let frame =
+        egui::Frame::new().fill(theme.panel).corner_radius(8).stroke(Stroke::new(1.0, theme.border)).inner_margin(12);
+    let modal = egui::Modal::new(egui::Id::unique("picture viewer"))
+        .frame(frame)
+        .backdrop_color(theme.background.gamma_multiply(0.85));
     let response = modal.show(ui.ctx(), |ui| {
         let size = window.size() * vec2(0.9, 0.92);
         ui.set_min_size(size);
@@ -103,7 +106,8 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
                 }
                 let [width, height] = sample.size_px;
                 let text = format!("{} · {width} × {height} px · {}", super::format::file_name(&name), sample.split);
-                ui.add(egui::Label::new(RichText::new(text).size(12.5).color(theme.weak)).truncate()).on_hover_text(&name);
+                ui.add(egui::Label::new(RichText::new(text).size(12.5).color(theme.weak)).truncate())
+                    .on_hover_text(&name);
             });
         });
     });

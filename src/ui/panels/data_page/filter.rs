@@ -28,7 +28,8 @@ impl Filter {
     #[must_use]
     pub fn apply(&self, data: &Dataset) -> Vec<usize> {
         let search = self.search.trim().to_lowercase();
-        let named: HashSet<&Path> = if self.issues { data.issues.iter().map(|issue| issue.file.as_path()).collect() } else { HashSet::new() };
+        let named: HashSet<&Path> =
+            if self.issues { data.issues.iter().map(|issue| issue.file.as_path()).collect() } else { HashSet::new() };
         let keeps = |sample: &Sample| {
             self.split.is_none_or(|split| sample.split == split)
                 && self.class.is_none_or(|class| is_of(sample, class))

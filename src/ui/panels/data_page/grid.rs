@@ -43,13 +43,15 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
 
 fn tools(ui: &mut Ui, cx: &Context<'_>, data: &Dataset, state: &mut DataState) {
     let theme = cx.theme;
+    // Where there is little room, the split is chosen at the left and the size stays.
+    let roomy = ui.available_width() > 680.0;
     ui.horizontal(|ui| {
         let field = egui::TextEdit::singleline(&mut state.filter.search).hint_text("Search file names");
-        ui.add(field.desired_width(170.0)).accessible_name("Search file names");
+        ui.add(field.desired_width(if roomy { 170.0 } else { 120.0 })).accessible_name("Search file names");
         class_choice(ui, data, state);
-        for split in SPLITS {
+        for split in SPLITS.into_iter().filter(|_| roomy) {
             let on = state.filter.split == Some(split);
-            let there = data.samples.len() > 0 && state.known.splits[split_index(split)] > 0;
+            let there = !data.samples.is_empty() && state.known.splits[split_index(split)] > 0;
             if there && kit::chip(ui, theme, on, &split.to_string()).clicked() {
                 state.filter.split = (!on).then_some(split);
             }
@@ -64,9 +66,11 @@ fn tools(ui: &mut Ui, cx: &Context<'_>, data: &Dataset, state: &mut DataState) {
             state.filter = super::Filter::default();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.spacing_mut().slider_width = 80.0;
-            let slider = egui::Slider::new(&mut state.tile, 80.0..=280.0).show_value(false);
-            ui.add(slider).accessible_name("Size of the pictures").on_hover_text("Size of the pictures");
+            if roomy {
+                ui.spacing_mut().slider_width = 80.0;
+                let slider = egui::Slider::new(&mut state.tile, 80.0..=280.0).show_value(false);
+                ui.add(slider).accessible_name("Size of the pictures").on_hover_text("Size of the pictures");
+            }
             let text = format!("{} shown", format::count(state.known.shown.len()));
             ui.label(RichText::new(text).size(11.5).color(theme.weak));
         });
@@ -129,7 +133,8 @@ fn chip(ui: &Ui, cx: &Context<'_>, data: &Dataset, class: u32, rect: Rect) {
     let at = rect.left_bottom() + vec2(4.0, -4.0);
     let painter = ui.painter();
     // The dot and the name say the class: color is never alone.
-    let plate = kit::plate(painter, theme, at, Align2::LEFT_BOTTOM, &format!("    {name}"), theme.text, rect.width() - 8.0);
+    let plate =
+        kit::plate(painter, theme, at, Align2::LEFT_BOTTOM, &format!("    {name}"), theme.text, rect.width() - 8.0);
     painter.circle_filled(plate.left_center() + vec2(9.0, 0.0), 3.5, samples::class_color(theme, class));
 }
 

@@ -74,7 +74,8 @@ impl DataState {
             // A class that the new set lacks must not hide everything.
             self.filter = Filter::default();
             let counts = SPLITS.map(|split| data.class_counts(split));
-            let of = |class: usize| [0, 1, 2].map(|i: usize| counts.get(i).and_then(|c| c.get(class)).copied().unwrap_or(0));
+            let of =
+                |class: usize| [0, 1, 2].map(|i: usize| counts.get(i).and_then(|c| c.get(class)).copied().unwrap_or(0));
             let severity = |which| data.issues.iter().filter(|issue| issue.severity == which).count();
             *known = Known {
                 counts: (0..data.classes.len()).map(of).collect(),
@@ -159,10 +160,11 @@ fn empty(ui: &mut Ui, cx: &mut Context<'_>) {
     let theme = cx.theme;
     let rect = ui.available_rect_before_wrap();
     let width = 640.0_f32.min(rect.width() - 32.0);
-    let area = egui::Rect::from_center_size(rect.center(), vec2(width, 400.0_f32.min(rect.height())));
+    let area = egui::Rect::from_center_size(rect.center(), vec2(width, 322.0_f32.min(rect.height())));
     let border = egui::Stroke::new(1.5, theme.border);
     let outline = area.expand2(vec2(0.0, 8.0));
-    let corners = [outline.left_top(), outline.right_top(), outline.right_bottom(), outline.left_bottom(), outline.left_top()];
+    let corners =
+        [outline.left_top(), outline.right_top(), outline.right_bottom(), outline.left_bottom(), outline.left_top()];
     ui.painter().extend(egui::Shape::dashed_line(&corners, border, 7.0, 5.0));
     ui.scope_builder(egui::UiBuilder::new().max_rect(area.shrink(22.0)), |ui| {
         ui.vertical_centered(|ui| {
@@ -174,12 +176,13 @@ fn empty(ui: &mut Ui, cx: &mut Context<'_>) {
         layouts(ui, theme);
         ui.add_space(20.0);
         ui.horizontal(|ui| {
-            ui.add_space((ui.available_width() - 300.0).max(0.0) / 2.0);
+            ui.add_space((ui.available_width() - 286.0).max(0.0) / 2.0);
             if kit::primary_button(ui, theme, "Open folder…").clicked() {
                 cx.push(Action::AskData);
             }
             ui.add_space(6.0);
-            let sample = egui::Button::new(RichText::new("Use the built-in sample").size(13.5)).min_size(vec2(0.0, 30.0));
+            let sample =
+                egui::Button::new(RichText::new("Use the built-in sample").size(13.5)).min_size(vec2(0.0, 30.0));
             if ui.add(sample).clicked() {
                 cx.push(Action::Send(Command::OpenSample));
             }
@@ -192,12 +195,14 @@ fn layouts(ui: &mut Ui, theme: &Theme) {
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 12.0;
         for (title, tree) in LAYOUTS {
-            kit::card(theme).show(ui, |ui| {
-                ui.set_width(width - 20.0);
-                ui.set_height(168.0);
-                ui.label(RichText::new(title).size(12.5).color(theme.text).strong());
-                ui.add_space(4.0);
-                ui.label(RichText::new(tree).monospace().size(12.0).color(theme.weak));
+            kit::sheet(theme).show(ui, |ui| {
+                ui.vertical(|ui| {
+                    ui.set_width(width - 34.0);
+                    ui.set_height(126.0);
+                    ui.label(RichText::new(title).size(12.5).color(theme.text).strong());
+                    ui.add_space(4.0);
+                    ui.label(RichText::new(tree).font(egui::FontId::monospace(12.0)).color(theme.weak));
+                });
             });
         }
     });

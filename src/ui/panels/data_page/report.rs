@@ -11,8 +11,7 @@ use egui::{RichText, Ui};
 /// Indices of the issues to list: errors first.
 pub fn matching(data: &Dataset, hidden: &[Severity], search: &str) -> Vec<usize> {
     let keeps = |issue: &Issue| {
-        !hidden.contains(&issue.severity)
-            && (search.is_empty() || issue.to_string().to_lowercase().contains(search))
+        !hidden.contains(&issue.severity) && (search.is_empty() || issue.to_string().to_lowercase().contains(search))
     };
     let all = data.issues.iter().enumerate().filter(|(_, issue)| keeps(issue));
     let mut listed: Vec<(usize, Severity)> = all.map(|(index, issue)| (index, issue.severity)).collect();
@@ -53,7 +52,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     if shown.is_empty() {
         kit::weak(ui, theme, "No issue matches.");
     }
-    let height = 52.0;
+    let height = 58.0;
     let scroll = egui::ScrollArea::vertical().id_salt("issues").auto_shrink(false);
     scroll.show_rows(ui, height, shown.len(), |ui, rows| {
         for issue in shown.get(rows).unwrap_or_default().iter().filter_map(|&index| data.issues.get(index)) {
@@ -68,10 +67,14 @@ fn filters(ui: &mut Ui, cx: &Context<'_>, state: &mut DataState) {
     ui.add(field.desired_width(f32::INFINITY)).accessible_name("Search the report");
     ui.horizontal_wrapped(|ui| {
         let [notes, warnings, errors] = state.known.issues;
-        let all = [(errors, Severity::Error, "errors"), (warnings, Severity::Warning, "warnings"), (notes, Severity::Note, "notes")];
+        let all = [
+            (errors, Severity::Error, "error"),
+            (warnings, Severity::Warning, "warning"),
+            (notes, Severity::Note, "note"),
+        ];
         for (count, severity, name) in all.into_iter().filter(|(count, ..)| *count > 0) {
             let on = !state.hidden.contains(&severity);
-            if kit::chip(ui, theme, on, &format!("{} {name}", format::count(count))).clicked() {
+            if kit::chip(ui, theme, on, &format::counted(count, name)).clicked() {
                 if on {
                     state.hidden.push(severity);
                 } else {
@@ -89,7 +92,8 @@ fn row(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, issue: &Issue, height:
     let file = in_set(data, &issue.file.display().to_string());
     let file = issue.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"));
     let whole = format!("{word}: {file}: {}", issue.what);
-    let frame = egui::Frame::new().fill(theme.raised).corner_radius(kit::RADIUS).inner_margin(egui::Margin::symmetric(8, 5));
+    let frame =
+        egui::Frame::new().fill(theme.raised).corner_radius(kit::RADIUS).inner_margin(egui::Margin::symmetric(8, 5));
     let shown = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.set_height(height - 10.0);

@@ -86,8 +86,8 @@ fn issues(ui: &mut Ui, theme: &Theme, state: &mut DataState) {
         let counts = [(errors, Severity::Error), (warnings, Severity::Warning), (notes, Severity::Note)];
         for (count, severity) in counts.into_iter().filter(|(count, _)| *count > 0) {
             let (icon, word, color) = super::super::console::sign(theme, severity);
-            let plural = if count == 1 { "" } else { "s" };
-            ui.label(RichText::new(format!("{icon} {} {word}{plural}", format::count(count))).size(12.0).color(color));
+            let text = format!("{icon} {}", format::counted(count, word));
+            ui.label(RichText::new(text).size(12.0).color(color));
         }
     });
 }

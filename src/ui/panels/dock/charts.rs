@@ -8,7 +8,7 @@ use egui::{Align2, Color32, Rect, RichText, Stroke, Ui, UiBuilder, pos2, vec2};
 use egui_plot::{Line, PlotPoint, PlotPoints, Points};
 
 /// Width of the table beside the metrics, in points.
-const TABLE: f32 = 250.0;
+const TABLE: f32 = 286.0;
 
 /// Metrics of the validation pictures, epoch 0 included, with their last and best values.
 pub fn metrics(ui: &mut Ui, cx: &mut Context<'_>, scrubbed: Option<u32>) {
@@ -49,7 +49,8 @@ pub fn metrics(ui: &mut Ui, cx: &mut Context<'_>, scrubbed: Option<u32>) {
         let area = Rect::from_min_max(pos2(rect.right() - table + 16.0, rect.top()), rect.max);
         ui.scope_builder(UiBuilder::new().max_rect(area), |ui| {
             egui::ScrollArea::vertical().show(ui, |ui| {
-                let rows = run.metrics.iter().zip(&colors).map(|((name, series), &color)| (name.as_str(), series, color));
+                let rows =
+                    run.metrics.iter().zip(&colors).map(|((name, series), &color)| (name.as_str(), series, color));
                 metric_table(ui, theme, rows, hovered, shares);
             });
         });
@@ -68,16 +69,17 @@ fn metric_table<'a>(
     shares: bool,
 ) {
     let cell = |text: &str, color: Color32| RichText::new(text).size(12.0).color(color);
-    egui::Grid::new("metric table").num_columns(4).spacing([14.0, 5.0]).show(ui, |ui| {
-        ui.label(cell("", theme.weak));
+    egui::Grid::new("metric table").num_columns(3).spacing([16.0, 5.0]).min_col_width(0.0).show(ui, |ui| {
         ui.label(cell("metric", theme.weak));
         ui.label(cell(&at.map_or("last".to_owned(), |epoch| format!("epoch {epoch:.0}")), theme.weak));
         ui.label(cell("best", theme.weak));
         ui.end_row();
         for (name, series, color) in rows {
-            let (dot, _) = ui.allocate_exact_size(vec2(8.0, 12.0), egui::Sense::hover());
-            ui.painter().circle_filled(dot.center(), 4.0, color);
-            ui.label(cell(&format::metric(name), theme.text));
+            ui.horizontal(|ui| {
+                let (dot, _) = ui.allocate_exact_size(vec2(8.0, 12.0), egui::Sense::hover());
+                ui.painter().circle_filled(dot.center(), 4.0, color);
+                ui.label(cell(&format::metric(name), theme.text));
+            });
             let now = match at {
                 Some(epoch) => super::super::curves::value_at(series, epoch),
                 None => series.last().map(|last| last[1]),

@@ -97,7 +97,12 @@ pub fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, room
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: Option<u32>) {
     let (view, theme) = (cx.view, cx.theme);
     let Some(run) = &view.run else {
-        kit::empty(ui, theme, "Losses appear here", "Press Start: one point for each step, one dot for each validation.");
+        kit::empty(
+            ui,
+            theme,
+            "Losses appear here",
+            "Press Start: one point for each step, one dot for each validation.",
+        );
         return;
     };
     let rect = ui.available_rect_before_wrap();
@@ -195,20 +200,16 @@ fn lane_hint(response: &egui::Response, axis: &Axis, lanes: &[Lane]) {
 fn legend(ui: &mut Ui, theme: &Theme, state: &mut LossesState, entries: &[Entry<'_>], axis: &Axis, at: Option<f64>) {
     const ROW: f32 = 16.0;
     let width = 148.0;
-    let head = at.map(|epoch| format!("epoch {epoch:.2}"));
-    let rows = entries.len() + usize::from(head.is_some());
-    let height = (rows as f32 * ROW + 8.0).min(axis.frame.height() - 4.0);
-    // Off the pointer, so that it never covers what is read.
-    let left = at.is_some_and(|epoch| axis.x(epoch) > axis.frame.right() - width - 30.0);
-    let x = if left { axis.frame.left() + 6.0 } else { axis.frame.right() - width - 4.0 };
-    let plate = Rect::from_min_size(pos2(x, axis.frame.top() + 3.0), vec2(width, height));
+    let head = at.map_or("last".to_owned(), |epoch| format!("epoch {epoch:.2}"));
+    let height = ((entries.len() + 1) as f32 * ROW + 6.0).min(axis.frame.height() - 4.0);
+    // It stays where it is, so that it can be clicked.
+    let at_corner = axis.frame.right_top() + vec2(-width - 4.0, 3.0);
+    let plate = Rect::from_min_size(at_corner, vec2(width, height));
     let painter = ui.painter_at(plate);
     painter.rect_filled(plate, CornerRadius::same(4), theme.panel.gamma_multiply(0.82));
-    let mut y = plate.top() + 4.0;
-    if let Some(head) = head {
-        kit::text_at(&painter, pos2(plate.left() + 8.0, y), Align2::LEFT_TOP, &head, 11.0, theme.weak, width);
-        y += ROW;
-    }
+    let corner = plate.right_top() + vec2(-8.0, 3.0);
+    kit::text_at(&painter, corner, Align2::RIGHT_TOP, &head, 10.5, theme.weak, width);
+    let mut y = plate.top() + ROW + 1.0;
     for entry in entries {
         let row = Rect::from_min_size(pos2(plate.left(), y), vec2(width, ROW));
         y += ROW;

@@ -7,9 +7,9 @@ mod timeline;
 
 use super::confusion::{self, Matrix};
 use super::console::{self, ConsoleState};
+use super::kit;
 use super::live::{self, LiveState};
 use super::textures::Textures;
-use super::{format, kit, scores};
 use crate::ui::{Action, Context};
 use egui::{CursorIcon, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
 
@@ -142,7 +142,10 @@ fn tabs(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut
             }
         }
         ui.spacing_mut().item_spacing.x = 8.0;
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| controls(ui, cx, state, head.width() > 640.0));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let roomy = ui.available_width() > 250.0;
+            controls(ui, cx, state, roomy);
+        });
     });
     let body = body.with_min_y(body.top() + 4.0);
     area(ui, body, "dock body", |ui| match state.tab {
@@ -203,18 +206,9 @@ fn confusion_tab(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textu
     if side > 0.0 {
         let at = Rect::from_min_max(pos2(rect.right() - side + 12.0, rect.top()), rect.max);
         ui.scope_builder(UiBuilder::new().max_rect(at), |ui| {
-            kit::weak(ui, theme, format!("epoch {} · most frequent mistakes", news.epoch));
-            let pairs = scores::worst_pairs(&news.confusion, 6);
-            if pairs.is_empty() {
-                kit::weak(ui, theme, "none");
-            }
-            for (truth, said, count) in pairs {
-                let name = |class: usize| run.info.classes.get(class).map_or("?", String::as_str);
-                let text = format!("{} × {} called {}", format::count(count as usize), name(truth), name(said));
-                let cell = (truth as u32, said as u32);
-                if kit::link_button(ui, theme, &text).clicked() {
-                    state.live.cell = Some(cell);
-                }
+            kit::weak(ui, theme, format!("epoch {}", news.epoch));
+            if let Some(cell) = confusion::mistakes(ui, theme, &matrix) {
+                state.live.cell = Some(cell);
             }
         });
     }

@@ -1,9 +1,11 @@
 //! A plot over epochs as all tabs of the dock share it: the axis, its zoom, its ticks and what happened when.
 
-use crate::ui::Theme;
 use super::super::kit;
 use crate::session::{Phase, RunView};
-use egui::{Align2, FontId, Id, Painter, PointerButton, Rect, Response, Role, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use crate::ui::Theme;
+use egui::{
+    Align2, FontId, Id, Painter, PointerButton, Rect, Response, Role, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
 use egui_plot::{AxisHints, Plot, PlotTransform, PlotUi};
 
 /// Width left of a plot for numbers and names of lanes, in points.
@@ -68,7 +70,13 @@ pub struct Spec<'a> {
 
 /// Draws a plot in `rect`. The epochs that are seen are shared by all plots: wheel and dragged rectangle zoom, a double
 /// click resets.
-pub fn show(ui: &mut Ui, theme: &Theme, spec: &Spec<'_>, rect: Rect, add: impl FnOnce(&mut PlotUi<'_>)) -> (Axis, Response) {
+pub fn show(
+    ui: &mut Ui,
+    theme: &Theme,
+    spec: &Spec<'_>,
+    rect: Rect,
+    add: impl FnOnce(&mut PlotUi<'_>),
+) -> (Axis, Response) {
     let vertical = spec.vertical;
     let hints = AxisHints::new_y()
         .formatter(move |mark, _| match vertical {
@@ -103,7 +111,8 @@ pub fn show(ui: &mut Ui, theme: &Theme, spec: &Spec<'_>, rect: Rect, add: impl F
         plot = plot.include_y(0.0);
     }
     let epochs = spec.epochs;
-    let build = UiBuilder::new().max_rect(rect);
+    // Half of the last epoch's number stands outside.
+    let build = UiBuilder::new().max_rect(rect.with_max_x(rect.right() - 8.0));
     let shown = ui.scope_builder(build, |ui| {
         plot.show(ui, |plot_ui| {
             wheel_zoom(plot_ui, epochs);
@@ -142,11 +151,11 @@ fn epoch_marks(bounds: (f64, f64), smallest: f64) -> Vec<egui_plot::GridMark> {
     (first..=last.min(first + 400)).map(|i| egui_plot::GridMark { value: i as f64 * step, step_size: step }).collect()
 }
 
-/// Marks about 28 points apart; whole powers of ten on a logarithmic axis, with their doubles and fives between where
+/// Marks about 22 points apart; whole powers of ten on a logarithmic axis, with their doubles and fives between where
 /// there is room.
 fn value_marks(bounds: (f64, f64), height: f64, vertical: Vertical) -> Vec<egui_plot::GridMark> {
     let (low, high) = bounds;
-    let least = (high - low) / (height / 28.0).max(1.0);
+    let least = (high - low) / (height / 22.0).max(1.0);
     if !(least.is_finite() && least > 0.0) {
         return Vec::new();
     }
@@ -286,7 +295,7 @@ mod tests {
     #[test]
     fn values_are_marked_at_round_numbers() {
         let values = |bounds, vertical| -> Vec<f64> {
-            value_marks(bounds, 112.0, vertical).iter().map(|mark| (mark.value * 1e6).round() / 1e6).collect()
+            value_marks(bounds, 88.0, vertical).iter().map(|mark| (mark.value * 1e6).round() / 1e6).collect()
         };
         assert_eq!(values((0.0, 0.9), Vertical::Linear), [0.0, 0.5]);
         assert_eq!(values((0.4, 1.0), Vertical::Share), [0.4, 0.6, 0.8, 1.0]);

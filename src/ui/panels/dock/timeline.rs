@@ -1,9 +1,9 @@
 //! The freeze timeline: which stages were frozen when, on the axis of the curves above it.
 
-use crate::ui::Theme;
 use super::super::kit;
 use super::plot::Axis;
 use crate::graph::{FreezePlan, Graph, NodeId};
+use crate::ui::Theme;
 use egui::{Align2, Painter, Rect, Stroke, StrokeKind, pos2};
 
 /// What a lane is over a span of time.
@@ -88,7 +88,8 @@ pub const LANE: f32 = 14.0;
 pub fn paint(painter: &Painter, theme: &Theme, axis: &Axis, rect: Rect, lanes: &[Lane], now: f64) {
     let end = axis.epochs;
     for (i, lane) in lanes.iter().enumerate() {
-        let row = Rect::from_min_size(pos2(rect.left(), rect.top() + i as f32 * LANE), egui::vec2(rect.width(), LANE - 3.0));
+        let row =
+            Rect::from_min_size(pos2(rect.left(), rect.top() + i as f32 * LANE), egui::vec2(rect.width(), LANE - 3.0));
         let label_width = axis.frame.left() - rect.left() - 8.0;
         let at = pos2(axis.frame.left() - 6.0, row.center().y);
         kit::text_at(painter, at, Align2::RIGHT_CENTER, &lane.label, 10.0, theme.weak, label_width);
