@@ -204,6 +204,11 @@ fn a_freeze_while_training_waits_for_the_session() {
     stage.settle();
     stage.window.get_by_label_contains("stem, frozen");
     press(&mut stage, Modifiers::NONE, Key::Space);
+    press(&mut stage, Modifiers::NONE, Key::Space);
+    assert!(matches!(stage.commands().as_slice(), [Command::Pause, Command::Resume]), "both before an answer");
+    stage.say(Event::Paused);
+    stage.say(Event::Resumed);
+    press(&mut stage, Modifiers::NONE, Key::Space);
     assert!(matches!(stage.commands().as_slice(), [Command::Pause]));
     stage.say(Event::Paused);
     press(&mut stage, Modifiers::NONE, Key::Space);

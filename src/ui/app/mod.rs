@@ -59,8 +59,10 @@ pub struct App {
     camera: Option<Camera>,
     /// A learning rate that waits until it is not being dragged any more.
     pending_lr: Option<(f64, Instant)>,
+    /// What was asked of the session and is not answered yet: to wait, or to go on.
+    pause_wanted: Option<bool>,
     title: String,
-    /// Pictures wait for the results of this many frames' worth of steps; for tests.
+    /// Events that the last frame took in.
     frame_events: usize,
 }
 
@@ -111,6 +113,7 @@ impl App {
             inspector_open: None,
             camera: None,
             pending_lr: None,
+            pause_wanted: None,
             title: String::new(),
             frame_events: 0,
         };
@@ -186,6 +189,7 @@ impl App {
                 }
                 Event::Failed { run_stopped: false, .. } => self.give_up_pending(),
                 Event::DataReady(_) => self.thumbs.clear(),
+                Event::Paused | Event::Resumed | Event::Done { .. } => self.pause_wanted = None,
                 _ => {}
             }
             let data_came = matches!(event, Event::DataReady(_));
@@ -247,8 +251,10 @@ impl App {
             Does::Show(page) => Action::Show(page),
             Does::Start => Action::Start,
             Does::PauseResume => match self.view.run.as_ref().filter(|_| self.view.is_training()) {
-                Some(run) if run.phase == crate::session::Phase::Paused => Action::Send(Command::Resume),
-                Some(_) => Action::Send(Command::Pause),
+                Some(run) => {
+                    let paused = self.pause_wanted.unwrap_or(run.phase == crate::session::Phase::Paused);
+                    Action::Send(if paused { Command::Resume } else { Command::Pause })
+                }
                 None => return,
             },
             Does::Theme => Action::ToggleTheme,

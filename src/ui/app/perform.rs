@@ -83,6 +83,11 @@ impl App {
     }
 
     pub(super) fn send(&mut self, command: Command) {
+        match command {
+            Command::Pause => self.pause_wanted = Some(true),
+            Command::Resume => self.pause_wanted = Some(false),
+            _ => {}
+        }
         if let Err(problem) = self.session.send(command) {
             self.say(Severity::Error, problem);
         }

@@ -30,8 +30,8 @@ use layout::{LANE_TITLE, Lane, Placed};
 use look::Look;
 use std::collections::BTreeSet;
 
-/// Width of the zoom buttons.
-const TOOLBAR: f32 = 186.0;
+/// Size of the column of zoom buttons.
+const TOOLBAR: egui::Vec2 = vec2(34.0, 146.0);
 
 /// A frame of the canvas.
 struct Frame<'f> {
@@ -299,7 +299,7 @@ fn frost_line(
     let points = screen(state, cold);
     let end = points.last().copied()?;
     let inner = frame.canvas.shrink2(vec2(54.0, 20.0));
-    let right = (inner.right() - TOOLBAR).max(inner.left());
+    let right = (inner.right() - TOOLBAR.x - 22.0).max(inner.left());
     let at = pos2(end.x.clamp(inner.left(), right), end.y.clamp(inner.top(), inner.bottom()));
     let pill = Rect::from_center_size(at, vec2(92.0, 22.0));
     let response = ui.interact(pill.expand(3.0), ui.scope_id().with("frost line"), Sense::drag());
@@ -333,34 +333,30 @@ fn frost_line(
     Some(Card { near: pill, title: step, lines: consequence::lines(ctx, &freeze) })
 }
 
+/// Zoom and its companions, in a column at the right edge, where the frost line's handle hardly ever is.
 fn toolbar(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState, canvas: Rect) {
-    let place = Rect::from_min_size(canvas.right_bottom() + vec2(-TOOLBAR - 24.0, -48.0), vec2(TOOLBAR, 28.0));
-    ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
-        egui::Frame::new().fill(ctx.theme.raised).corner_radius(6).inner_margin(egui::Margin::symmetric(4, 2)).show(
-            ui,
-            |ui| {
-                ui.horizontal(|ui| {
-                    ui.spacing_mut().item_spacing.x = 2.0;
-                    if widgets::icon_button(ui, ctx.theme, Icon::Minus, "Zoom out").clicked() {
-                        state.zoom_about(canvas, canvas.center(), 0.8);
-                    }
-                    let percent = format!("{:.0} %", state.zoom() * 100.0);
-                    ui.add_sized([40.0, 18.0], egui::Label::new(egui::RichText::new(percent).color(ctx.theme.weak)));
-                    if widgets::icon_button(ui, ctx.theme, Icon::Plus, "Zoom in").clicked() {
-                        state.zoom_about(canvas, canvas.center(), 1.25);
-                    }
-                    if widgets::icon_button(ui, ctx.theme, Icon::Fit, "Fit the graph (0)").clicked() {
-                        state.fit = true;
-                    }
-                    if widgets::icon_button(ui, ctx.theme, Icon::Layers, "Fold or open all stages").clicked() {
-                        fold_all(ctx, state);
-                    }
-                    if widgets::icon_button(ui, ctx.theme, Icon::Lens, "Find a node (Ctrl+F)").clicked() {
-                        state.open_find();
-                    }
-                });
-            },
-        );
+    let place = Rect::from_min_size(canvas.right_bottom() - TOOLBAR - vec2(22.0, 20.0), TOOLBAR);
+    ui.painter_at(canvas).rect_filled(place, 6.0, ctx.theme.raised);
+    ui.scope_builder(egui::UiBuilder::new().max_rect(place.shrink2(vec2(4.0, 3.0))), |ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        let mut button = |icon: Icon, name: &str| widgets::icon_button(ui, ctx.theme, icon, name).clicked();
+        if button(Icon::Lens, "Find a node (Ctrl+F)") {
+            state.open_find();
+        }
+        if button(Icon::Layers, "Fold or open all stages (E)") {
+            fold_all(ctx, state);
+        }
+        if button(Icon::Fit, "Fit the graph (0)") {
+            state.fit = true;
+        }
+        if button(Icon::Plus, "Zoom in (+)") {
+            state.zoom_about(canvas, canvas.center(), 1.25);
+        }
+        if button(Icon::Minus, "Zoom out (−)") {
+            state.zoom_about(canvas, canvas.center(), 0.8);
+        }
+        let percent = egui::RichText::new(format!("{:.0} %", state.zoom() * 100.0)).size(9.5).color(ctx.theme.weak);
+        ui.add_sized([26.0, 14.0], egui::Label::new(percent));
     });
 }
 
