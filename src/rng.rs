@@ -16,9 +16,9 @@ impl Rng {
     /// A stream of its own for each seed and name (FNV-1a of the name).
     #[must_use]
     pub fn keyed(seed: u64, name: &str) -> Self {
-        let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-        });
+        let hash = name
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
         let mut rng = Self::new(seed ^ hash);
         rng.next_u64();
         Self::new(rng.next_u64())

@@ -10,6 +10,8 @@
 //! is an [`Issue`]. The user's files are only ever read. No tensors here (`batch.rs` alone makes them).
 
 pub mod augment;
+pub mod batch;
+mod builtin;
 pub mod cache;
 mod check;
 pub mod color;
@@ -33,6 +35,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 pub use augment::{Augment, CropRange, Jitter};
+pub use builtin::open_builtin;
 pub use cache::PixelCache;
 pub use error::DataError;
 pub use image::Rgb8;

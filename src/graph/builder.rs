@@ -1,9 +1,9 @@
 //! How a family writes its graph down.
 
+use super::GraphError;
 use super::blocks::BlockSpec;
 use super::network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source};
 use super::signal::Shape;
-use super::GraphError;
 
 /// Collects nodes in order of execution.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! Shapes, parameters, multiply-adds, activation memory: from the graph alone.
 
+use super::GraphError;
 use super::blocks::Describe as _;
 use super::network::{Graph, HeadKind, NodeId, Part, Source};
 use super::signal::{Shape, Signal};
 use super::tensor::TensorSpec;
 use super::trace::{Layer, Trace};
-use super::GraphError;
 use std::collections::BTreeSet;
 
 /// What one node costs and gives, for one image.
@@ -94,7 +94,9 @@ impl Graph {
                     Source::Input(i) => inputs.get(*i),
                     Source::Node(id) => nodes.get(id.0).map(|facts| &facts.output),
                 };
-                values.push(value.ok_or_else(|| fail("it reads a node that does not stand before it".to_owned()))?.clone());
+                values.push(
+                    value.ok_or_else(|| fail("it reads a node that does not stand before it".to_owned()))?.clone(),
+                );
             }
             let mut trace = Trace::default();
             let output = node.block.trace(&mut trace, &values).map_err(|error| fail(error.to_string()))?;

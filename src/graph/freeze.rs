@@ -1,8 +1,8 @@
 //! What is frozen, and what follows from it: the frozen prefix, the islands, the frost line.
 
+use super::GraphError;
 use super::facts::Facts;
 use super::network::{Graph, NodeId, Part, Source};
-use super::GraphError;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -225,8 +225,7 @@ impl Frontier {
             trainable += trains;
             states.push(state);
         }
-        let crosses =
-            |&(from, to): &(NodeId, NodeId)| states[from.0].in_prefix() && !states[to.0].in_prefix();
+        let crosses = |&(from, to): &(NodeId, NodeId)| states[from.0].in_prefix() && !states[to.0].in_prefix();
         let cut = graph.edges().into_iter().filter(crosses).collect();
         Self { states, cut, trainable, params: facts.params(), kept_bytes, step_macs }
     }

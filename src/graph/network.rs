@@ -1,8 +1,8 @@
 //! Nodes, edges, parts, heads: the description that is drawn, executed, costed and exported.
 
+use super::GraphError;
 use super::blocks::{BlockSpec, Describe as _};
 use super::signal::Shape;
-use super::GraphError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! The symbolic forward pass: one walk through a block gives its output shape, tensors, multiply-adds, kept
 //! activations and receptive field. Blocks describe themselves with it, so no number on screen has a second source.
 
+use super::GraphError;
 use super::signal::{Shape, Signal};
 use super::tensor::{Init, Role, TensorSpec};
-use super::GraphError;
 use serde::{Deserialize, Serialize};
 
 /// The numbers of a 2-d convolution.

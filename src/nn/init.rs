@@ -36,7 +36,10 @@ impl<'a> Params<'a> {
         };
         let spec = self.specs.swap_remove(at);
         if spec.shape.len() != D {
-            return Err(RunError::Description(format!("{full} has {} axes and the module wants {D}", spec.shape.len())));
+            return Err(RunError::Description(format!(
+                "{full} has {} axes and the module wants {D}",
+                spec.shape.len()
+            )));
         }
         let data = TensorData::new(values(spec, self.seed), spec.shape.clone());
         Ok(Param::initialized(ParamId::new(), Tensor::from_data(data, self.device)))

@@ -2,10 +2,9 @@
 
 use crate::data::{Dataset, Issue};
 use crate::graph::FreezePlan;
-pub use crate::train::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
+pub use crate::train::{Best, DeviceInfo, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
 use crate::train::{Plan, Prediction, ValChoice};
 use crate::weights::LoadReport;
-use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -72,21 +71,6 @@ pub enum Command {
     },
     /// Stop what runs (opening, predicting): the same as [`Command::Cancel`] for everything but training.
     Interrupt,
-}
-
-/// The device that a session computes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeviceInfo {
-    /// The adapter's or processor's name.
-    pub name: String,
-    /// `cpu` or `wgpu`.
-    pub kind: String,
-    /// The graphics API of an adapter, such as Vulkan; empty for the processor.
-    pub api: String,
-    /// Whether the adapter is a software renderer (slow, shown in red).
-    pub software: bool,
-    /// Why this device was taken, where that needs saying.
-    pub note: String,
 }
 
 /// What the session says.

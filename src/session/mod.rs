@@ -5,15 +5,14 @@
 mod history;
 mod message;
 mod project;
+mod steer;
 mod thumbs;
 mod view;
 mod worker;
 
 pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
 pub use history::Series;
-pub use message::{
-    Best, Command, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews, StepTimes,
-};
+pub use message::{Best, Command, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews, StepTimes};
 pub use project::{Project, Recent};
 pub use thumbs::{Picture, Thumbnails};
 pub use view::{Busy, Mark, Notice, Phase, RunView, View};

@@ -121,9 +121,8 @@ impl Recent {
 
 fn config_file() -> Option<PathBuf> {
     let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = var("XDG_CONFIG_HOME")
-        .or_else(|| var("APPDATA"))
-        .or_else(|| var("HOME").map(|home| home.join(".config")))?;
+    let folder =
+        var("XDG_CONFIG_HOME").or_else(|| var("APPDATA")).or_else(|| var("HOME").map(|home| home.join(".config")))?;
     Some(folder.join("frostline").join("recent.json"))
 }
 

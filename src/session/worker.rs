@@ -1,19 +1,289 @@
-//! The session's thread.
+//! The session's thread: takes commands, runs them, never lets a panic out.
 
 use super::message::{Command, Event};
-use crate::train::DeviceChoice;
+use super::steer::Steer;
+use crate::data::{Dataset, ImageSource, Progress};
+use crate::models::Network;
+use crate::train::{self, DataSource, DeviceChoice, Ending, Plan, RunFile, RunFolder, Setup, Trainer, ValChoice};
+use burn::tensor::Device;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Where events go.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    sender: SyncSender<Event>,
+    wake: super::Wake,
+}
+
+impl Outbox {
+    /// Sends; waits for room. Nobody listening any more is no error: the session winds down.
+    pub(super) fn send(&self, event: Event) {
+        self.sender.send(event).ok();
+        (self.wake)();
+    }
+
+    /// Sends unless there is no room: for steps and progress, where the next one says the same.
+    pub(super) fn offer(&self, event: Event) {
+        match self.sender.try_send(event) {
+            Ok(()) => (self.wake)(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    pub(super) fn fail(&self, what: String, run_stopped: bool) {
+        self.send(Event::Failed { what, run_stopped });
+    }
+}
 
 /// Starts the thread.
-pub fn spawn(
-    _device: DeviceChoice,
-    _inbox: Receiver<Command>,
-    _outbox: SyncSender<Event>,
-    _stop: Arc<AtomicBool>,
-    _wake: super::Wake,
+pub(super) fn spawn(
+    choice: DeviceChoice,
+    inbox: Receiver<Command>,
+    outbox: SyncSender<Event>,
+    stop: Arc<AtomicBool>,
+    wake: super::Wake,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("frostline-session".to_owned()).spawn(|| {})
+    let outbox = Outbox { sender: outbox, wake };
+    let body = move || {
+        let guarded = std::panic::AssertUnwindSafe(|| serve(choice, &inbox, &outbox, &stop));
+        if let Err(panic) = std::panic::catch_unwind(guarded) {
+            let what =
+                format!("The session failed: {}. Restart the program; runs can be resumed.", panic_text(&*panic));
+            outbox.fail(what, true);
+        }
+    };
+    std::thread::Builder::new().name("frostline-session".to_owned()).stack_size(16 << 20).spawn(body)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("an internal error").lines().next().unwrap_or_default().to_owned()
+}
+
+struct Worker<'a> {
+    device: Device,
+    inbox: &'a Receiver<Command>,
+    outbox: &'a Outbox,
+    stop: &'a Arc<AtomicBool>,
+    /// The data set that was opened last, so that a run on it does not read it again.
+    opened: Option<(DataSource, ValChoice, u64, Arc<Dataset>)>,
+    /// The network of the last run or prediction with where it came from.
+    model: Option<(PathBuf, Network, RunFile)>,
+}
+
+fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
+    let device = match train::device::open(choice) {
+        Ok((device, info)) => {
+            outbox.send(Event::Device(info));
+            device
+        }
+        Err(what) => {
+            outbox.fail(what, false);
+            return;
+        }
+    };
+    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None };
+    while let Ok(command) = worker.inbox.recv() {
+        // A run that panics must not end the session: the next command starts afresh from the files on disk.
+        let guarded = std::panic::AssertUnwindSafe(|| worker.obey(command));
+        if let Err(panic) = std::panic::catch_unwind(guarded) {
+            let what = format!(
+                "The work was stopped by an internal error: {}. A run can be resumed from its last checkpoint.",
+                panic_text(&*panic)
+            );
+            outbox.fail(what, true);
+        }
+    }
+}
+
+impl Worker<'_> {
+    fn obey(&mut self, command: Command) {
+        self.stop.store(false, Ordering::Relaxed);
+        let answer = match command {
+            Command::OpenData { path, val, seed } => self.open(&DataSource::Path(path), &val, seed).map(|_| ()),
+            Command::OpenSample => self.open(&DataSource::Sample, &ValChoice::Auto, 0).map(|_| ()),
+            Command::InspectCheckpoint { path, model, classes } => self.inspect(&path, &model, classes),
+            Command::Start { plan, out } => return self.start(*plan, &out),
+            Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
+            Command::Predict { images, from } => self.predict(&images, from.as_deref()),
+            Command::Export { to } => self.export(&to),
+            // Without a run there is nothing to steer.
+            Command::Pause
+            | Command::Resume
+            | Command::Finish
+            | Command::Cancel
+            | Command::SetFreeze(_)
+            | Command::SetLr(_)
+            | Command::Interrupt => Ok(()),
+        };
+        if let Err(what) = answer {
+            self.outbox.fail(what, false);
+        }
+    }
+
+    fn open(&mut self, source: &DataSource, val: &ValChoice, seed: u64) -> Result<Arc<Dataset>, String> {
+        if let Some((known, known_val, known_seed, dataset)) = &self.opened
+            && (known, known_val, *known_seed) == (source, val, seed)
+            && *source == DataSource::Sample
+        {
+            self.outbox.send(Event::DataReady(Arc::clone(dataset)));
+            return Ok(Arc::clone(dataset));
+        }
+        let dataset = Arc::new(train::open_data(source, val, seed, &self.progress())?);
+        self.opened = Some((source.clone(), val.clone(), seed, Arc::clone(&dataset)));
+        self.outbox.send(Event::DataReady(Arc::clone(&dataset)));
+        Ok(dataset)
+    }
+
+    fn progress(&self) -> Report<'_> {
+        Report { outbox: self.outbox, stop: self.stop, last: std::sync::Mutex::new(Instant::now()) }
+    }
+
+    fn inspect(&self, path: &Path, model: &str, classes: usize) -> Result<(), String> {
+        self.outbox.send(Event::Progress { what: format!("reading {}", path.display()), done: 0, total: 0 });
+        let variant = crate::models::find(model)?;
+        let size = variant.preprocess.size[0] as usize;
+        let graph = variant.graph(classes.max(1), size).map_err(|error| error.to_string())?;
+        let report = train::inspect_checkpoint(path, &graph)?;
+        self.outbox.send(Event::CheckpointReady(Arc::new(report)));
+        Ok(())
+    }
+
+    fn start(&mut self, plan: Plan, out: &Path) {
+        let prepared = self.prepare(plan).and_then(|setup| Trainer::new(setup, out));
+        self.train(prepared);
+    }
+
+    fn resume(&mut self, run: &Path, epochs: Option<u32>) {
+        let prepared = RunFolder::open(run).and_then(|(folder, file)| {
+            let mut plan = file.plan;
+            if let Some(epochs) = epochs {
+                plan.epochs = epochs;
+            }
+            // Its own weights come from the run's checkpoint.
+            let weights = std::mem::replace(&mut plan.weights, train::WeightsSource::Random);
+            let mut setup = self.prepare(plan)?;
+            setup.plan.weights = weights;
+            Trainer::resume(setup, folder)
+        });
+        self.train(prepared);
+    }
+
+    fn prepare(&mut self, plan: Plan) -> Result<Setup, String> {
+        self.outbox.send(Event::Progress { what: "preparing the run".to_owned(), done: 0, total: 0 });
+        let dataset = match &self.opened {
+            Some((source, val, seed, dataset)) if (source, val, *seed) == (&plan.data, &plan.val, plan.seed) => {
+                Arc::clone(dataset)
+            }
+            _ => self.open(&plan.data.clone(), &plan.val.clone(), plan.seed)?,
+        };
+        Setup::new(plan, dataset, &self.device)
+    }
+
+    fn train(&mut self, prepared: Result<Trainer, String>) {
+        let mut trainer = match prepared {
+            Ok(trainer) => trainer,
+            Err(what) => {
+                self.outbox.fail(what, false);
+                return;
+            }
+        };
+        let result = {
+            let mut steer = Steer::new(self.inbox, self.outbox, self.stop, &self.device);
+            trainer.run(&mut steer)
+        };
+        self.model = Some((trainer.folder().to_path_buf(), trainer.network().inference(), trainer.run_file().clone()));
+        match result {
+            Ok(summary) => {
+                if summary.ending != Ending::Cancelled
+                    && let Some(best) = &summary.checkpoint
+                {
+                    self.outbox.send(Event::Saved { path: best.clone(), what: "the best weights were".to_owned() });
+                }
+                self.outbox.send(Event::Done {
+                    ending: summary.ending,
+                    best: summary.best,
+                    checkpoint: summary.checkpoint,
+                });
+            }
+            Err(what) => self.outbox.fail(what, true),
+        }
+    }
+
+    fn predict(&mut self, images: &[PathBuf], from: Option<&Path>) -> Result<(), String> {
+        if let Some(from) = from {
+            let known = self.model.as_ref().is_some_and(|(path, ..)| path == from && !from.is_dir());
+            if !known {
+                let (network, run) = train::open_model(from, &self.device)?;
+                self.model = Some((from.to_path_buf(), network.inference(), run));
+            }
+        }
+        let Some((_, network, run)) = &self.model else {
+            return Err("There is no trained model yet: train one, or choose a run to predict with.".to_owned());
+        };
+        predict_all(network, run, images, self.outbox, self.stop)
+    }
+
+    fn export(&self, to: &Path) -> Result<(), String> {
+        let Some((_, network, run)) = &self.model else {
+            return Err("There is no trained model yet to export.".to_owned());
+        };
+        export(network, run, to, self.outbox)
+    }
+}
+
+/// Predicts on picture files and sends the answers.
+pub(super) fn predict_all(
+    network: &Network,
+    run: &RunFile,
+    images: &[PathBuf],
+    outbox: &Outbox,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let mut answers = Vec::with_capacity(images.len());
+    for (done, image) in images.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        outbox.offer(Event::Progress { what: "predicting".to_owned(), done, total: images.len() });
+        let source = ImageSource::File(image.clone());
+        let answer = train::predict(network, &source, &run.preprocess, &run.classes);
+        answers.push(answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?);
+    }
+    outbox.send(Event::Predictions(Arc::new(answers)));
+    Ok(())
+}
+
+/// Writes the network's weights under public names.
+pub(super) fn export(network: &Network, run: &RunFile, to: &Path, outbox: &Outbox) -> Result<(), String> {
+    let tensors = network.tensors().map_err(|error| error.to_string())?;
+    train::export(to, &tensors, run)?;
+    outbox.send(Event::Saved { path: to.to_path_buf(), what: "the weights were".to_owned() });
+    Ok(())
+}
+
+/// Progress of the data check as events, at most ten a second.
+struct Report<'a> {
+    outbox: &'a Outbox,
+    stop: &'a AtomicBool,
+    last: std::sync::Mutex<Instant>,
+}
+
+impl Progress for Report<'_> {
+    fn update(&self, done: usize, total: usize, what: &str) {
+        let Ok(mut last) = self.last.try_lock() else { return };
+        if last.elapsed() > Duration::from_millis(100) || done == 0 {
+            *last = Instant::now();
+            self.outbox.offer(Event::Progress { what: what.to_owned(), done, total });
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }

@@ -1,13 +1,36 @@
 //! Headless training: plan, loop, losses, metrics, checkpoints, proof, predictions.
 
+mod builtin;
+pub mod device;
+mod folder;
+pub mod losses;
+mod metrics;
 mod news;
 mod optim;
 mod plan;
+mod predict;
 mod prediction;
+mod proof;
+mod run;
+mod schedule;
+mod setup;
+mod step;
+mod validate;
 
+pub use builtin::MODEL as BUILTIN_MODEL;
+pub use device::DeviceInfo;
+pub use folder::{Position, RunFile, RunFolder, export};
+pub use metrics::{Counts, default_metric, higher_is_better};
 pub use news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
 pub use optim::{Optimizer, OptimizerState, TensorState, global_norm};
 pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };
+pub use predict::{decode, host, predict};
 pub use prediction::{Answer, ClassScore, HeadPrediction, Prediction};
+pub use proof::Proof;
+pub use run::{Control, Observer, Summary, Trainer};
+pub use schedule::learning_rate;
+pub use setup::{Setup, inspect_checkpoint, load_into, open_data, open_model, recognize, wanted};
+pub use step::{StepFailure, StepResult, train_step};
+pub use validate::{Pass, Validation, pinned, validate};

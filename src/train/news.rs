@@ -111,7 +111,7 @@ pub struct LiveSample {
 }
 
 /// The best checkpoint so far.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// Its metric's name.
     pub metric: String,

@@ -41,7 +41,8 @@ pub fn rule_values(name: &str, shape: &[usize], gain: f64, scale: &serde_json::M
         _ if shape.len() < 2 && last == "weight" => (0.5, 1.5),
         _ if shape.len() < 2 => (-0.1, 0.1),
         _ => {
-            let factors: f64 = scale.iter().filter(|(k, _)| name.contains(k.as_str())).filter_map(|(_, v)| v.as_f64()).product();
+            let factors: f64 =
+                scale.iter().filter(|(k, _)| name.contains(k.as_str())).filter_map(|(_, v)| v.as_f64()).product();
             let n: usize = shape[1..].iter().product();
             let a = gain * factors * (3.0 / n as f64).sqrt();
             (-a, a)

@@ -1,10 +1,10 @@
 //! Stems, plain convolutions and pooling.
 
-use super::{single, Describe};
+use super::{Describe, single};
+use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
 use crate::graph::trace::{Conv, Trace};
-use crate::graph::GraphError;
 use serde::{Deserialize, Serialize};
 
 /// Activation functions.

@@ -1,10 +1,10 @@
 //! Blocks that end in raw outputs.
 
-use super::{single, Describe};
+use super::{Describe, single};
+use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
 use crate::graph::trace::{Conv, Trace};
-use crate::graph::GraphError;
 use serde::{Deserialize, Serialize};
 
 /// A linear classifier on a feature vector. Tensors `weight`, `bias`. Raw output: one logit per class.

@@ -9,9 +9,9 @@ pub use basic::{Activation, ConvNormAct, GlobalAvgPool, Stem};
 pub use heads::{Classifier, PixelClassifier};
 pub use residual::{BasicBlock, Bottleneck};
 
+use super::GraphError;
 use super::signal::Signal;
 use super::trace::Trace;
-use super::GraphError;
 use serde::{Deserialize, Serialize};
 
 /// What every block says of itself.

@@ -1,10 +1,10 @@
 //! Residual blocks (He et al. 2016, arXiv:1512.03385), as torchvision builds them: the stride sits in the 3×3 convolution.
 
-use super::{single, Describe};
+use super::{Describe, single};
+use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
 use crate::graph::trace::{Conv, Trace};
-use crate::graph::GraphError;
 use serde::{Deserialize, Serialize};
 
 /// Two 3×3 convolutions and a shortcut. Tensors `conv1`, `bn1`, `conv2`, `bn2`, `downsample.{0,1}`.

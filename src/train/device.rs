@@ -1,0 +1,79 @@
+//! Which device computes: chosen at run time, with the fallible constructors only.
+
+use super::plan::DeviceChoice;
+use burn::tensor::{Device, DeviceKind};
+use serde::Serialize;
+
+/// The device that a session computes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// The adapter's or processor's name.
+    pub name: String,
+    /// `cpu` or `wgpu`.
+    pub kind: String,
+    /// The graphics API of an adapter, such as Vulkan; empty for the processor.
+    pub api: String,
+    /// Whether the adapter is a software renderer (slow, shown in red).
+    pub software: bool,
+    /// Why this device was taken, where that needs saying.
+    pub note: String,
+}
+
+/// Opens the chosen device.
+///
+/// # Errors
+/// A sentence, when a GPU was asked for by name and there is none.
+pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
+    match choice {
+        DeviceChoice::Cpu => Ok(processor("")),
+        DeviceChoice::Wgpu(index) => adapter(index),
+        DeviceChoice::Auto => Ok(match adapter(None) {
+            Ok((device, info)) if !info.software => (device, info),
+            Ok((_, info)) => processor(&format!("the only graphics adapter is the software renderer {}", info.name)),
+            Err(_) => processor("no graphics adapter was found"),
+        }),
+    }
+}
+
+fn processor(note: &str) -> (Device, DeviceInfo) {
+    let info = DeviceInfo {
+        name: processor_name(),
+        kind: "cpu".to_owned(),
+        api: String::new(),
+        software: false,
+        note: note.to_owned(),
+    };
+    (Device::flex(), info)
+}
+
+/// The processor's name as the system gives it.
+fn processor_name() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim()));
+    let model = model.unwrap_or(std::env::consts::ARCH);
+    format!("{model}, {cores} threads")
+}
+
+fn adapter(index: Option<usize>) -> Result<(Device, DeviceInfo), String> {
+    let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
+    // Short submissions keep a window that shares the GPU fluent.
+    let options = Device::wgpu_options().device_kind(kind).tasks_max(32);
+    let opened = std::panic::catch_unwind(|| options.init_with_setup());
+    let (device, setup) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return Err(format!("No graphics adapter can be used: {error}.")),
+        Err(_) => return Err("No graphics adapter can be used: its driver failed.".to_owned()),
+    };
+    let facts = setup.adapter.get_info();
+    let software = format!("{:?}", facts.device_type) == "Cpu";
+    let info = DeviceInfo {
+        name: facts.name.clone(),
+        kind: "wgpu".to_owned(),
+        api: format!("{:?}", facts.backend),
+        software,
+        note: if software { "a software renderer: correct, but very slow".to_owned() } else { String::new() },
+    };
+    Ok((device, info))
+}

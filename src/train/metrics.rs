@@ -1,0 +1,177 @@
+//! Metrics of a whole validation set, per head.
+
+use crate::graph::{Graph, Head, HeadKind};
+use std::collections::BTreeMap;
+
+/// Counts of one head over a set.
+#[derive(Clone, Debug)]
+pub struct HeadCounts {
+    name: String,
+    kind: HeadKind,
+    /// `[truth][prediction]`
+    confusion: Vec<Vec<u64>>,
+    top5: u64,
+    count: u64,
+}
+
+/// Counts of all heads over a set.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    heads: Vec<HeadCounts>,
+}
+
+impl Counts {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(graph: &Graph) -> Self {
+        let of = |head: &Head| {
+            let classes = match head.kind {
+                HeadKind::Classify { classes } | HeadKind::PixelClassify { classes } => classes,
+            };
+            let confusion = vec![vec![0; classes]; classes];
+            HeadCounts { name: head.name.clone(), kind: head.kind.clone(), confusion, top5: 0, count: 0 }
+        };
+        Self { heads: graph.heads.iter().map(of).collect() }
+    }
+
+    /// Takes the class logits of one picture in for head `head`.
+    pub fn classified(&mut self, head: usize, logits: &[f32], truth: u32) {
+        let Some(counts) = self.heads.get_mut(head) else { return };
+        let Some(&own) = logits.get(truth as usize) else { return };
+        // torch's topk: ties go to the lower class.
+        let above = |(i, &x): (usize, &f32)| x > own || (x == own && i < truth as usize);
+        let rank = logits.iter().enumerate().filter(|&pair| above(pair)).count();
+        counts.count += 1;
+        counts.top5 += u64::from(rank < 5);
+        counts.add(truth as usize, argmax(logits.iter().copied()));
+    }
+
+    /// Takes the class of one pixel in for head `head`; ids beyond the classes do not count.
+    pub fn pixel(&mut self, head: usize, predicted: usize, truth: u8) {
+        if let Some(counts) = self.heads.get_mut(head)
+            && usize::from(truth) < counts.confusion.len()
+        {
+            counts.count += 1;
+            counts.add(usize::from(truth), predicted);
+        }
+    }
+
+    /// Confusion counts of the first classification head, `[truth][prediction]`; empty without one.
+    #[must_use]
+    pub fn confusion(&self) -> Vec<Vec<u32>> {
+        let head = self.heads.iter().find(|head| matches!(head.kind, HeadKind::Classify { .. }));
+        let narrow = |row: &Vec<u64>| row.iter().map(|&n| u32::try_from(n).unwrap_or(u32::MAX)).collect();
+        head.map(|head| head.confusion.iter().map(narrow).collect()).unwrap_or_default()
+    }
+
+    /// All metrics; those of further heads stand under `head/metric`.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let mut all = BTreeMap::new();
+        for (i, head) in self.heads.iter().enumerate() {
+            for (name, value) in head.metrics() {
+                let name = if i == 0 { name.to_owned() } else { format!("{}/{name}", head.name) };
+                all.insert(name, value);
+            }
+        }
+        all
+    }
+}
+
+impl HeadCounts {
+    fn add(&mut self, truth: usize, predicted: usize) {
+        if let Some(cell) = self.confusion.get_mut(truth).and_then(|row| row.get_mut(predicted)) {
+            *cell += 1;
+        }
+    }
+
+    fn metrics(&self) -> Vec<(&'static str, f64)> {
+        if self.count == 0 {
+            return Vec::new();
+        }
+        let correct: u64 = self.confusion.iter().enumerate().filter_map(|(i, row)| row.get(i)).sum();
+        let share = |n: u64| n as f64 / self.count as f64;
+        match self.kind {
+            HeadKind::Classify { classes } if classes > 5 => vec![("top1", share(correct)), ("top5", share(self.top5))],
+            HeadKind::Classify { .. } => vec![("top1", share(correct))],
+            HeadKind::PixelClassify { .. } => {
+                let (miou, dice) = self.overlap();
+                vec![("miou", miou), ("dice", dice), ("pixel_accuracy", share(correct))]
+            }
+        }
+    }
+
+    /// Mean intersection over union and mean Dice over the classes that occur in truth or prediction.
+    fn overlap(&self) -> (f64, f64) {
+        let (mut iou, mut dice, mut present) = (0.0, 0.0, 0.0);
+        for (class, row) in self.confusion.iter().enumerate() {
+            let hit = row.get(class).copied().unwrap_or(0) as f64;
+            let truth: u64 = row.iter().sum();
+            let predicted: u64 = self.confusion.iter().filter_map(|row| row.get(class)).sum();
+            let both = (truth + predicted) as f64;
+            if both > 0.0 {
+                iou += hit / (both - hit);
+                dice += 2.0 * hit / both;
+                present += 1.0;
+            }
+        }
+        (iou / f64::max(present, 1.0), dice / f64::max(present, 1.0))
+    }
+}
+
+/// Index of the largest value; the first of equal ones.
+pub fn argmax(values: impl Iterator<Item = f32>) -> usize {
+    let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };
+    values.enumerate().reduce(better).map_or(0, |(i, _)| i)
+}
+
+/// Whether more of this metric is better.
+#[must_use]
+pub fn higher_is_better(metric: &str) -> bool {
+    metric != "loss"
+}
+
+/// The metric by which a graph's runs are compared when the plan names none.
+#[must_use]
+pub fn default_metric(graph: &Graph) -> &'static str {
+    match graph.heads.first().map(|head| &head.kind) {
+        Some(HeadKind::PixelClassify { .. }) => "miou",
+        _ => "top1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::NodeId;
+
+    fn graph(kind: HeadKind) -> Graph {
+        let heads = vec![Head { name: "a".to_owned(), output: NodeId(0), kind }];
+        Graph { name: String::new(), inputs: Vec::new(), nodes: Vec::new(), heads }
+    }
+
+    #[test]
+    fn top1_and_top5_by_hand() {
+        let mut counts = Counts::new(&graph(HeadKind::Classify { classes: 6 }));
+        counts.classified(0, &[0.1, 0.9, 0.0, 0.0, 0.0, 0.0], 1); // right
+        counts.classified(0, &[6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 4); // fifth
+        counts.classified(0, &[6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 5); // sixth
+        let metrics = counts.metrics();
+        assert!((metrics["top1"] - 1.0 / 3.0).abs() < 1e-12);
+        assert!((metrics["top5"] - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(counts.confusion()[4][0], 1);
+    }
+
+    #[test]
+    fn miou_and_dice_by_hand_with_an_absent_class_and_ignored_pixels() {
+        let mut counts = Counts::new(&graph(HeadKind::PixelClassify { classes: 3 }));
+        for (predicted, truth) in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 0), (2, 255)] {
+            counts.pixel(0, predicted, truth);
+        }
+        // class 0: 2 hits, 3 true, 3 predicted: IoU 2/4, Dice 4/6; class 1: 1 hit, 2, 2: IoU 1/3, Dice 2/4; class 2 absent
+        let metrics = counts.metrics();
+        assert!((metrics["miou"] - (0.5 + 1.0 / 3.0) / 2.0).abs() < 1e-12);
+        assert!((metrics["dice"] - (4.0 / 6.0 + 0.5) / 2.0).abs() < 1e-12);
+        assert!((metrics["pixel_accuracy"] - 3.0 / 5.0).abs() < 1e-12);
+    }
+}

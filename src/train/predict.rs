@@ -1,0 +1,113 @@
+//! From pictures to predictions in pixels of the picture.
+
+use super::metrics::argmax;
+use super::prediction::{Answer, ClassScore, HeadPrediction, Prediction};
+use crate::data::{ImageSource, Placement, image, transform};
+use crate::graph::{Head, Preprocess};
+use crate::models::{Mode, Network};
+use crate::nn::{Ctx, RunError, Value};
+use burn::tensor::{Tensor, TensorData};
+use std::sync::Arc;
+
+/// What `network` (in inference form) says of one picture; a picture that cannot be read is said in the prediction.
+///
+/// # Errors
+/// When the device fails.
+pub fn predict(
+    network: &Network,
+    source: &ImageSource,
+    rule: &Preprocess,
+    classes: &[String],
+) -> Result<Prediction, RunError> {
+    let loaded = match image::load(source) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let error = Some(error.to_string());
+            return Ok(Prediction { image: source.name(), size_px: [0, 0], heads: Vec::new(), error });
+        }
+    };
+    let (input, placement) = transform::preprocess(&loaded, rule);
+    let [height, width] = rule.size.map(|n| n as usize);
+    let mut pixels = vec![0.0; 3 * height * width];
+    transform::normalize(&input, rule, &mut pixels);
+    let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
+    let outputs = network.forward(images, Mode::Infer, &mut Ctx::default())?;
+    let size_px = [loaded.width, loaded.height];
+    let heads = network.graph().heads.iter().zip(&outputs);
+    let heads = heads
+        .map(|(head, output)| decode(head, &host(output)?, output, 0, classes, size_px, &placement))
+        .collect::<Result<_, RunError>>()?;
+    Ok(Prediction { image: source.name(), size_px, heads, error: None })
+}
+
+/// The numbers of a raw output.
+///
+/// # Errors
+/// When the device fails or the output has no single tensor.
+pub fn host(output: &Value) -> Result<Vec<f32>, RunError> {
+    let data = match output {
+        Value::Map(x) => x.clone().inner().try_into_data(),
+        Value::Vector(x) => x.clone().inner().try_into_data(),
+        Value::Tokens(x) => x.clone().inner().try_into_data(),
+        Value::Pyramid(_) => return Err(RunError::Kind { wanted: "one tensor", got: "a pyramid" }),
+    };
+    let data = data.map_err(|error| RunError::Device(format!("{error:?}")))?;
+    data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
+}
+
+/// Decodes picture `at` of a head's raw output (already on the host) into an answer.
+///
+/// # Errors
+/// When the output has another kind than the head says.
+pub fn decode(
+    head: &Head,
+    numbers: &[f32],
+    output: &Value,
+    at: usize,
+    classes: &[String],
+    size_px: [u32; 2],
+    placement: &Placement,
+) -> Result<HeadPrediction, RunError> {
+    let answer = match output {
+        Value::Vector(x) => {
+            let [_, count] = x.dims();
+            Answer::Classes(scores(numbers.get(at * count..(at + 1) * count).unwrap_or_default(), classes))
+        }
+        Value::Map(x) => {
+            let [_, count, height, width] = x.dims();
+            let plane = height * width;
+            let own = numbers.get(at * count * plane..(at + 1) * count * plane).unwrap_or_default();
+            let cell = |y: usize, x: usize| {
+                argmax((0..count).map(|c| own.get(c * plane + y * width + x).copied().unwrap_or(0.0)))
+            };
+            let mut ids = Vec::with_capacity((size_px[0] * size_px[1]) as usize);
+            for y in 0..size_px[1] {
+                for x in 0..size_px[0] {
+                    let (u, v) = placement.input_from_image(x as f32 + 0.5, y as f32 + 0.5);
+                    let inside = u >= 0.0 && v >= 0.0 && (u as usize) < width && (v as usize) < height;
+                    ids.push(if inside { cell(v as usize, u as usize).min(254) as u8 } else { 255 });
+                }
+            }
+            Answer::Mask { width: size_px[0], height: size_px[1], ids: Arc::new(ids) }
+        }
+        Value::Tokens(_) | Value::Pyramid(_) => {
+            return Err(RunError::Kind { wanted: "a decodable output", got: "another" });
+        }
+    };
+    Ok(HeadPrediction { head: head.name.clone(), kind: head.kind.clone(), answer })
+}
+
+/// Softmax scores of all classes, best first.
+fn scores(logits: &[f32], classes: &[String]) -> Vec<ClassScore> {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exps: Vec<f32> = logits.iter().map(|x| (x - top).exp()).collect();
+    let sum: f32 = exps.iter().sum();
+    let name = |i: usize| classes.get(i).cloned().unwrap_or_else(|| format!("class {i}"));
+    let mut all: Vec<ClassScore> = exps
+        .iter()
+        .enumerate()
+        .map(|(i, e)| ClassScore { name: name(i), class: u32::try_from(i).unwrap_or(u32::MAX), score: e / sum })
+        .collect();
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
+}

@@ -1,0 +1,574 @@
+//! The loop: epochs, steps, validation, checkpoints, proof; pause, finish and live changes between steps.
+
+use super::folder::{Position, RunFile, RunFolder};
+use super::losses::LossOptions;
+use super::metrics::{default_metric, higher_is_better};
+use super::news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews};
+use super::optim::{Optimizer, OptimizerState};
+use super::proof::Proof;
+use super::schedule::learning_rate;
+use super::setup::{Setup, start_position};
+use super::step::{StepFailure, StepResult, train_step};
+use super::validate::{Pass, Validation, files, pinned, validate};
+use crate::data::batch::Batch;
+use crate::data::{Issue, Loader, PixelCache, Split, View};
+use crate::graph::FreezePlan;
+use crate::models::Network;
+use crate::nn::RunError;
+use crate::rng::Rng;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Fixed validation pictures that are shown after each epoch.
+const PINNED: usize = 8;
+/// Longest time between two resumable checkpoints inside an epoch.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+
+/// What a person asks of a run between two steps.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// Wait.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop and keep the best weights.
+    Finish,
+    /// Stop; the folder stays as far as it came.
+    Cancel,
+    /// Freeze or thaw.
+    SetFreeze(FreezePlan),
+    /// Set the base learning rate.
+    SetLr(f64),
+}
+
+/// Who watches and steers a run.
+pub trait Observer {
+    /// The run starts.
+    fn started(&mut self, info: RunInfo);
+    /// A step was made.
+    fn step(&mut self, news: StepNews);
+    /// An epoch ended.
+    fn epoch(&mut self, news: EpochNews);
+    /// Predictions on the fixed pictures.
+    fn samples(&mut self, epoch: u32, samples: Vec<LiveSample>);
+    /// A new best checkpoint.
+    fn best(&mut self, best: Best);
+    /// A freeze plan took effect.
+    fn frozen(&mut self, step: u64, epoch: f64, plan: &FreezePlan, trainable: u64, note: String);
+    /// The learning rate was set.
+    fn lr(&mut self, step: u64, epoch: f64, lr: f64);
+    /// Waiting began (`true`) or ended.
+    fn paused(&mut self, paused: bool);
+    /// Something takes more than half a second; `total` 0 when unknown.
+    fn progress(&mut self, what: &str, done: usize, total: usize);
+    /// A file that broke since the check, or something else that a person should know.
+    fn warning(&mut self, issue: Issue);
+    /// A line for the console.
+    fn log(&mut self, text: String);
+    /// Asked before each step: what is wanted. With `wait` it may block until something is. `network` is the state now.
+    fn poll(&mut self, network: &Network, run: &RunFile, wait: bool) -> Option<Control>;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// How.
+    pub ending: Ending,
+    /// The best epoch.
+    pub best: Option<Best>,
+    /// Its weights.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// A line of `metrics.jsonl` that is no epoch.
+#[derive(Serialize)]
+struct Note<'a> {
+    note: &'a str,
+    step: u64,
+    epoch: u32,
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct Trainer {
+    setup: Setup,
+    run: RunFile,
+    folder: RunFolder,
+    optimizer: Optimizer,
+    options: LossOptions,
+    position: Position,
+    first_epoch: u32,
+    cache: Arc<PixelCache>,
+    pinned: Vec<usize>,
+    best_by: String,
+    saved_at: Instant,
+    images_per_s: f64,
+    history: Vec<EpochNews>,
+}
+
+enum Flow {
+    On,
+    Stop(Ending),
+}
+
+impl Trainer {
+    /// A new run in a new folder.
+    ///
+    /// # Errors
+    /// A sentence with the cause.
+    pub fn new(setup: Setup, out: &std::path::Path) -> Result<Self, String> {
+        let folder = RunFolder::create(out, &setup.plan, &setup.dataset.classes, &setup.rule)?;
+        let mut position = start_position(&setup.plan);
+        position.proof = Proof::of(&setup.network).map_err(|error| error.to_string())?;
+        let optimizer = Optimizer::new(setup.plan.optimizer);
+        let run = setup.run_file();
+        Self::assemble(setup, run, folder, optimizer, position)
+    }
+
+    /// Goes on with a run from its last checkpoint; `setup` was made from the run's plan.
+    ///
+    /// # Errors
+    /// A sentence with the cause.
+    pub fn resume(mut setup: Setup, folder: RunFolder) -> Result<Self, String> {
+        let (tensors, optimizer_state, position) = folder.read_resume()?;
+        setup.network.assign(tensors).map_err(|error| error.to_string())?;
+        setup.network.set_plan(&position.freeze);
+        let mut optimizer = Optimizer::new(setup.plan.optimizer);
+        optimizer.restore(optimizer_state, setup.network.device());
+        let run = setup.run_file();
+        folder.write_run(&run)?;
+        Self::assemble(setup, run, folder, optimizer, position)
+    }
+
+    fn assemble(
+        setup: Setup,
+        run: RunFile,
+        folder: RunFolder,
+        optimizer: Optimizer,
+        position: Position,
+    ) -> Result<Self, String> {
+        let counts = setup.dataset.class_counts(Split::Train);
+        let options = LossOptions::of(&setup.plan, &counts, setup.network.device())?;
+        let best_by = match setup.plan.best_by.as_str() {
+            "" => default_metric(setup.network.graph()).to_owned(),
+            name => name.to_owned(),
+        };
+        let pinned = pinned(&setup.dataset, PINNED, setup.plan.seed);
+        let history = folder.epochs().into_iter().filter(|news| news.epoch <= position.epoch).collect();
+        Ok(Self {
+            first_epoch: position.epoch,
+            setup,
+            run,
+            folder,
+            optimizer,
+            options,
+            position,
+            cache: Arc::new(PixelCache::default()),
+            pinned,
+            best_by,
+            saved_at: Instant::now(),
+            images_per_s: 0.0,
+            history,
+        })
+    }
+
+    fn steps_per_epoch(&self) -> usize {
+        self.setup.dataset.indices(Split::Train).len().div_ceil(self.setup.plan.batch)
+    }
+
+    fn epoch_position(&self) -> f64 {
+        f64::from(self.position.epoch) + self.position.step_in_epoch as f64 / self.steps_per_epoch().max(1) as f64
+    }
+
+    /// Trains to the end of the plan, or until somebody stops it.
+    ///
+    /// # Errors
+    /// A sentence with the cause; the folder is complete up to its last checkpoint.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary, String> {
+        observer.started(self.info());
+        for news in self.history.clone() {
+            observer.epoch(news);
+        }
+        let ending = match self.epochs(observer)? {
+            Flow::On => Ending::Completed,
+            Flow::Stop(ending) => ending,
+        };
+        if self.position.step_in_epoch > 0 {
+            self.save_resume()?;
+        }
+        let checkpoint = self.folder.best().exists().then(|| self.folder.best());
+        Ok(Summary { ending, best: self.position.best.clone(), checkpoint })
+    }
+
+    fn epochs(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
+        if self.history.is_empty() {
+            let start = Instant::now();
+            let Some(validation) = self.validate(observer)? else { return Ok(Flow::Stop(Ending::Cancelled)) };
+            self.close_epoch(observer, BTreeMap::new(), validation, start)?;
+        }
+        while self.position.epoch < self.setup.plan.epochs {
+            if let Flow::Stop(ending) = self.epoch(observer)? {
+                return Ok(Flow::Stop(ending));
+            }
+            if self.out_of_patience() {
+                observer
+                    .log(format!("no gain in {} for {} epochs: stopped early", self.best_by, self.position.waiting));
+                return Ok(Flow::Stop(Ending::EarlyStop));
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
+        let start = Instant::now();
+        let epoch = self.position.epoch + 1;
+        let mut order = self.setup.dataset.indices(Split::Train);
+        Rng::keyed(self.setup.plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
+        let done = (self.position.step_in_epoch * self.setup.plan.batch).min(order.len());
+        let augment = (!self.setup.plan.augment.is_none()).then(|| self.setup.plan.augment.clone());
+        let view = View { rule: self.setup.rule.clone(), augment, seed: self.setup.plan.seed, epoch: u64::from(epoch) };
+        let rest = order.get(done..).unwrap_or_default().to_vec();
+        let (dataset, cache) = (Arc::clone(&self.setup.dataset), Arc::clone(&self.cache));
+        let mut loader = Loader::start_cached(dataset, rest, self.setup.plan.batch, view, cache);
+        loop {
+            if let Flow::Stop(ending) = self.obey(observer)? {
+                return Ok(Flow::Stop(ending));
+            }
+            let waiting = Instant::now();
+            let Some(mut raw) = loader.next_batch() else { break };
+            raw.failed.drain(..).for_each(|issue| observer.warning(issue));
+            let names = files(&self.setup.dataset, &raw);
+            let data_ms = waiting.elapsed().as_secs_f64() * 1e3;
+            match Batch::upload(raw, self.setup.network.device()) {
+                Some(batch) => self.step(&batch, &names, data_ms, observer)?,
+                None => self.position.step_in_epoch += 1,
+            }
+            if self.saved_at.elapsed() > CHECKPOINT_EVERY {
+                self.save_resume()?;
+            }
+        }
+        let steps = self.position.step_in_epoch.max(1) as f64;
+        let train = self.position.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / steps)).collect();
+        let Some(validation) = self.validate(observer)? else { return Ok(Flow::Stop(Ending::Cancelled)) };
+        self.position.epoch = epoch;
+        self.position.step_in_epoch = 0;
+        self.position.loss_sums.clear();
+        self.close_epoch(observer, train, validation, start)?;
+        Ok(Flow::On)
+    }
+
+    fn step(
+        &mut self,
+        batch: &Batch,
+        names: &[String],
+        data_ms: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), String> {
+        let per_epoch = self.steps_per_epoch();
+        let total = u64::from(self.setup.plan.epochs) * per_epoch as u64;
+        let scheduled = learning_rate(&self.setup.plan, self.position.step, per_epoch, total);
+        // A rate set by hand replaces the plan's base; the schedule's shape stays.
+        let lr = self.position.lr.map_or(scheduled, |own| scheduled / self.setup.plan.lr * own);
+        let start = Instant::now();
+        let result =
+            train_step(&mut self.setup.network, &mut self.optimizer, batch, &self.options, &self.setup.plan, lr);
+        let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
+        ms.data = data_ms;
+        let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;
+        let speed = batch.len() as f64 / seconds.max(1e-9);
+        self.images_per_s = if self.images_per_s == 0.0 { speed } else { 0.8 * self.images_per_s + 0.2 * speed };
+        self.position.step += 1;
+        self.position.step_in_epoch += 1;
+        for (name, value) in &losses {
+            *self.position.loss_sums.entry(name.clone()).or_default() += value;
+        }
+        observer.step(StepNews {
+            step: self.position.step,
+            epoch: self.position.epoch + 1,
+            losses,
+            lr,
+            images_per_s: self.images_per_s,
+            ms,
+            grad_norm,
+        });
+        Ok(())
+    }
+
+    fn explain(&self, failure: StepFailure, names: &[String]) -> String {
+        let step = self.position.step + 1;
+        match failure {
+            StepFailure::NotFinite { what } => format!(
+                "Step {step} gave a number that is not finite ({what}); the pictures were {}. Lower the learning rate or \
+                 clip the gradient, and resume the run from its last checkpoint.",
+                names.join(", ")
+            ),
+            StepFailure::Run(error) => format!("Step {step} failed: {error}."),
+        }
+    }
+
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Validation>, String> {
+        let pass = Pass {
+            dataset: &self.setup.dataset,
+            split: Split::Val,
+            rule: &self.setup.rule,
+            batch: self.setup.plan.batch,
+            cache: &self.cache,
+            pinned: &self.pinned,
+            options: &self.options,
+        };
+        let (network, run) = (&self.setup.network, &self.run);
+        let mut held: Vec<Control> = Vec::new();
+        let mut stopped = None;
+        let mut go_on = |done: usize, total: usize| {
+            observer.progress("validating", done, total);
+            match observer.poll(network, run, false) {
+                Some(Control::Cancel) => stopped = Some(Ending::Cancelled),
+                Some(Control::Finish) => stopped = Some(Ending::Finished),
+                // Everything else takes effect at the next step.
+                Some(other) => held.push(other),
+                None => {}
+            }
+            stopped.is_none()
+        };
+        let found = validate(network, &pass, &mut go_on).map_err(|error| format!("Validation failed: {error}."))?;
+        for control in held {
+            self.apply(control, observer)?;
+        }
+        let Some(mut found) = found else { return Ok(None) };
+        found.failed.drain(..).for_each(|issue| observer.warning(issue));
+        Ok(Some(found))
+    }
+
+    fn close_epoch(
+        &mut self,
+        observer: &mut dyn Observer,
+        train: BTreeMap<String, f64>,
+        found: Validation,
+        start: Instant,
+    ) -> Result<(), String> {
+        let epoch = self.position.epoch;
+        let moved = self.position.proof.moved(&self.setup.network).map_err(|error| error.to_string())?;
+        if let Some(name) = moved.first() {
+            return Err(format!("The frozen tensor {name} has changed in epoch {epoch}; the run is stopped."));
+        }
+        let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
+        let metric = match self.best_by.as_str() {
+            "loss" => found.losses.get("total").copied(),
+            name => found.metrics.get(name).copied(),
+        };
+        let news = EpochNews {
+            epoch,
+            train,
+            val: found.losses,
+            metrics: found.metrics,
+            seconds: start.elapsed().as_secs_f64(),
+            frozen_verified: true,
+            frozen_tensors: self.position.proof.digests.len(),
+            cached: false,
+            confusion: found.confusion,
+            frozen: self.position.freeze.frozen.iter().cloned().collect(),
+        };
+        self.folder.append(&news)?;
+        observer.epoch(news);
+        observer.samples(epoch, found.samples);
+        let Some(value) = metric else {
+            return Err(format!("There is no metric named {} to pick the best epoch by.", self.best_by));
+        };
+        if self.is_best(value) {
+            let best = Best { metric: self.best_by.clone(), value, epoch };
+            self.folder.write_weights(&self.folder.best(), &tensors, &self.run)?;
+            self.position.best = Some(best.clone());
+            observer.best(best);
+        }
+        self.count_patience(value);
+        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
+        let state = self.optimizer.state().map_err(|error| error.to_string())?;
+        self.write_resume(&tensors, &state)
+    }
+
+    fn is_best(&self, value: f64) -> bool {
+        let better = |best: &Best| {
+            if higher_is_better(&self.best_by) { value > best.value } else { value < best.value }
+        };
+        value.is_finite() && self.position.best.as_ref().is_none_or(better)
+    }
+
+    fn count_patience(&mut self, value: f64) {
+        let min_gain = self.setup.plan.early_stop.map_or(0.0, |stop| stop.min_gain);
+        let gain = |reference: f64| if higher_is_better(&self.best_by) { value - reference } else { reference - value };
+        let gained = self.position.reference.is_none_or(|reference| gain(reference) > min_gain);
+        if gained {
+            self.position.reference = Some(value);
+            self.position.waiting = 0;
+        } else {
+            self.position.waiting += 1;
+        }
+    }
+
+    fn out_of_patience(&self) -> bool {
+        self.setup.plan.early_stop.is_some_and(|stop| self.position.waiting >= stop.patience.max(1))
+    }
+
+    fn save_resume(&mut self) -> Result<(), String> {
+        let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
+        let state = self.optimizer.state().map_err(|error| error.to_string())?;
+        self.write_resume(&tensors, &state)
+    }
+
+    fn write_resume(&mut self, tensors: &[crate::models::HostTensor], state: &OptimizerState) -> Result<(), String> {
+        self.folder.write_resume(tensors, state, &self.position)?;
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+
+    /// Does what was asked for; waits while paused.
+    fn obey(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
+        let mut paused = false;
+        loop {
+            let Some(control) = observer.poll(&self.setup.network, &self.run, paused) else {
+                if paused {
+                    continue;
+                }
+                return Ok(Flow::On);
+            };
+            match control {
+                Control::Cancel => return Ok(Flow::Stop(Ending::Cancelled)),
+                Control::Finish => return Ok(Flow::Stop(Ending::Finished)),
+                Control::Pause if !paused => {
+                    paused = true;
+                    self.save_resume()?;
+                    observer.paused(true);
+                }
+                Control::Pause => {}
+                Control::Resume => {
+                    if paused {
+                        observer.paused(false);
+                    }
+                    paused = false;
+                }
+                other => self.apply(other, observer)?,
+            }
+        }
+    }
+
+    fn apply(&mut self, control: Control, observer: &mut dyn Observer) -> Result<(), String> {
+        match control {
+            Control::SetFreeze(plan) => self.set_freeze(plan, observer),
+            Control::SetLr(lr) if lr.is_finite() && lr > 0.0 => {
+                self.position.lr = Some(lr);
+                observer.lr(self.position.step, self.epoch_position(), lr);
+                self.note(&format!("learning rate {lr:.3e}"))
+            }
+            Control::SetLr(lr) => {
+                observer.log(format!("a learning rate of {lr} is impossible; the old one stays"));
+                Ok(())
+            }
+            Control::Pause | Control::Resume | Control::Finish | Control::Cancel => Ok(()),
+        }
+    }
+
+    fn set_freeze(&mut self, mut plan: FreezePlan, observer: &mut dyn Observer) -> Result<(), String> {
+        let graph = Arc::clone(self.setup.network.graph());
+        plan.retain_known(&graph);
+        let old = self.position.freeze.clone();
+        self.setup.network.set_plan(&plan);
+        let frontier = self.setup.network.frontier();
+        if frontier.trainable == 0 {
+            self.setup.network.set_plan(&old);
+            observer.log("that would freeze everything that trains; the old plan stays".to_owned());
+            observer.frozen(
+                self.position.step,
+                self.epoch_position(),
+                &old,
+                self.setup.network.frontier().trainable,
+                String::from("freeze plan kept: nothing would train"),
+            );
+            return Ok(());
+        }
+        // What thaws starts with a fresh optimizer, so whatever is frozen now is forgotten.
+        let facts = Arc::clone(self.setup.network.facts());
+        let frozen_now: std::collections::BTreeSet<&str> = graph
+            .ids()
+            .filter(|&id| plan.is_frozen(&graph.node(id).path))
+            .flat_map(|id| facts.node(id).tensors.iter().map(|tensor| tensor.name.as_str()))
+            .collect();
+        self.optimizer.retain(|name| !frozen_now.contains(name));
+        self.position.proof = Proof::of(&self.setup.network).map_err(|error| error.to_string())?;
+        let note = describe(&graph, &old, &plan);
+        self.position.freeze = plan.clone();
+        self.run.plan.freeze = plan.clone();
+        observer.frozen(self.position.step, self.epoch_position(), &plan, frontier.trainable, note.clone());
+        self.note(&note)
+    }
+
+    fn note(&self, note: &str) -> Result<(), String> {
+        self.folder.append(&Note { note, step: self.position.step, epoch: self.position.epoch + 1 })
+    }
+
+    fn info(&self) -> RunInfo {
+        let frontier = self.setup.network.frontier();
+        RunInfo {
+            folder: self.folder.path().to_path_buf(),
+            plan: Plan { freeze: self.position.freeze.clone(), ..self.setup.plan.clone() },
+            graph: Arc::clone(self.setup.network.graph()),
+            classes: self.setup.dataset.classes.clone(),
+            train_images: self.setup.dataset.indices(Split::Train).len(),
+            val_images: self.setup.dataset.indices(Split::Val).len(),
+            steps_per_epoch: self.steps_per_epoch(),
+            params: frontier.params,
+            trainable: frontier.trainable,
+            best_by: self.best_by.clone(),
+            load: self.setup.load.clone(),
+            first_epoch: self.first_epoch,
+        }
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// What the run is, for its checkpoints.
+    #[must_use]
+    pub fn run_file(&self) -> &RunFile {
+        &self.run
+    }
+
+    /// The network as it is.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.setup.network
+    }
+}
+
+use super::plan::Plan;
+
+/// In words: what froze, what thawed, what starts fresh.
+fn describe(graph: &crate::graph::Graph, old: &FreezePlan, new: &FreezePlan) -> String {
+    let names = |from: &FreezePlan, to: &FreezePlan| {
+        let changed: Vec<&str> =
+            graph.nodes.iter().map(|n| n.path.as_str()).filter(|p| from.is_frozen(p) && !to.is_frozen(p)).collect();
+        // A stage that changed as a whole is named once.
+        let mut short: Vec<String> = Vec::new();
+        for stage in graph.stages() {
+            let members: Vec<&str> = graph.nodes.iter().filter(|n| n.stage == stage).map(|n| n.path.as_str()).collect();
+            if members.iter().all(|member| changed.contains(member)) {
+                short.push(stage);
+            } else {
+                short.extend(members.into_iter().filter(|member| changed.contains(member)).map(str::to_owned));
+            }
+        }
+        short.join(", ")
+    };
+    let (thawed, frozen) = (names(old, new), names(new, old));
+    match (thawed.is_empty(), frozen.is_empty()) {
+        (false, true) => format!("{thawed} thawed, starts with a fresh optimizer state"),
+        (true, false) => format!("{frozen} frozen"),
+        (false, false) => format!("{thawed} thawed (fresh optimizer state), {frozen} frozen"),
+        (true, true) => "batch-norm policy changed".to_owned(),
+    }
+}

@@ -1,0 +1,231 @@
+//! From a plan to everything that a run needs: pictures, graph, weights.
+
+use super::folder::{Position, RunFile, RunFolder};
+use super::losses;
+use super::plan::{DataSource, Plan, ValChoice, WeightsSource};
+use crate::data::{self, Dataset, OpenOptions, Progress, ValSource};
+use crate::graph::{Facts, Graph, Part, Preprocess};
+use crate::models::{Network, find};
+use crate::weights::{self, Checkpoint, LoadReport, Wanted};
+use burn::tensor::Device;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Everything that a run needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// What decides it.
+    pub plan: Plan,
+    /// The pictures.
+    pub dataset: Arc<Dataset>,
+    /// The network, filled.
+    pub network: Network,
+    /// From picture to input.
+    pub rule: Preprocess,
+    /// How the weights were loaded, if a checkpoint was.
+    pub load: Option<Arc<LoadReport>>,
+}
+
+/// The tensors of a graph as the loader wants to know them.
+#[must_use]
+pub fn wanted(graph: &Graph, facts: &Facts) -> Vec<Wanted> {
+    let mut all = Vec::new();
+    for id in graph.ids() {
+        let part = &graph.node(id).part;
+        all.extend(facts.node(id).tensors.iter().map(|spec| Wanted {
+            name: spec.name.clone(),
+            shape: spec.shape.clone(),
+            head: matches!(part, Part::Head(_)),
+            part: part.to_string(),
+        }));
+    }
+    all
+}
+
+/// Opens the pictures of a plan.
+///
+/// # Errors
+/// A sentence with the cause.
+pub fn open_data(source: &DataSource, val: &ValChoice, seed: u64, progress: &dyn Progress) -> Result<Dataset, String> {
+    match source {
+        DataSource::Sample => data::open_builtin().map_err(|error| error.to_string()),
+        DataSource::Path(path) => {
+            let val = match val {
+                ValChoice::Auto => ValSource::FromSet,
+                ValChoice::Fraction(share) => ValSource::Fraction(*share),
+                ValChoice::Path(path) => ValSource::Other(path.clone()),
+            };
+            data::open(path, &OpenOptions { val, seed }, progress).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Compares a checkpoint file with a graph, without loading it.
+///
+/// # Errors
+/// A sentence with the file and the cause.
+pub fn inspect_checkpoint(path: &Path, graph: &Graph) -> Result<LoadReport, String> {
+    let facts = graph.facts().map_err(|error| error.to_string())?;
+    let checkpoint = Checkpoint::open(path).map_err(|error| error.to_string())?;
+    weights::plan(&checkpoint, &wanted(graph, &facts)).map_err(|error| error.to_string())
+}
+
+/// Fills a network from a checkpoint. Everything is read before anything changes.
+///
+/// # Errors
+/// A sentence with the file and the cause; the network is as before.
+pub fn load_into(network: &mut Network, checkpoint: &Checkpoint) -> Result<LoadReport, String> {
+    let wanted = wanted(network.graph(), network.facts());
+    let mut report = weights::plan(checkpoint, &wanted).map_err(|error| error.to_string())?;
+    let tensors = weights::read(checkpoint, &mut report).map_err(|error| error.to_string())?;
+    let tensors = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
+    network.assign(tensors).map_err(|error| format!("Cannot load {}: {error}.", checkpoint.path.display()))?;
+    Ok(report)
+}
+
+impl Setup {
+    /// Makes everything that `plan` asks for on `device`.
+    ///
+    /// # Errors
+    /// A sentence with the cause.
+    pub fn new(plan: Plan, dataset: Arc<Dataset>, device: &Device) -> Result<Self, String> {
+        let variant = find(&plan.model)?;
+        let rule = variant.preprocess.with_size(plan.size_px);
+        let graph = variant.graph(dataset.classes.len(), plan.size_px as usize).map_err(|error| error.to_string())?;
+        Self::with_graph(plan, dataset, graph, rule, device)
+    }
+
+    /// The same for a graph that no registry knows.
+    ///
+    /// # Errors
+    /// A sentence with the cause.
+    pub fn with_graph(
+        mut plan: Plan,
+        dataset: Arc<Dataset>,
+        graph: Graph,
+        rule: Preprocess,
+        device: &Device,
+    ) -> Result<Self, String> {
+        if let Some(problem) = plan.problems().first() {
+            return Err(problem.clone());
+        }
+        if let Err(reasons) = dataset.usable() {
+            return Err(format!("{} cannot be trained on: {}.", dataset.name, reasons.join("; ")));
+        }
+        if let Some(missing) = losses::missing_targets(&graph, &dataset).first() {
+            return Err(missing.clone());
+        }
+        let stray = plan.freeze.retain_known(&graph);
+        if let Some(name) = stray.first() {
+            return Err(format!("The freeze plan names {name}, which {} does not have.", graph.name));
+        }
+        let mut network = Network::new(Arc::new(graph), plan.seed, device).map_err(|error| error.to_string())?;
+        let checkpoint = match &plan.weights {
+            WeightsSource::Random => None,
+            WeightsSource::BuiltIn => Some(super::builtin::checkpoint(&plan.model)?),
+            WeightsSource::File(path) => Some(Checkpoint::open(path).map_err(|error| error.to_string())?),
+        };
+        let load = checkpoint.map(|checkpoint| load_into(&mut network, &checkpoint)).transpose()?;
+        network.set_plan(&plan.freeze);
+        if network.frontier().trainable == 0 {
+            return Err("Nothing would train: every node is frozen. Thaw at least one.".to_owned());
+        }
+        Ok(Self { plan, dataset, network, rule, load: load.map(Arc::new) })
+    }
+
+    /// The run's file.
+    #[must_use]
+    pub fn run_file(&self) -> RunFile {
+        RunFile {
+            version: 1,
+            plan: self.plan.clone(),
+            classes: self.dataset.classes.clone(),
+            preprocess: self.rule.clone(),
+        }
+    }
+}
+
+/// A finished or interrupted run's network, for evaluation and prediction.
+///
+/// # Errors
+/// A sentence with the cause.
+pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), String> {
+    let (file, run) = if source.is_dir() {
+        let (folder, run) = RunFolder::open(source)?;
+        let file = if folder.best().exists() { folder.best() } else { folder.last() };
+        (file, run)
+    } else {
+        (source.to_path_buf(), run_of(source)?)
+    };
+    let variant = find(&run.plan.model)?;
+    let size = run.preprocess.size[0] as usize;
+    let graph = variant.graph(run.classes.len(), size).map_err(|error| error.to_string())?;
+    let mut network = Network::new(Arc::new(graph), 0, device).map_err(|error| error.to_string())?;
+    let checkpoint = Checkpoint::open(&file).map_err(|error| error.to_string())?;
+    let report = load_into(&mut network, &checkpoint)?;
+    let counts = report.counts();
+    if counts.missing + counts.remade > 0 {
+        return Err(format!(
+            "{} lacks {} tensors of {}, so its answers would be random; train it first.",
+            file.display(),
+            counts.missing + counts.remade,
+            run.plan.model
+        ));
+    }
+    Ok((network, run))
+}
+
+/// What a checkpoint of this program says of itself, or what its tensors say.
+fn run_of(file: &Path) -> Result<RunFile, String> {
+    let checkpoint = Checkpoint::open(file).map_err(|error| error.to_string())?;
+    let meta = |key: &str| checkpoint.metadata.get(&format!("frostline.{key}"));
+    if let (Some(model), Some(classes), Some(rule)) = (meta("model"), meta("classes"), meta("preprocess")) {
+        let damaged = |error: serde_json::Error| format!("The description in {} is damaged: {error}.", file.display());
+        let classes: Vec<String> = serde_json::from_str(classes).map_err(damaged)?;
+        let preprocess: Preprocess = serde_json::from_str(rule).map_err(damaged)?;
+        let plan = Plan { model: model.clone(), size_px: preprocess.size[0], ..Plan::default() };
+        return Ok(RunFile { version: 1, plan, classes, preprocess });
+    }
+    let variant = recognize(&checkpoint)?;
+    let graph = variant.published().map_err(|error| error.to_string())?;
+    let classes = head_classes(&checkpoint, &graph).unwrap_or(0);
+    let classes = (0..classes).map(|i| format!("class {i}")).collect();
+    let plan = Plan { model: variant.name.to_owned(), size_px: variant.preprocess.size[0], ..Plan::default() };
+    Ok(RunFile { version: 1, plan, classes, preprocess: variant.preprocess })
+}
+
+/// The model of the zoo whose tensors a checkpoint holds.
+///
+/// # Errors
+/// A sentence that names the nearest models.
+pub fn recognize(checkpoint: &Checkpoint) -> Result<crate::models::Variant, String> {
+    let mut scored: Vec<(f32, crate::models::Variant)> = Vec::new();
+    for variant in crate::models::catalogue() {
+        let graph = variant.published().map_err(|error| error.to_string())?;
+        let facts = graph.facts().map_err(|error| error.to_string())?;
+        scored.push((weights::similarity(checkpoint, &wanted(&graph, &facts)), variant));
+    }
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let nearest: Vec<String> =
+        scored.iter().take(3).map(|(score, variant)| format!("{} ({:.0} %)", variant.name, score * 100.0)).collect();
+    let name = checkpoint.path.display();
+    match scored.into_iter().next() {
+        Some((score, variant)) if score >= 0.7 => Ok(variant),
+        _ => Err(format!("{name} holds no model of this program; the nearest are {}.", nearest.join(", "))),
+    }
+}
+
+/// Classes of the first head as the checkpoint holds it.
+fn head_classes(checkpoint: &Checkpoint, graph: &Graph) -> Option<usize> {
+    let head = graph.heads.first()?;
+    let name = graph.node(head.output).tensor_name("bias");
+    let entry =
+        checkpoint.entries.iter().find(|(key, _)| key.as_str() == name || key.ends_with(&format!(".{name}")))?;
+    entry.1.shape.first().copied()
+}
+
+/// The position at the start of a run.
+#[must_use]
+pub fn start_position(plan: &Plan) -> Position {
+    Position { freeze: plan.freeze.clone(), ..Position::default() }
+}
