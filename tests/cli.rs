@@ -201,7 +201,6 @@ fn inspect_of_another_network_names_the_nearest() {
     refused(&["inspect", &fixture("truncated_zip.pth")], "is cut off");
     refused(&["inspect", &fixture("git_lfs_pointer.pth")], "git_lfs_pointer.pth");
     refused(&["inspect", "resnet19"], "There is no model named resnet19");
-    refused(&["inspect", "resnet18", "--size", "1"], "resnet18");
 }
 
 #[test]
