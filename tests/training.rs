@@ -8,8 +8,8 @@ use frostline::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPoo
 use frostline::graph::{BnPolicy, Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess, Preset};
 use frostline::models::Network;
 use frostline::train::{
-    Best, Control, DeviceChoice, EarlyStop, Ending, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunFolder,
-    RunInfo, Setup, StepNews, Trainer,
+    Best, Control, DeviceChoice, EarlyStop, Ending, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile,
+    RunFolder, RunInfo, Setup, StepNews, Trainer,
 };
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -187,7 +187,11 @@ fn frozen_tensors_and_statistics_do_not_move_and_the_rest_does() {
         }
         // 5 + 15 + 10 tensors of stem, body.0, body.1; three norms of body.0 with two statistics each
         let wanted = if moves { 30 - 6 } else { 30 };
-        assert!(notes.epochs.iter().all(|epoch| epoch.frozen_verified && epoch.frozen_tensors == wanted), "{:?}", notes.epochs[0].frozen_tensors);
+        assert!(
+            notes.epochs.iter().all(|epoch| epoch.frozen_verified && epoch.frozen_tensors == wanted),
+            "{:?}",
+            notes.epochs[0].frozen_tensors
+        );
     }
 }
 
@@ -227,7 +231,8 @@ fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer(
     plan.freeze = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
     let mut thawed = plan.freeze.clone();
     thawed.set("body.1", false);
-    let everything: FreezePlan = FreezePlan { frozen: two_heads().nodes.iter().map(|n| n.path.clone()).collect(), ..FreezePlan::default() };
+    let everything: FreezePlan =
+        FreezePlan { frozen: two_heads().nodes.iter().map(|n| n.path.clone()).collect(), ..FreezePlan::default() };
     let script = [
         (2, Control::SetFreeze(thawed)),
         (4, Control::SetFreeze(everything)),
@@ -249,7 +254,7 @@ fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer(
         before[at].values != after[at].values
     };
     assert!(moved("body.1.conv1.weight") && !moved("body.0.conv1.weight") && !moved("stem.0.weight"));
-    let scheduled = frostline::train::learning_rate(&Plan { lr: 0.001, ..self::plan(3) }, 5, 2, 6);
+    let scheduled = frostline::train::learning_rate(&Plan { lr: 0.001, ..self::plan(3) }, 5, 3, 9);
     assert!((notes.steps[5].lr - scheduled).abs() < 1e-12, "{} and not {scheduled}", notes.steps[5].lr);
 }
 
@@ -275,7 +280,8 @@ fn it_stops_early_when_the_metric_does_not_rise_and_can_be_finished_by_hand() {
 #[test]
 fn what_cannot_train_is_refused_with_a_reason() {
     let dataset = dataset(16);
-    let fail = |plan: Plan| Setup::with_graph(plan, Arc::clone(&dataset), two_heads(), rule(), &Device::flex()).unwrap_err();
+    let fail =
+        |plan: Plan| Setup::with_graph(plan, Arc::clone(&dataset), two_heads(), rule(), &Device::flex()).unwrap_err();
     let mut all = plan(1);
     all.freeze.frozen = two_heads().nodes.iter().map(|node| node.path.clone()).collect();
     assert!(fail(all).contains("Nothing would train"));

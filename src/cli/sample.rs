@@ -1,9 +1,13 @@
 //! `frostline sample`: unpacks what the program carries, or makes it.
 
 use super::args::SampleArgs;
+use super::drive::Driver;
 use super::lines::Line;
 use super::{Failure, Outcome, output};
 use crate::data::sample::{self, ASSET_SEED, SampleError};
+use crate::data::{Augment, CropRange};
+use crate::session::Command;
+use crate::train::{BUILTIN_MODEL, DataSource, DeviceChoice, OptimizerChoice, Plan};
 use std::path::Path;
 
 pub(super) fn sample(args: &SampleArgs) -> Outcome {
@@ -13,7 +17,50 @@ pub(super) fn sample(args: &SampleArgs) -> Outcome {
     if let Some(folder) = &args.assets {
         return written(folder, sample::write_assets(folder, ASSET_SEED), args.json);
     }
-    Err(Failure::Running("sample --pretrain is not part of this build yet.".to_owned()))
+    match &args.pretrain {
+        Some(folder) => pretrain(folder, args.json),
+        None => Err(Failure::Input("Say what to do: --out, --assets or --pretrain.".to_owned())),
+    }
+}
+
+/// Pictures of each pretraining class, for training and for validation.
+const PRETRAIN: (usize, usize) = (300, 20);
+
+/// Trains the backbone that the program carries: the small ResNet on the other generated world, all from fixed seeds.
+fn pretrain(assets: &Path, json: bool) -> Outcome {
+    let fail = |cause: std::io::Error| Failure::Running(format!("Cannot use the temporary folder: {cause}."));
+    let work = std::env::temp_dir().join(format!("frostline-pretrain-{}", std::process::id()));
+    std::fs::create_dir_all(&work).map_err(fail)?;
+    let (set, run) = (work.join("set"), work.join("run"));
+    let mut line = super::progress::StatusLine::default();
+    line.note(&format!("drawing the pretraining pictures in {}", set.display()));
+    sample::write_folder(sample::World::Pretrain, &set, PRETRAIN.0, PRETRAIN.1, 96, ASSET_SEED, &|_, _| ())
+        .map_err(|error| Failure::Running(format!("{error}.")))?;
+    let plan = Plan {
+        data: DataSource::Path(set),
+        model: BUILTIN_MODEL.to_owned(),
+        size_px: 96,
+        epochs: 14,
+        batch: 32,
+        lr: 0.1,
+        warmup_epochs: 1.0,
+        label_smoothing: 0.1,
+        seed: ASSET_SEED,
+        optimizer: OptimizerChoice::Sgd { momentum: 0.9, weight_decay: 5e-4 },
+        augment: Augment {
+            random_resized_crop: Some(CropRange { scale: [0.5, 1.0], ratio: [0.8, 1.25] }),
+            ..Augment::default()
+        },
+        device: DeviceChoice::Cpu,
+        ..Plan::default()
+    };
+    let mut driver = Driver::new(plan.device)?;
+    driver.send(Command::Start { plan: Box::new(plan), out: run.clone() })?;
+    driver.follow_run(json)?;
+    let file = assets.join("backbone.safetensors");
+    crate::session::save_backbone(&run, &file).map_err(Failure::Running)?;
+    std::fs::remove_dir_all(&work).map_err(fail)?;
+    output::line(&file.display().to_string())
 }
 
 fn written(folder: &Path, result: Result<(), SampleError>, json: bool) -> Outcome {
