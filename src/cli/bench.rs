@@ -7,9 +7,10 @@ use super::args::BenchArgs;
 use super::drive::Driver;
 use super::lines::{BenchLine, Line};
 use super::output::{self, Align};
+use super::sample::class_folders;
 use super::{Failure, Outcome, plan};
 use crate::data::Augment;
-use crate::data::sample::{World, write_folder};
+use crate::data::sample::World;
 use crate::session::{Command, Event, ModelTask, StepNews, StepTimes, Variant, catalogue, find_model};
 use crate::train::{DataSource, Plan};
 use std::path::{Path, PathBuf};
@@ -27,12 +28,7 @@ pub(super) fn bench(args: &BenchArgs) -> Outcome {
     let batch = usize::from(args.batch);
     let wanted = batch * (WARM_UP + usize::from(args.steps));
     let classes = crate::data::sample::classes(World::Sample).len();
-    write_folder(World::Sample, &data, wanted.div_ceil(classes), 1, 96, 0, &|_, _| ())
-        .map_err(|error| Failure::Running(format!("The pictures cannot be made: {error}.")))?;
-    // Classes alone are asked for; boxes and masks would make it a set of another kind.
-    for other in ["annotations", "masks"] {
-        std::fs::remove_dir_all(data.join(other)).ok();
-    }
+    class_folders(World::Sample, &data, (wanted.div_ceil(classes), 1), 0)?;
     let mut rows = Vec::new();
     for variant in &variants {
         for freeze in &args.freeze {

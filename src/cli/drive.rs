@@ -106,7 +106,12 @@ impl Driver {
                 Event::RunStarted(_) => self.run_started(json)?,
                 Event::Step(news) if json => output::json(&Line::Step(&news))?,
                 Event::Epoch(news) => {
-                    let epochs = self.view.run.as_ref().map_or(0, |run| run.info.plan.epochs);
+                    let info = self.view.run.as_ref().map(|run| (run.info.plan.epochs, run.info.first_epoch));
+                    let (epochs, done_before) = info.unwrap_or_default();
+                    // A resumed run tells its history for the plots; here it was told when it happened.
+                    if done_before > 0 && news.epoch <= done_before {
+                        continue;
+                    }
                     self.line.note(&progress::epoch(&news, epochs));
                     if json {
                         output::json(&Line::Epoch(EpochLine {

@@ -71,13 +71,14 @@ pub(super) fn start(run: &RunView, device: &str) -> String {
     let info = &run.info;
     let resumed = if info.first_epoch > 0 { format!(", from epoch {}", info.first_epoch) } else { String::new() };
     format!(
-        "{} on {device}: {} of {} parameters train; {} images to train on, {} to validate on; {} epochs{resumed}",
+        "{} on {device}: {} of {} parameters train; {} images to train on, {} to validate on; {} {}{resumed}",
         info.plan.model,
         output::count(info.trainable),
         output::count(info.params),
         info.train_images,
         info.val_images,
         info.plan.epochs,
+        if info.plan.epochs == 1 { "epoch" } else { "epochs" },
     )
 }
 

@@ -1,7 +1,7 @@
 //! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
 
 use super::Failure;
-use crate::graph::{Graph, HeadKind, Part};
+use crate::graph::{Graph, HeadKind};
 use crate::session::{Variant, catalogue, find_model};
 use crate::weights::{Checkpoint, LoadReport, RowState, Wanted, WeightsError, plan, similarity};
 
@@ -86,19 +86,9 @@ fn classes_in_file(report: &LoadReport) -> Option<usize> {
 }
 
 /// The tensors of a network as a checkpoint would name them.
-pub(super) fn wanted(graph: &Graph) -> Result<Vec<Wanted>, Failure> {
+fn wanted(graph: &Graph) -> Result<Vec<Wanted>, Failure> {
     let facts = graph.facts().map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", graph.name)))?;
-    let of_node = |(node, facts): (&crate::graph::Node, &crate::graph::NodeFacts)| {
-        let (head, part) = (matches!(node.part, Part::Head(_)), node.part.to_string());
-        let want = |tensor: &crate::graph::TensorSpec| Wanted {
-            name: tensor.name.clone(),
-            shape: tensor.shape.clone(),
-            head,
-            part: part.clone(),
-        };
-        facts.tensors.iter().map(want).collect::<Vec<_>>()
-    };
-    Ok(graph.nodes.iter().zip(facts.nodes()).flat_map(of_node).collect())
+    Ok(crate::train::wanted(graph, &facts))
 }
 
 /// Classes of the first head.

@@ -4,7 +4,7 @@ use super::args::SampleArgs;
 use super::drive::Driver;
 use super::lines::Line;
 use super::{Failure, Outcome, output};
-use crate::data::sample::{self, ASSET_SEED, SampleError};
+use crate::data::sample::{self, ASSET_SEED, ASSET_SIZE_PX, SampleError, World};
 use crate::data::{Augment, CropRange};
 use crate::session::Command;
 use crate::train::{BUILTIN_MODEL, DataSource, DeviceChoice, OptimizerChoice, Plan};
@@ -34,8 +34,7 @@ fn pretrain(assets: &Path, json: bool) -> Outcome {
     let (set, run) = (work.join("set"), work.join("run"));
     let mut line = super::progress::StatusLine::default();
     line.note(&format!("drawing the pretraining pictures in {}", set.display()));
-    sample::write_folder(sample::World::Pretrain, &set, PRETRAIN.0, PRETRAIN.1, 96, ASSET_SEED, &|_, _| ())
-        .map_err(|error| Failure::Running(format!("{error}.")))?;
+    class_folders(World::Pretrain, &set, PRETRAIN, ASSET_SEED)?;
     let plan = Plan {
         data: DataSource::Path(set),
         model: BUILTIN_MODEL.to_owned(),
@@ -61,6 +60,19 @@ fn pretrain(assets: &Path, json: bool) -> Outcome {
     crate::session::save_backbone(&run, &file).map_err(Failure::Running)?;
     std::fs::remove_dir_all(&work).map_err(fail)?;
     output::line(&file.display().to_string())
+}
+
+/// Draws a world as class folders alone: boxes and masks beside them would make it a set of another kind. `count` is
+/// the number of pictures of each class, for training and for validation.
+pub(super) fn class_folders(world: World, root: &Path, count: (usize, usize), seed: u64) -> Outcome {
+    sample::write_folder(world, root, count.0, count.1, ASSET_SIZE_PX, seed, &|_, _| ())
+        .map_err(|error| Failure::Running(format!("{error}.")))?;
+    for other in ["annotations", "masks"] {
+        let folder = root.join(other);
+        std::fs::remove_dir_all(&folder)
+            .map_err(|cause| Failure::Running(format!("{} cannot be removed: {cause}.", folder.display())))?;
+    }
+    Ok(())
 }
 
 fn written(folder: &Path, result: Result<(), SampleError>, json: bool) -> Outcome {

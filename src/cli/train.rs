@@ -4,7 +4,7 @@ use super::args::{Cache, ResumeArgs, TrainArgs};
 use super::drive::Driver;
 use super::{Failure, Outcome, output, plan};
 use crate::session::Command;
-use crate::train::DeviceChoice;
+use crate::train::RunFolder;
 
 pub(super) fn train(args: &TrainArgs) -> Outcome {
     let plan = plan::plan(args)?;
@@ -20,7 +20,8 @@ pub(super) fn resume(args: &ResumeArgs) -> Outcome {
     if !args.run.is_dir() {
         return Err(Failure::Input(format!("{} is not a run's folder.", args.run.display())));
     }
-    let mut driver = Driver::new(args.device.unwrap_or(DeviceChoice::Auto))?;
+    let (_, run) = RunFolder::open(&args.run).map_err(Failure::Input)?;
+    let mut driver = Driver::new(args.device.unwrap_or(run.plan.device))?;
     driver.send(Command::ResumeRun { run: args.run.clone(), epochs: args.epochs })?;
     no_reader_no_run(driver.follow_run(args.json))
 }
