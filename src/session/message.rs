@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, Issue};
 use crate::graph::FreezePlan;
-pub use crate::train::{Best, DeviceInfo, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
+pub use crate::train::{Best, DeviceInfo, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};
 use crate::train::{Plan, Prediction, ValChoice};
 use crate::weights::LoadReport;
 use std::path::PathBuf;
@@ -63,6 +63,13 @@ pub enum Command {
         images: Vec<PathBuf>,
         /// A run folder or checkpoint to use instead of the current weights.
         from: Option<PathBuf>,
+    },
+    /// Measure a run's best weights or a checkpoint on a data set; answered by [`Event::Evaluated`] or [`Event::Failed`].
+    Evaluate {
+        /// A run folder or checkpoint.
+        from: PathBuf,
+        /// The data set; its own validation pictures, or all where it has no split.
+        data: PathBuf,
     },
     /// Write a checkpoint of the current weights under torch's names.
     Export {
@@ -136,6 +143,8 @@ pub enum Event {
     NewBest(Best),
     /// What the model says of pictures that a person gave.
     Predictions(Arc<Vec<Prediction>>),
+    /// What a model is worth on a data set.
+    Evaluated(Arc<Evaluation>),
     /// A file was written.
     Saved {
         /// The file.

@@ -11,8 +11,11 @@ mod view;
 mod worker;
 
 pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
+pub use crate::train::save_backbone;
 pub use history::Series;
-pub use message::{Best, Command, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews, StepTimes};
+pub use message::{
+    Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, LiveSample, RunInfo, StepNews, StepTimes,
+};
 pub use project::{Project, Recent};
 pub use thumbs::{Picture, Thumbnails};
 pub use view::{Busy, Mark, Notice, Phase, RunView, View};

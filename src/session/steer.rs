@@ -49,6 +49,7 @@ impl<'a> Steer<'a> {
             }
             Command::Export { to } => export(network, run, &to, self.outbox),
             Command::Predict { .. }
+            | Command::Evaluate { .. }
             | Command::OpenData { .. }
             | Command::OpenSample
             | Command::InspectCheckpoint { .. }

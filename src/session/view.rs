@@ -150,6 +150,7 @@ impl View {
                 self.predictions = Some(predictions);
                 self.busy = None;
             }
+            Event::Evaluated(_) => self.busy = None,
             Event::Memory { used } => self.memory = Some(used),
             Event::Saved { path, what } => self.say(Severity::Note, format!("{what} written to {}", path.display())),
             Event::Warning(issue) => self.say_issue(&issue),

@@ -111,6 +111,7 @@ impl Worker<'_> {
             Command::Start { plan, out } => return self.start(*plan, &out),
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
+            Command::Evaluate { from, data } => self.evaluate(&from, &data),
             Command::Export { to } => self.export(&to),
             // Without a run there is nothing to steer.
             Command::Pause
@@ -227,6 +228,19 @@ impl Worker<'_> {
             return Err("There is no trained model yet: train one, or choose a run to predict with.".to_owned());
         };
         predict_all(network, run, images, self.outbox, self.stop)
+    }
+
+    fn evaluate(&self, from: &Path, data: &Path) -> Result<(), String> {
+        let dataset = train::open_data(&DataSource::Path(data.to_path_buf()), &ValChoice::Auto, 0, &self.progress())?;
+        let mut go_on = |done: usize, total: usize| {
+            self.outbox.offer(Event::Progress { what: "evaluating".to_owned(), done, total });
+            !self.stop.load(Ordering::Relaxed)
+        };
+        match train::evaluate(from, dataset, &self.device, &mut go_on)? {
+            Some(found) => self.outbox.send(Event::Evaluated(Arc::new(found))),
+            None => self.outbox.send(Event::Idle),
+        }
+        Ok(())
     }
 
     fn export(&self, to: &Path) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 mod builtin;
 pub mod device;
+mod evaluate;
 mod folder;
 pub mod losses;
 mod metrics;
@@ -19,9 +20,10 @@ mod validate;
 
 pub use builtin::MODEL as BUILTIN_MODEL;
 pub use device::DeviceInfo;
+pub use evaluate::{evaluate, save_backbone};
 pub use folder::{Position, RunFile, RunFolder, export};
 pub use metrics::{Counts, default_metric, higher_is_better};
-pub use news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
+pub use news::{Best, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};
 pub use optim::{Optimizer, OptimizerState, TensorState, global_norm};
 pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,

@@ -134,3 +134,22 @@ pub enum Ending {
     /// Cancelled by hand.
     Cancelled,
 }
+
+/// What a model is worth on a data set.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    /// The model's name.
+    pub model: String,
+    /// Metrics by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Mean losses by name.
+    pub losses: BTreeMap<String, f64>,
+    /// Pictures that were looked at.
+    pub images: usize,
+    /// Class names, the model's.
+    pub classes: Vec<String>,
+    /// Confusion counts of the first classification head, `[truth][prediction]`.
+    pub confusion: Vec<Vec<u32>>,
+    /// Seconds that it took.
+    pub seconds: f64,
+}

@@ -100,7 +100,7 @@ impl World {
 
     /// A window of this size, in points, without a graphics adapter.
     pub fn window(self, width: f32, height: f32) -> Harness<'static, Self> {
-        let builder = Harness::<Self>::builder().with_size([width, height]).with_max_steps(40);
+        let builder = Harness::<Self>::builder().with_size([width, height]).with_max_steps(60).with_step_dt(1.0 / 60.0);
         let mut harness = builder.build_ui_state(|ui, world: &mut Self| world.draw(ui), self);
         harness.run_ok();
         harness
@@ -114,7 +114,11 @@ impl World {
             eprintln!("SKIPPED: no wgpu adapter");
             return None;
         };
-        let builder = Harness::<Self>::builder().with_size([width, height]).with_max_steps(40).renderer(renderer);
+        let builder = Harness::<Self>::builder()
+            .with_size([width, height])
+            .with_max_steps(60)
+            .with_step_dt(1.0 / 60.0)
+            .renderer(renderer);
         let mut harness = builder.build_ui_state(|ui, world: &mut Self| world.draw(ui), self);
         harness.run_ok();
         Some(harness)

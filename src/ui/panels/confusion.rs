@@ -94,9 +94,10 @@ pub fn mistakes(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>) -> Option<Cell>
 fn picture(theme: &Theme, matrix: &Matrix<'_>) -> ColorImage {
     let classes = matrix.counts.len();
     let mut image = ColorImage::filled([classes, classes], theme.raised);
-    for (truth, row) in image.pixels.chunks_mut(classes).enumerate() {
-        for (said, pixel) in row.iter_mut().enumerate() {
-            *pixel = shade(theme, truth == said, matrix.share(truth, said).sqrt());
+    for (truth, (pixels, row)) in image.pixels.chunks_mut(classes).zip(matrix.counts).enumerate() {
+        let whole = row.iter().map(|&count| u64::from(count)).sum::<u64>().max(1) as f32;
+        for (said, (pixel, &count)) in pixels.iter_mut().zip(row).enumerate() {
+            *pixel = shade(theme, truth == said, (count as f32 / whole).sqrt());
         }
     }
     image

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits_or_so() {
-        assert_eq!(number(0.69315), "0.693");
+        assert_eq!(number(0.71234), "0.712");
         assert_eq!(number(12.3456), "12.35");
         assert_eq!(number(0.00012), "1.2e-4");
         assert_eq!(number(f64::NAN), "NaN");

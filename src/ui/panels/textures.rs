@@ -110,7 +110,9 @@ impl Textures {
         match thumbs.get(source, longest_px) {
             None => Thumb::Waiting,
             Some(Err(reason)) => Thumb::Broken(reason),
-            Some(Ok(picture)) => self.upload(ctx, key, || color_image(&picture)).map_or(Thumb::Waiting, Thumb::Ready),
+            Some(Ok(picture)) => self
+                .upload(ctx, key, TextureOptions::LINEAR, || color_image(&picture))
+                .map_or(Thumb::Waiting, Thumb::Ready),
         }
     }
 
@@ -123,7 +125,8 @@ impl Textures {
         make: impl FnOnce() -> ColorImage,
     ) -> Option<TextureHandle> {
         let key = (name.to_owned(), size_px);
-        self.known(ctx, &key).or_else(|| self.upload(ctx, key, make))
+        // Class ids and counts have nothing between them: no smoothing.
+        self.known(ctx, &key).or_else(|| self.upload(ctx, key, TextureOptions::NEAREST, make))
     }
 
     fn known(&mut self, ctx: &egui::Context, key: &Key) -> Option<TextureHandle> {
@@ -137,7 +140,13 @@ impl Textures {
         Some(entry.handle.clone())
     }
 
-    fn upload(&mut self, ctx: &egui::Context, key: Key, make: impl FnOnce() -> ColorImage) -> Option<TextureHandle> {
+    fn upload(
+        &mut self,
+        ctx: &egui::Context,
+        key: Key,
+        options: TextureOptions,
+        make: impl FnOnce() -> ColorImage,
+    ) -> Option<TextureHandle> {
         if self.uploads_left == 0 {
             ctx.request_repaint();
             return None;
@@ -145,7 +154,7 @@ impl Textures {
         self.uploads_left -= 1;
         let image = make();
         let bytes = image.pixels.len() * 4;
-        let handle = ctx.load_texture(key.0.clone(), image, TextureOptions::LINEAR);
+        let handle = ctx.load_texture(key.0.clone(), image, options);
         self.bytes += bytes;
         self.entries.insert(key, Entry { handle: handle.clone(), bytes, used_in_pass: self.pass });
         self.evict();

@@ -108,12 +108,13 @@ fn row(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, issue: &Issue, height:
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &whole));
         ui.painter().galley(rect.min, what, theme.weak);
     });
-    let index = data.samples.iter().position(|sample| sample.image.path() == Some(issue.file.as_path()));
     let response = shown.response.on_hover_text(&whole);
     response.context_menu(|ui| {
         if ui.button("Copy line").clicked() {
             cx.push(Action::Copy(whole.clone()));
         }
+        // Only an open menu looks for the picture among all.
+        let index = data.samples.iter().position(|sample| sample.image.path() == Some(issue.file.as_path()));
         if let Some(index) = index
             && ui.button("Show image").clicked()
         {

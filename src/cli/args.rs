@@ -1,0 +1,364 @@
+//! The arguments, word for word as scripts use them.
+
+use crate::train::DeviceChoice;
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A workbench for transfer learning and fine-tuning of vision models. Without a command it opens the window.
+#[derive(Debug, Parser)]
+#[command(name = "frostline", version, args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    /// Project file to open in the window
+    pub project: Option<PathBuf>,
+    /// Device of the window's session: auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the models: task, parameters, input size, public weights
+    Models(ModelsArgs),
+    /// Show a network node by node; of a checkpoint file, also how it maps
+    Inspect(InspectArgs),
+    /// Check a data set before training
+    Check(CheckArgs),
+    /// Train
+    Train(Box<TrainArgs>),
+    /// Go on with a run from its last checkpoint
+    Resume(ResumeArgs),
+    /// Measure a run's best checkpoint, or a checkpoint file, on a data set
+    Eval(EvalArgs),
+    /// Say what a run's best checkpoint, or a checkpoint file, sees in pictures
+    Predict(PredictArgs),
+    /// Write a run's best weights under the public names
+    Export(ExportArgs),
+    /// Measure training steps of the models on this machine
+    Bench(BenchArgs),
+    /// Write the built-in sample, or make what the program carries
+    Sample(SampleArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ModelsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InspectArgs {
+    /// A model's name, or a checkpoint file
+    #[arg(value_name = "MODEL|FILE")]
+    pub what: PathBuf,
+    /// Classes of the head [default: those of the public weights, or of the file]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub classes: Option<u32>,
+    /// Side of the input in pixels [default: the model's]
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub size: Option<u32>,
+    /// Model to compare the file with [default: the most similar]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// A folder or an annotation file
+    pub data: PathBuf,
+    /// Another set, or the share of the pictures, to validate on
+    #[arg(long, value_name = "DATA|FRACTION")]
+    pub val: Option<String>,
+    /// Seed of a split that has to be drawn
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TrainArgs {
+    /// A folder or an annotation file, or `sample` for the built-in one
+    #[arg(long)]
+    pub data: PathBuf,
+    /// A model's name (see frostline models)
+    #[arg(long, value_name = "NAME")]
+    pub model: String,
+    /// The run's folder, which must not hold a run yet
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// A checkpoint file, `public`, `builtin`, or `none` for random weights
+    #[arg(long, value_name = "FILE|public|builtin|none", default_value = "none")]
+    pub weights: String,
+    /// What stays as it is: none, backbone, head-only, last-stage, until:PATH, or names of nodes and stages
+    #[arg(long, num_args = 1.., value_name = "PATH", default_value = "none")]
+    pub freeze: Vec<String>,
+    /// Passes over the training pictures
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Pictures in one step
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Learning rate [default: 0.01 for sgd, 0.001 for adamw]
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// Side of the input in pixels [default: the model's]
+    #[arg(long, value_name = "PX")]
+    pub size: Option<u32>,
+    /// Decides split, new weights, order and augmentation
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Another set, or the share of the pictures, to validate on
+    #[arg(long, value_name = "DATA|FRACTION")]
+    pub val: Option<String>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// The feature cache, which comes with a later version
+    #[arg(long, default_value = "auto")]
+    pub cache: Cache,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub recipe: Recipe,
+}
+
+/// How the weights move.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Recipe")]
+pub(super) struct Recipe {
+    #[arg(long, default_value = "sgd")]
+    pub optimizer: OptimizerName,
+    /// Of sgd [default: 0.9]
+    #[arg(long, value_name = "X")]
+    pub momentum: Option<f64>,
+    /// [default: 0.0001 for sgd, 0.01 for adamw]
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
+    /// Epochs over which the learning rate rises
+    #[arg(long, value_name = "EPOCHS")]
+    pub warmup: Option<f64>,
+    /// How the learning rate moves after the warm-up
+    #[arg(long)]
+    pub decay: Option<DecayName>,
+    /// Factor on the learning rate of a stage, such as layer4=0.1 (repeatable)
+    #[arg(long, value_name = "STAGE=X", value_parser = stage_lr)]
+    pub stage_lr: Vec<(String, f64)>,
+    /// Share of each target that is spread over all classes
+    #[arg(long, value_name = "X")]
+    pub label_smoothing: Option<f64>,
+    /// Weights of the classes in the loss
+    #[arg(long, default_value = "equal")]
+    pub class_weights: ClassWeightsName,
+    /// Factor on a loss by its name, such as cls=0.5 (repeatable)
+    #[arg(long, value_name = "LOSS=X", value_parser = stage_lr)]
+    pub loss_weight: Vec<(String, f64)>,
+    /// Global norm that gradients are clipped at
+    #[arg(long, value_name = "NORM")]
+    pub clip: Option<f64>,
+    /// How training pictures are varied
+    #[arg(long, default_value = "on")]
+    pub augment: AugmentName,
+    /// Epochs without gain before the run ends
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<u32>,
+    /// Smallest change of the metric that counts as a gain
+    #[arg(long, value_name = "X", requires = "patience", default_value_t = 0.0)]
+    pub min_gain: f64,
+    /// Metric that picks the best checkpoint: top1, loss, … [default: the task's own]
+    #[arg(long, value_name = "METRIC")]
+    pub best_by: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ResumeArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// A new number of epochs
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// auto, cpu, wgpu or wgpu:N [default: the run's]
+    #[arg(long, value_parser = device)]
+    pub device: Option<DeviceChoice>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EvalArgs {
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "RUN|FILE")]
+    pub source: PathBuf,
+    /// A folder or an annotation file; its val is measured where it has a split of its own, else all of it
+    #[arg(long)]
+    pub data: PathBuf,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PredictArgs {
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "RUN|FILE")]
+    pub source: PathBuf,
+    /// Pictures
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// Point or box for promptable models
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// Folder for predictions.jsonl and masks
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Classes to tell [default: 5, or all with --json]
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArgs {
+    /// The run's folder
+    pub run: PathBuf,
+    /// The file to write: .safetensors
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BenchArgs {
+    /// Model to measure (repeatable) [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub model: Vec<String>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// Pictures in one step
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub batch: u16,
+    /// Side of the input in pixels [default: the model's]
+    #[arg(long, value_name = "PX")]
+    pub size: Option<u32>,
+    /// Steps to measure, after two that are not
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub steps: u16,
+    /// Freeze plan (see train); give several to compare
+    #[arg(long, num_args = 1.., value_name = "PLAN", default_values = ["none", "head-only"])]
+    pub freeze: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("what").required(true)))]
+pub(super) struct SampleArgs {
+    /// Unpack the built-in sample into this folder
+    #[arg(long, value_name = "DIR", group = "what")]
+    pub out: Option<PathBuf>,
+    /// Draw the sample that the program carries, into the repository's assets folder
+    #[arg(long, value_name = "DIR", group = "what")]
+    pub assets: Option<PathBuf>,
+    /// Train the backbone that the program carries, into the repository's assets folder
+    #[arg(long, value_name = "DIR", group = "what")]
+    pub pretrain: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Cache {
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OptimizerName {
+    Sgd,
+    Adamw,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DecayName {
+    Constant,
+    Cosine,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClassWeightsName {
+    Equal,
+    Balanced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AugmentName {
+    /// Every view of a picture is the same.
+    Off,
+    /// Random crop and mirror.
+    On,
+    /// And random changes of color.
+    Strong,
+}
+
+fn device(text: &str) -> Result<DeviceChoice, String> {
+    let known = || format!("{text} is none of auto, cpu, wgpu and wgpu:N");
+    match text {
+        "auto" => Ok(DeviceChoice::Auto),
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "wgpu" => Ok(DeviceChoice::Wgpu(None)),
+        _ => match text.strip_prefix("wgpu:").map(str::parse) {
+            Some(Ok(index)) => Ok(DeviceChoice::Wgpu(Some(index))),
+            _ => Err(known()),
+        },
+    }
+}
+
+fn stage_lr(text: &str) -> Result<(String, f64), String> {
+    let (stage, factor) = text.split_once('=').ok_or("expected NAME=FACTOR")?;
+    let factor: f64 = factor.parse().map_err(|_| format!("{factor} is not a number"))?;
+    if factor.is_finite() && factor >= 0.0 {
+        Ok((stage.to_owned(), factor))
+    } else {
+        Err(format!("{factor} is not a factor of 0 or more"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn devices_are_read() {
+        assert_eq!(device("wgpu:2"), Ok(DeviceChoice::Wgpu(Some(2))));
+        assert_eq!(device("wgpu"), Ok(DeviceChoice::Wgpu(None)));
+        assert!(device("cuda").is_err() && device("wgpu:x").is_err());
+    }
+}

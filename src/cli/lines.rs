@@ -1,0 +1,228 @@
+//! The JSON objects of `--json`, one a line: scripts depend on these names, so they only grow.
+
+use crate::data::{Issue, Task};
+use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
+use crate::train::ClassScore;
+use crate::weights::{Counts, Row};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Line<'a> {
+    /// `models`: one model of the zoo.
+    Model(Model<'a>),
+    /// `inspect`: a network in sum; its nodes follow.
+    Graph(GraphLine<'a>),
+    /// `inspect`: one node, in order of execution.
+    Node(NodeLine<'a>),
+    /// `inspect` of a file: what happens to one tensor.
+    Tensor(&'a Row),
+    /// `inspect` of a file: the load report in sum, after its tensors.
+    Load(LoadLine<'a>),
+    /// `inspect` of a file that fits no model: one of the nearest.
+    Nearest {
+        model: &'a str,
+        /// Tensors in common over all that either has, 0 to 1.
+        similarity: f32,
+        what: String,
+    },
+    /// `check`: one line of the pre-flight report.
+    Issue(&'a Issue),
+    /// `check`: the report in sum.
+    Dataset(DatasetLine<'a>),
+    /// `train`, `resume`: a run starts.
+    Start(StartLine<'a>),
+    /// A training step.
+    Step(&'a StepNews),
+    /// An epoch, 0 before training.
+    Epoch(EpochLine<'a>),
+    /// The run's end.
+    Done { best: Option<&'a Best>, checkpoint: Option<&'a Path>, ending: Ending, run: &'a Path },
+    /// `eval`.
+    Eval(EvalLine<'a>),
+    /// `predict`: one picture.
+    Prediction(PredictionLine<'a>),
+    /// `export`, `sample`: a file or folder was written.
+    Written { path: &'a Path },
+    /// `bench`: step times of one model.
+    Bench(BenchLine<'a>),
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Model<'a> {
+    pub name: &'a str,
+    pub title: &'a str,
+    pub family: &'a str,
+    pub task: ModelTask,
+    pub params: u64,
+    pub macs: u64,
+    /// Side of the input in pixels.
+    pub size: u32,
+    pub weights: Vec<ModelWeights<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ModelWeights<'a> {
+    pub url: &'a str,
+    pub file: &'a str,
+    pub license: &'a str,
+    pub trained_on: &'a str,
+    pub classes: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct GraphLine<'a> {
+    pub model: &'a str,
+    pub task: ModelTask,
+    /// Classes of the first head.
+    pub classes: usize,
+    /// Channels, height, width.
+    pub input_shape: Vec<usize>,
+    pub params: u64,
+    pub macs: u64,
+    pub nodes: usize,
+    pub heads: Vec<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct NodeLine<'a> {
+    pub path: &'a str,
+    pub part: String,
+    pub stage: &'a str,
+    pub block: &'a str,
+    /// Paths of the nodes that it reads, or names of the network's inputs.
+    pub inputs: Vec<&'a str>,
+    pub output_shape: Vec<usize>,
+    pub params: u64,
+    pub macs: u64,
+    pub tensors: Vec<TensorLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TensorLine<'a> {
+    pub name: &'a str,
+    pub shape: &'a [usize],
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct LoadLine<'a> {
+    pub file: &'a Path,
+    pub container: &'a str,
+    pub model: &'a str,
+    pub similarity: f32,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub backbone_matched: f32,
+    pub nested_under: Option<&'a str>,
+    pub stripped_prefix: Option<&'a str>,
+    pub added_prefix: Option<&'a str>,
+    pub metadata: &'a BTreeMap<String, String>,
+    pub warning: Option<String>,
+    pub summary: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DatasetLine<'a> {
+    pub task: Option<Task>,
+    pub format: Option<&'a str>,
+    pub classes: &'a [String],
+    /// Image files seen, usable or not.
+    pub images: usize,
+    pub used: usize,
+    pub skipped: usize,
+    pub usable: bool,
+    /// Usable pictures by split.
+    pub splits: BTreeMap<&'static str, usize>,
+    /// Why it is not usable.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StartLine<'a> {
+    pub model: &'a str,
+    pub device: &'a str,
+    pub params: u64,
+    pub trainable: u64,
+    pub images: Images,
+    pub cache: &'a str,
+    pub run: &'a Path,
+    pub classes: &'a [String],
+    pub epochs: u32,
+    /// More than 0 for a resumed run.
+    pub first_epoch: u32,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Images {
+    pub train: usize,
+    pub val: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EpochLine<'a> {
+    pub epoch: u32,
+    pub train: &'a BTreeMap<String, f64>,
+    pub val: &'a BTreeMap<String, f64>,
+    pub metrics: &'a BTreeMap<String, f64>,
+    pub seconds: f64,
+    pub frozen_verified: bool,
+    pub frozen_tensors: usize,
+    pub cached: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct EvalLine<'a> {
+    pub metrics: &'a BTreeMap<String, f64>,
+    pub losses: &'a BTreeMap<String, f64>,
+    pub images: usize,
+    pub model: &'a str,
+    pub source: &'a Path,
+    pub data: &'a Path,
+    pub device: &'a str,
+    pub seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct PredictionLine<'a> {
+    pub image: &'a str,
+    /// Width and height in pixels, EXIF-oriented.
+    pub size: [u32; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<NameScore<'a>>>,
+    /// The PNG with class ids as pixel values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+    /// Answers of classification heads beyond the first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub heads: BTreeMap<&'a str, Vec<NameScore<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct NameScore<'a> {
+    pub name: &'a str,
+    pub score: f32,
+}
+
+impl<'a> From<&'a ClassScore> for NameScore<'a> {
+    fn from(score: &'a ClassScore) -> Self {
+        Self { name: &score.name, score: score.score }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct BenchLine<'a> {
+    pub model: &'a str,
+    pub device: &'a str,
+    pub size: u32,
+    pub batch: usize,
+    pub freeze: &'a str,
+    pub steps: usize,
+    pub images_per_s: f64,
+    pub ms: StepTimes,
+}

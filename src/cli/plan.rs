@@ -1,0 +1,166 @@
+//! From the arguments of `train` to a plan.
+
+use super::Failure;
+use super::args::{AugmentName, ClassWeightsName, DecayName, OptimizerName, Recipe, TrainArgs};
+use super::check::val_source;
+use crate::data::{Augment, CropRange, Jitter, ValSource};
+use crate::graph::{FreezePlan, Graph};
+use crate::session::{Variant, find_model};
+use crate::train::{ClassWeights, DataSource, Decay, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource};
+use std::path::{Path, PathBuf};
+
+/// Learning rate of AdamW where none is given; the plan's own default is SGD's.
+const ADAMW_LR: f64 = 1e-3;
+
+/// The plan that the arguments describe.
+///
+/// # Errors
+/// The first thing in them that cannot be.
+pub(super) fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
+    let variant = find_model(&args.model).map_err(Failure::Input)?;
+    let default = Plan::default();
+    let size_px = args.size.unwrap_or(variant.preprocess.size[0]);
+    let graph = graph(&variant, size_px)?;
+    let mut plan = Plan {
+        data: data_source(&args.data)?,
+        val: val_choice(args.val.as_deref())?,
+        model: args.model.clone(),
+        weights: weights(&args.weights, &variant)?,
+        freeze: freeze(&graph, &args.freeze)?,
+        epochs: args.epochs.unwrap_or(default.epochs),
+        batch: args.batch.unwrap_or(default.batch),
+        size_px,
+        seed: args.seed.unwrap_or(default.seed),
+        device: args.device,
+        lr: args.lr.unwrap_or(match args.recipe.optimizer {
+            OptimizerName::Sgd => default.lr,
+            OptimizerName::Adamw => ADAMW_LR,
+        }),
+        ..default
+    };
+    recipe(&mut plan, &args.recipe, &graph)?;
+    match plan.problems().first() {
+        None => Ok(plan),
+        Some(problem) => Err(Failure::Input(problem.clone())),
+    }
+}
+
+/// A freeze plan from words; several names may be given apart or joined by commas.
+pub(super) fn freeze(graph: &Graph, words: &[String]) -> Result<FreezePlan, Failure> {
+    FreezePlan::parse(graph, &words.join(",")).map_err(|error| Failure::Input(format!("--freeze: {error}.")))
+}
+
+/// The graph that names in arguments are looked up in; the number of classes changes none of them.
+pub(super) fn graph(variant: &Variant, size_px: u32) -> Result<Graph, Failure> {
+    let graph = variant.graph(2, size_px as usize);
+    let graph = graph.and_then(|graph| graph.facts().map(|_| graph));
+    graph.map_err(|error| Failure::Input(format!("{} at {size_px} px: {error}.", variant.name)))
+}
+
+fn data_source(path: &Path) -> Result<DataSource, Failure> {
+    match path.exists() {
+        true => Ok(DataSource::Path(path.to_path_buf())),
+        false if path == Path::new("sample") => Ok(DataSource::Sample),
+        false => Err(Failure::Input(format!("{} does not exist.", path.display()))),
+    }
+}
+
+fn val_choice(text: Option<&str>) -> Result<ValChoice, Failure> {
+    Ok(match val_source(text)? {
+        ValSource::FromSet => ValChoice::Auto,
+        ValSource::Fraction(part) => ValChoice::Fraction(part),
+        ValSource::Other(path) if path.exists() => ValChoice::Path(path),
+        ValSource::Other(path) => {
+            return Err(Failure::Input(format!("--val {}: there is nothing at this path.", path.display())));
+        }
+    })
+}
+
+fn weights(text: &str, variant: &Variant) -> Result<WeightsSource, Failure> {
+    match text {
+        "none" => Ok(WeightsSource::Random),
+        "builtin" => Ok(WeightsSource::BuiltIn),
+        "public" => public_weights(variant).map(WeightsSource::File),
+        path if Path::new(path).is_file() => Ok(WeightsSource::File(PathBuf::from(path))),
+        path => Err(Failure::Input(format!("--weights {path}: there is no such file."))),
+    }
+}
+
+/// The public file, where torch's hub has fetched it already. This program fetches nothing by itself.
+fn public_weights(variant: &Variant) -> Result<PathBuf, Failure> {
+    let Some(public) = variant.weights.first() else {
+        return Err(Failure::Input(format!("{} has no public weights.", variant.name)));
+    };
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let hub = var("TORCH_HOME")
+        .or_else(|| var("XDG_CACHE_HOME").map(|cache| cache.join("torch")))
+        .or_else(|| var("HOME").map(|home| home.join(".cache").join("torch")));
+    let file = hub.map(|hub| hub.join("hub").join("checkpoints").join(public.file)).filter(|file| file.is_file());
+    file.ok_or_else(|| {
+        Failure::Input(format!(
+            "The public weights of {} are not on this machine; fetch {} and give the file with --weights.",
+            variant.name, public.url
+        ))
+    })
+}
+
+fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph) -> Result<(), Failure> {
+    plan.optimizer = match (recipe.optimizer, OptimizerChoice::SGD, OptimizerChoice::ADAMW) {
+        (OptimizerName::Sgd, OptimizerChoice::Sgd { momentum, weight_decay }, _) => OptimizerChoice::Sgd {
+            momentum: recipe.momentum.unwrap_or(momentum),
+            weight_decay: recipe.weight_decay.unwrap_or(weight_decay),
+        },
+        (_, _, OptimizerChoice::AdamW { beta1, beta2, epsilon, weight_decay }) => {
+            OptimizerChoice::AdamW { beta1, beta2, epsilon, weight_decay: recipe.weight_decay.unwrap_or(weight_decay) }
+        }
+        (_, other, _) => other,
+    };
+    if recipe.optimizer == OptimizerName::Adamw && recipe.momentum.is_some() {
+        return Err(Failure::Input("--momentum belongs to sgd, not to adamw.".to_owned()));
+    }
+    let in_range = |name: &str, value: Option<f64>, high: f64| match value {
+        Some(value) if !(0.0..high).contains(&value) => {
+            Err(Failure::Input(format!("--{name} {value} is out of range; it is 0 or more and below {high}.")))
+        }
+        _ => Ok(()),
+    };
+    in_range("momentum", recipe.momentum, 1.0)?;
+    in_range("weight-decay", recipe.weight_decay, f64::INFINITY)?;
+    for (stage, _) in &recipe.stage_lr {
+        if !graph.stages().contains(stage) {
+            let known = graph.stages().join(", ");
+            return Err(Failure::Input(format!("--stage-lr: {} has no stage {stage}; it has {known}.", graph.name)));
+        }
+    }
+    plan.stage_lr = recipe.stage_lr.iter().cloned().collect();
+    plan.loss_weights = recipe.loss_weight.iter().cloned().collect();
+    plan.warmup_epochs = recipe.warmup.unwrap_or(plan.warmup_epochs);
+    plan.decay = match recipe.decay {
+        None => plan.decay,
+        Some(DecayName::Constant) => Decay::Constant,
+        Some(DecayName::Cosine) => Decay::Cosine,
+    };
+    plan.label_smoothing = recipe.label_smoothing.unwrap_or(plan.label_smoothing);
+    plan.class_weights = match recipe.class_weights {
+        ClassWeightsName::Equal => ClassWeights::Equal,
+        ClassWeightsName::Balanced => ClassWeights::Balanced,
+    };
+    plan.clip_norm = recipe.clip;
+    plan.augment = match recipe.augment {
+        AugmentName::Off => Augment::none(),
+        AugmentName::On => Augment::default(),
+        AugmentName::Strong => strong(),
+    };
+    plan.early_stop = recipe.patience.map(|patience| EarlyStop { patience, min_gain: recipe.min_gain });
+    plan.best_by = recipe.best_by.clone().unwrap_or_default();
+    Ok(())
+}
+
+/// ImageNet's crop and the color changes of SimCLR's supervised baseline.
+fn strong() -> Augment {
+    Augment {
+        random_resized_crop: Some(CropRange { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }),
+        jitter: Jitter { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1 },
+        ..Augment::default()
+    }
+}

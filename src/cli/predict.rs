@@ -1,0 +1,142 @@
+//! `frostline predict`: what a model sees in pictures.
+
+use super::args::PredictArgs;
+use super::drive::Driver;
+use super::lines::{Line, NameScore, PredictionLine};
+use super::{Failure, Outcome, output};
+use crate::session::{Command, Event};
+use crate::train::{Answer, ClassScore, Prediction};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Classes that are told to people.
+const TOP: usize = 5;
+
+pub(super) fn predict(args: &PredictArgs) -> Outcome {
+    if args.prompt.is_some() {
+        return Err(Failure::Input("--prompt: no model of this version takes a prompt.".to_owned()));
+    }
+    if !args.source.exists() {
+        return Err(Failure::Input(format!("{} does not exist.", args.source.display())));
+    }
+    if let Some(missing) = args.images.iter().find(|image| !image.is_file()) {
+        return Err(Failure::Input(format!("{} is not a file.", missing.display())));
+    }
+    let predictions = ask(args)?;
+    let mut files = args.out.as_deref().map(Files::open).transpose()?;
+    let mut unreadable = 0;
+    for prediction in predictions.iter() {
+        let mask = match &mut files {
+            Some(files) => files.mask(prediction)?,
+            None => None,
+        };
+        let line = |top: usize| Line::Prediction(prediction_line(prediction, top, mask.as_deref()));
+        let all = line(args.top.unwrap_or(usize::MAX));
+        if let Some(files) = &mut files {
+            files.line(&all)?;
+        }
+        if args.json {
+            output::json(&all)?;
+        } else {
+            show(prediction, args.top.unwrap_or(TOP), mask.as_deref())?;
+        }
+        if let Some(why) = &prediction.error {
+            output::note(&format!("{}: {why}", prediction.image));
+            unreadable += 1;
+        }
+    }
+    match unreadable {
+        0 => Ok(()),
+        n => Err(Failure::Input(format!("{n} of {} pictures could not be read.", predictions.len()))),
+    }
+}
+
+fn ask(args: &PredictArgs) -> Result<Arc<Vec<Prediction>>, Failure> {
+    let mut driver = Driver::new(args.device)?;
+    driver.send(Command::Predict { images: args.images.clone(), from: Some(args.source.clone()) })?;
+    loop {
+        match driver.next()? {
+            Event::Predictions(predictions) => return Ok(predictions),
+            Event::Failed { what, .. } => return Err(driver.failed(what)),
+            _ => {}
+        }
+    }
+}
+
+fn prediction_line<'a>(prediction: &'a Prediction, top: usize, mask: Option<&Path>) -> PredictionLine<'a> {
+    let scores = |scores: &'a [ClassScore]| scores.iter().take(top).map(NameScore::from).collect::<Vec<_>>();
+    let mut lists = prediction.heads.iter().filter_map(|head| match &head.answer {
+        Answer::Classes(list) => Some((head.head.as_str(), scores(list))),
+        Answer::Mask { .. } => None,
+    });
+    PredictionLine {
+        image: &prediction.image,
+        size: prediction.size_px,
+        classes: lists.next().map(|(_, list)| list),
+        mask: mask.map(|path| path.display().to_string()),
+        heads: lists.collect::<BTreeMap<_, _>>(),
+        error: prediction.error.as_deref(),
+    }
+}
+
+fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
+    for head in &prediction.heads {
+        let what = match (&head.answer, mask) {
+            (Answer::Classes(scores), _) => {
+                let each = scores.iter().take(top).map(|s| format!("{} {:.1} %", s.name, s.score * 100.0));
+                each.collect::<Vec<_>>().join(", ")
+            }
+            (Answer::Mask { .. }, Some(path)) => format!("mask {}", path.display()),
+            (Answer::Mask { width, height, .. }, None) => format!("mask {width}×{height} (--out DIR writes it)"),
+        };
+        let name = if prediction.heads.len() > 1 { format!("{}: ", head.head) } else { String::new() };
+        output::line(&format!("{}  {name}{what}", prediction.image))?;
+    }
+    Ok(())
+}
+
+/// What `--out` writes.
+struct Files {
+    folder: PathBuf,
+    lines: std::fs::File,
+    masks: usize,
+}
+
+impl Files {
+    fn open(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join("predictions.jsonl");
+        let lines = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::create(&path));
+        let lines = lines.map_err(|cause| cannot_write(&path, &cause))?;
+        Ok(Self { folder: folder.to_path_buf(), lines, masks: 0 })
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> Outcome {
+        let text = serde_json::to_string(line).map_err(|cause| cannot_write(&self.folder, &cause))?;
+        writeln!(self.lines, "{text}").map_err(|cause| cannot_write(&self.folder, &cause))
+    }
+
+    /// Writes the first mask as a grey PNG whose values are class ids.
+    fn mask(&mut self, prediction: &Prediction) -> Result<Option<PathBuf>, Failure> {
+        let mask = prediction.heads.iter().find_map(|head| match &head.answer {
+            Answer::Mask { width, height, ids } => Some((*width, *height, ids)),
+            Answer::Classes(_) => None,
+        });
+        let Some((width, height, ids)) = mask else { return Ok(None) };
+        let stem = Path::new(&prediction.image).file_stem().unwrap_or_default().to_string_lossy();
+        let mut path = self.folder.join(format!("{stem}_mask.png"));
+        if path.exists() {
+            // Two pictures of one name, from two folders.
+            self.masks += 1;
+            path = self.folder.join(format!("{stem}_mask_{}.png", self.masks));
+        }
+        image::save_buffer(&path, ids, width, height, image::ExtendedColorType::L8)
+            .map_err(|cause| cannot_write(&path, &cause))?;
+        Ok(Some(path))
+    }
+}
+
+fn cannot_write(path: &Path, cause: &dyn std::fmt::Display) -> Failure {
+    Failure::Running(format!("{} cannot be written: {cause}.", path.display()))
+}

@@ -1,0 +1,321 @@
+//! The command line as scripts use it: exit codes, and every line of JSON field by field.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+use frostline::weights::{SaveDtype, save_safetensors};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn frostline() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_frostline"))
+}
+
+fn run(args: &[&str]) -> Output {
+    frostline().args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("killed: {}", stderr(output)))
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Every line of standard output, which must be an object with a type.
+fn lines(output: &Output) -> Vec<Json> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    let parse = |line: &str| serde_json::from_str::<Json>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    let lines: Vec<Json> = text.lines().map(parse).collect();
+    assert!(lines.iter().all(|line| line["type"].is_string()), "{text}");
+    lines
+}
+
+fn of_type<'a>(lines: &'a [Json], kind: &str) -> Vec<&'a Json> {
+    lines.iter().filter(|line| line["type"] == kind).collect()
+}
+
+/// Fails with 2 and one sentence on standard error that names `what`.
+fn refused(args: &[&str], what: &str) {
+    let output = run(args);
+    let text = stderr(&output);
+    assert_eq!(code(&output), 2, "{args:?}: {text}");
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && errors[0].contains(what) && errors[0].ends_with('.'), "{args:?}: {text}");
+}
+
+fn fixture(name: &str) -> String {
+    format!("{}/tests/fixtures/files/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shared(below: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(below);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is absent", path.display());
+    None
+}
+
+/// Class folders of noise in two colors: `train/{cold,warm}`, `val/{cold,warm}`.
+fn set(root: &Path, train: u32, val: u32) {
+    for (split, count) in [("train", train), ("val", val)] {
+        for (class, tint) in [("cold", [40, 90, 220]), ("warm", [220, 90, 40])] {
+            let folder = root.join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..count {
+                let noise = |x: u32, y: u32| ((x * 31 + y * 17 + i * 97 + count * 13) % 61) as u8;
+                let pixel = |x, y| image::Rgb([tint[0] - 30 + noise(x, y) / 2, tint[1] + noise(y, x), tint[2] - 30]);
+                image::RgbImage::from_fn(36, 32, pixel).save(folder.join(format!("{class}{i}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+/// A checkpoint of a model of the zoo, all values equal, as torch would name it.
+fn checkpoint(path: &Path, model: &str, classes: usize) {
+    let facts = frostline::session::find_model(model).unwrap().graph(classes, 64).unwrap().facts().unwrap();
+    let tensors: Vec<_> = facts
+        .tensors()
+        .map(|t| (t.name.clone(), t.shape.clone(), vec![0.5; usize::try_from(t.numel()).unwrap()]))
+        .collect();
+    save_safetensors(path, &tensors, SaveDtype::F16, &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn models_have_torchvisions_sizes() {
+    let output = run(&["models", "--json"]);
+    assert_eq!(code(&output), 0);
+    assert!(output.stderr.is_empty());
+    let lines = lines(&output);
+    // Parameters as in torchvision's table of models; MACs as its `_ops` (GFLOPS there), rounded to 1e7.
+    for (name, params, gmacs) in [
+        ("resnet18", 11_689_512, 1.81),
+        ("resnet34", 21_797_672, 3.66),
+        ("resnet50", 25_557_032, 4.09),
+        ("resnet101", 44_549_160, 7.80),
+        ("resnet152", 60_192_808, 11.51),
+    ] {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        assert_eq!(line["type"], "model");
+        assert_eq!(line["task"], "classify");
+        assert_eq!(line["params"], params, "{name}");
+        assert_eq!(line["size"], 224);
+        assert!((line["macs"].as_f64().unwrap() / 1e9 - gmacs).abs() < 0.01, "{name}: {}", line["macs"]);
+        let weights = &line["weights"][0];
+        assert!(weights["url"].as_str().unwrap().starts_with("https://download.pytorch.org/models/"));
+        assert_eq!(weights["license"], "BSD-3-Clause");
+        assert_eq!(weights["classes"], 1000);
+    }
+    let table = String::from_utf8(run(&["models"]).stdout).unwrap();
+    assert_eq!(table.lines().count(), lines.len() + 1);
+}
+
+#[test]
+fn inspect_tells_every_node() {
+    let output = run(&["inspect", "resnet18", "--classes", "2", "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let lines = lines(&output);
+    let graph = of_type(&lines, "graph");
+    assert_eq!(graph.len(), 1);
+    assert_eq!(graph[0]["classes"], 2);
+    assert_eq!(graph[0]["params"], 11_689_512 - 513_000 + 2 * 512 + 2);
+    assert_eq!(graph[0]["input_shape"], serde_json::json!([3, 224, 224]));
+    let nodes = of_type(&lines, "node");
+    assert_eq!(nodes.len(), 11);
+    let node = nodes.iter().find(|node| node["path"] == "layer2.0").unwrap();
+    assert_eq!(node["part"], "backbone");
+    assert_eq!(node["stage"], "layer2");
+    assert_eq!(node["inputs"], serde_json::json!(["layer1.1"]));
+    assert_eq!(node["output_shape"], serde_json::json!([128, 28, 28]));
+    // 128*64*9 + 128*128*9 + 128*64 weights, three batch norms of 128.
+    assert_eq!(node["params"], 128 * 64 * 9 + 128 * 128 * 9 + 128 * 64 + 3 * 2 * 128);
+    assert_eq!(node["macs"], 28 * 28 * (128 * 64 * 9 + 128 * 128 * 9 + 128 * 64));
+    assert_eq!(node["tensors"][0], serde_json::json!({"name": "layer2.0.conv1.weight", "shape": [128, 64, 3, 3]}));
+    assert_eq!(nodes[0]["inputs"], serde_json::json!(["image"]));
+    assert_eq!(nodes[10]["part"], "head cls");
+    let sum = |key: &str| nodes.iter().map(|node| node[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(sum("params"), graph[0]["params"].as_u64().unwrap());
+    assert_eq!(sum("macs"), graph[0]["macs"].as_u64().unwrap());
+}
+
+#[test]
+fn inspect_recognizes_a_file_and_its_classes() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("Ünder 路径.safetensors");
+    checkpoint(&file, "resnet34", 7);
+    let name = file.to_str().unwrap();
+    let output = run(&["inspect", name, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    assert_eq!(of_type(&all, "graph")[0]["model"], "resnet34");
+    assert_eq!(of_type(&all, "graph")[0]["classes"], 7);
+    let load = of_type(&all, "load")[0];
+    assert_eq!((&load["model"], &load["loaded"], &load["remade"]), (&"resnet34".into(), &182.into(), &0.into()));
+    assert_eq!((&load["missing"], &load["unused"]), (&0.into(), &0.into()));
+    assert_eq!(load["container"], "safetensors");
+    assert_eq!(load["similarity"], 1.0);
+    let tensors = of_type(&all, "tensor");
+    assert_eq!(tensors.len(), 182);
+    assert_eq!(tensors[0]["name"], "conv1.weight");
+    assert_eq!(tensors[0]["state"], "loaded");
+    assert_eq!(tensors[0]["file_shape"], serde_json::json!([64, 3, 7, 7]));
+    assert_eq!(tensors[0]["dtype"], "float16");
+    // Other classes than the file's: the head is made anew, and says so.
+    let output = run(&["inspect", name, "--classes", "2", "--json"]);
+    let all = lines(&output);
+    let remade: Vec<&Json> = of_type(&all, "tensor").into_iter().filter(|t| t["state"] == "remade").collect();
+    assert_eq!(remade.len(), 2);
+    assert_eq!(remade[0]["reason"], "7 classes in the file, 2 here");
+    let text = String::from_utf8(run(&["inspect", name]).stdout).unwrap();
+    assert!(text.contains("as resnet34: 182 loaded, 0 unused"), "{text}");
+}
+
+#[test]
+fn inspect_of_a_part_of_a_network_says_what_is_missing() {
+    let Some(file) = shared("data/weights/resnet18_imagenet_PARTIAL_no_layer4.safetensors") else { return };
+    let output = run(&["inspect", file.to_str().unwrap(), "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    let load = of_type(&all, "load")[0];
+    assert_eq!(load["model"], "resnet18");
+    let missing = of_type(&all, "tensor").into_iter().filter(|tensor| tensor["state"] == "missing");
+    let layer4 = missing.filter(|tensor| tensor["name"].as_str().unwrap().starts_with("layer4.")).count();
+    // SOURCE.md: layer4 is absent but for its downsampling branch: 4 convolutions and 4 batch norms of 4 tensors.
+    assert_eq!(layer4, 20);
+    assert!(load["warning"].as_str().unwrap().contains("80 % of the backbone"), "{load}");
+}
+
+#[test]
+fn inspect_of_another_network_names_the_nearest() {
+    let output = run(&["inspect", &fixture("zip_state_dict.pth"), "--json"]);
+    assert_eq!(code(&output), 2);
+    let all = lines(&output);
+    let nearest = of_type(&all, "nearest");
+    assert_eq!(nearest.len(), 3);
+    assert!(nearest[0]["what"].as_str().unwrap().contains("conv1.weight is [4, 3, 3, 3] in the file"), "{nearest:?}");
+    assert!(nearest[0]["similarity"].as_f64().unwrap() < 0.1);
+    refused(&["inspect", &fixture("zip_state_dict.pth")], "fits none of the models");
+    refused(&["inspect", &fixture("truncated_zip.pth")], "is cut off");
+    refused(&["inspect", &fixture("git_lfs_pointer.pth")], "git_lfs_pointer.pth");
+    refused(&["inspect", "resnet19"], "There is no model named resnet19");
+}
+
+#[test]
+fn check_counts_what_is_used_and_names_what_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    set(home.path(), 4, 2);
+    std::fs::write(home.path().join("train/cold/broken.jpg"), b"not a picture").unwrap();
+    std::fs::write(home.path().join("train/warm/empty.png"), b"").unwrap();
+    let path = home.path().to_str().unwrap();
+    let output = run(&["check", path, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    let set = all.last().unwrap();
+    assert_eq!(set["type"], "dataset");
+    assert_eq!(set["task"], "classify");
+    assert_eq!(set["classes"], serde_json::json!(["cold", "warm"]));
+    assert_eq!((&set["images"], &set["used"], &set["skipped"]), (&14.into(), &12.into(), &2.into()));
+    assert_eq!(set["splits"], serde_json::json!({"train": 8, "val": 4, "test": 0}));
+    assert_eq!(set["usable"], true);
+    assert!(set["format"].as_str().unwrap().contains("class folders"));
+    for name in ["broken.jpg", "empty.png"] {
+        let found = |issue: &&&Json| issue["file"].as_str().unwrap().ends_with(name);
+        let issue = *of_type(&all, "issue").iter().find(found).unwrap();
+        assert_eq!(issue["severity"], "error", "{issue}");
+        assert!(!issue["what"].as_str().unwrap().is_empty());
+    }
+    // A share of the pictures instead of the set's own split: 12 pictures, a third of each class.
+    let output = run(&["check", path, "--val", "0.5", "--json"]);
+    assert_eq!(lines(&output).last().unwrap()["splits"], serde_json::json!({"train": 6, "val": 6, "test": 0}));
+    let table = String::from_utf8(run(&["check", path]).stdout).unwrap();
+    assert!(table.contains("14 images, 12 used, 2 skipped") && table.contains("broken.jpg"), "{table}");
+}
+
+#[test]
+fn check_refuses_what_cannot_be_trained_on() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().to_str().unwrap();
+    refused(&["check", path], "is empty");
+    refused(&["check", "/nonexistent/set"], "/nonexistent/set does not exist");
+    refused(&["check", path, "--val", "1.5"], "--val 1.5");
+    set(home.path(), 3, 1);
+    std::fs::remove_dir_all(home.path().join("train/warm")).unwrap();
+    std::fs::remove_dir_all(home.path().join("val/warm")).unwrap();
+    let output = run(&["check", path, "--json"]);
+    assert_eq!(code(&output), 2);
+    let all = lines(&output);
+    let set = all.last().unwrap();
+    assert_eq!(set["usable"], false);
+    assert!(set["reasons"][0].as_str().unwrap().contains("only one class (cold)"), "{set}");
+    let output = run(&["check", "/nonexistent/set", "--json"]);
+    assert_eq!((code(&output), &lines(&output).last().unwrap()["usable"]), (2, &false.into()));
+}
+
+#[test]
+fn usage_errors_are_2_and_help_is_0() {
+    for args in [
+        &["train"][..],
+        &["train", "--data", "sample", "--model", "resnet18"],
+        &["train", "--data", "sample", "--model", "resnet18", "--out", "x", "--epochs", "many"],
+        &["models", "--jsn"],
+        &["models", "--device", "cuda"],
+        &["eval", "run"],
+        &["predict", "run"],
+        &["sample"],
+    ] {
+        let output = run(args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+    refused(&["chek"], "chek");
+    for args in [&["--help"][..], &["--version"], &["train", "--help"], &["help", "predict"]] {
+        let output = run(args);
+        assert_eq!(code(&output), 0, "{args:?}");
+        assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn train_refuses_bad_plans_before_anything_is_written() {
+    let home = tempfile::tempdir().unwrap();
+    set(&home.path().join("set"), 2, 1);
+    let (data, out) = (home.path().join("set"), home.path().join("run"));
+    let (data, out) = (data.to_str().unwrap(), out.to_str().unwrap());
+    let with = |model: &str, more: &[&str], what: &str| {
+        let args = [&["train", "--data", data, "--model", model, "--out", out, "--device", "cpu"], more].concat();
+        refused(&args, what);
+        assert!(!Path::new(out).exists(), "{args:?} wrote a run");
+    };
+    with("resnet19", &[], "There is no model named resnet19; known are resnet18");
+    with("resnet18", &["--freeze", "until:layer9"], "no node or stage named layer9; it has stem, layer1");
+    with("resnet18", &["--freeze", "layer1", "layer8"], "layer8");
+    with("resnet18", &["--stage-lr", "layer9=0.1"], "no stage layer9");
+    with("resnet18", &["--weights", "/nonexistent.pth"], "/nonexistent.pth");
+    with("resnet_mini", &["--weights", "public"], "resnet_mini has no public weights");
+    with("resnet18", &["--size", "8"], "8");
+    with("resnet18", &["--lr", "0"], "learning rate");
+    with("resnet18", &["--epochs", "0"], "epochs");
+    with("resnet18", &["--val", "/nonexistent/val"], "/nonexistent/val");
+    with("resnet18", &["--optimizer", "adamw", "--momentum", "0.9"], "--momentum belongs to sgd");
+    refused(&["train", "--data", "/nonexistent", "--model", "resnet18", "--out", out], "/nonexistent does not exist");
+    refused(&["resume", out], "is not a run's folder");
+    refused(&["eval", out, "--data", data], "does not exist");
+    refused(&["predict", out, "a.jpg"], "does not exist");
+    refused(&["export", out, "--to", "x.safetensors"], "is not a run's folder");
+}
+
+#[test]
+fn sample_unpacks_and_never_overwrites() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("sample");
+    let name = folder.to_str().unwrap();
+    let output = run(&["sample", "--out", name, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(lines(&output)[0], serde_json::json!({"type": "written", "path": name}));
+    let leaves = std::fs::read_dir(folder.join("train/leaf")).unwrap().count();
+    assert_eq!(leaves, frostline::data::sample::ASSET_TRAIN);
+    refused(&["sample", "--out", name], "is not an empty folder");
+}

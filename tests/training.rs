@@ -1,0 +1,297 @@
+//! The loop on tiny networks: two heads at once, frozen proof, exact resume, live freezing, early stop.
+
+mod common;
+
+use burn::tensor::Device;
+use frostline::data::{Augment, Dataset, ImageSource, MaskPixels, MaskTarget, Sample, Split, Target, Task};
+use frostline::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
+use frostline::graph::{BnPolicy, Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess, Preset};
+use frostline::models::Network;
+use frostline::train::{
+    Best, Control, DeviceChoice, EarlyStop, Ending, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile,
+    RunFolder, RunInfo, Setup, StepNews, Trainer,
+};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// 16×16 pictures of two kinds: a bright square left (class 0) or right (class 1), with the square as mask.
+fn dataset(count: usize) -> Arc<Dataset> {
+    let mut samples = Vec::new();
+    for i in 0..count {
+        let class = i % 2;
+        let left = if class == 0 { 1 } else { 9 };
+        let (x, y) = (left + (i / 2) % 2, 2 + (i / 4) % 6);
+        let mut picture = image::RgbImage::from_pixel(16, 16, image::Rgb([40, 60 + (i % 5) as u8 * 10, 50]));
+        let mut ids = vec![0u8; 256];
+        for dy in 0..5 {
+            for dx in 0..5 {
+                picture.put_pixel((x + dx) as u32, (y + dy) as u32, image::Rgb([220, 180, 60]));
+                ids[(y + dy) * 16 + x + dx] = 1;
+            }
+        }
+        let mut bytes = Vec::new();
+        picture.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+        let mask = MaskTarget::Pixels(Arc::new(MaskPixels { width: 16, height: 16, ids }));
+        samples.push(Sample {
+            image: ImageSource::Memory { name: format!("{i}.png"), bytes: bytes.into() },
+            split: if i % 4 == 3 || i % 8 == 0 { Split::Val } else { Split::Train },
+            size_px: [16, 16],
+            target: Target { class: Some(class as u32), boxes: None, mask: Some(mask) },
+        });
+    }
+    Arc::new(Dataset {
+        root: PathBuf::new(),
+        name: "squares".to_owned(),
+        task: Task::Classify,
+        format: "test".to_owned(),
+        classes: vec!["left".to_owned(), "right".to_owned()],
+        found: count,
+        samples,
+        issues: Vec::new(),
+        suggested_split: false,
+    })
+}
+
+/// A shared backbone, a classification head and a per-pixel head.
+fn two_heads() -> Graph {
+    let mut b = Builder::new("two_heads", 16, 16);
+    b.stage("stem");
+    let conv = Conv::new(3, 8, 3, 1);
+    let x = b.node("stem", ConvNormAct { conv, activation: frostline::graph::blocks::Activation::Relu }, &[b.image()]);
+    b.stage("body");
+    let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2 }, &[x]);
+    let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);
+    b.part(Part::Head("shape".to_owned()));
+    let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
+    let logits = b.node("shape", Classifier { inputs: 16, classes: 2 }, &[pooled]);
+    b.head("shape", logits, HeadKind::Classify { classes: 2 });
+    b.part(Part::Head("mask".to_owned()));
+    let pixels = b.node("mask", PixelClassifier { inputs: 16, classes: 2, upsample: 2 }, &[x]);
+    b.head("mask", pixels, HeadKind::PixelClassify { classes: 2 });
+    b.finish().unwrap()
+}
+
+fn rule() -> Preprocess {
+    let mut rule = Preprocess::imagenet(16);
+    rule.resize = frostline::graph::Resize::Stretch;
+    rule
+}
+
+fn plan(epochs: u32) -> Plan {
+    Plan {
+        model: "two_heads".to_owned(),
+        size_px: 32,
+        epochs,
+        batch: 4,
+        lr: 0.05,
+        optimizer: OptimizerChoice::SGD,
+        augment: Augment::none(),
+        device: DeviceChoice::Cpu,
+        ..Plan::default()
+    }
+}
+
+fn setup(plan: Plan, dataset: &Arc<Dataset>) -> Setup {
+    Setup::with_graph(plan, Arc::clone(dataset), two_heads(), rule(), &Device::flex()).unwrap()
+}
+
+/// Notes everything, and gives out controls after given numbers of steps.
+#[derive(Default)]
+struct Notes {
+    steps: Vec<StepNews>,
+    epochs: Vec<EpochNews>,
+    samples: usize,
+    best: Option<Best>,
+    frozen: Vec<(u64, String)>,
+    paused: Vec<bool>,
+    script: VecDeque<(u64, Control)>,
+    trainable: Vec<u64>,
+}
+
+impl Observer for Notes {
+    fn started(&mut self, info: RunInfo) {
+        self.trainable.push(info.trainable);
+    }
+    fn step(&mut self, news: StepNews) {
+        self.steps.push(news);
+    }
+    fn epoch(&mut self, news: EpochNews) {
+        self.epochs.push(news);
+    }
+    fn samples(&mut self, _: u32, samples: Vec<LiveSample>) {
+        self.samples += samples.len();
+    }
+    fn best(&mut self, best: Best) {
+        self.best = Some(best);
+    }
+    fn frozen(&mut self, step: u64, _: f64, _: &FreezePlan, trainable: u64, note: String) {
+        self.frozen.push((step, note));
+        self.trainable.push(trainable);
+    }
+    fn lr(&mut self, _: u64, _: f64, _: f64) {}
+    fn paused(&mut self, paused: bool) {
+        self.paused.push(paused);
+    }
+    fn progress(&mut self, _: &str, _: usize, _: usize) {}
+    fn warning(&mut self, issue: frostline::data::Issue) {
+        panic!("{issue:?}");
+    }
+    fn log(&mut self, _: String) {}
+    fn poll(&mut self, _: &Network, _: &RunFile, wait: bool) -> Option<Control> {
+        let due = self.script.front().is_some_and(|(step, _)| wait || *step <= self.steps.len() as u64);
+        if due { self.script.pop_front().map(|(_, control)| control) } else { None }
+    }
+}
+
+#[test]
+fn two_heads_learn_at_once_from_one_backbone() {
+    let dataset = dataset(32);
+    let out = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(setup(plan(12), &dataset), &out.path().join("run")).unwrap();
+    let mut notes = Notes::default();
+    let summary = trainer.run(&mut notes).unwrap();
+    assert_eq!(summary.ending, Ending::Completed);
+    let (first, last) = (&notes.epochs[0], notes.epochs.last().unwrap());
+    assert_eq!((first.epoch, last.epoch), (0, 12));
+    for name in ["total", "shape", "mask"] {
+        assert!(last.val[name] < 0.5 * first.val[name], "{name}: {} -> {}", first.val[name], last.val[name]);
+    }
+    assert!(last.metrics["top1"] > 0.9 && last.metrics["mask/miou"] > 0.6, "{:?}", last.metrics);
+    let step = &notes.steps[0].losses;
+    assert!((step["total"] - step["shape"] - step["mask"]).abs() < 1e-5);
+    assert_eq!(notes.samples, 8 * 13);
+    assert!(summary.checkpoint.unwrap().exists());
+}
+
+#[test]
+fn frozen_tensors_and_statistics_do_not_move_and_the_rest_does() {
+    let dataset = dataset(16);
+    for (policy, moves) in [(None, false), (Some(BnPolicy::Train), true)] {
+        let out = tempfile::tempdir().unwrap();
+        let mut plan = plan(2);
+        plan.freeze = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
+        if let Some(policy) = policy {
+            plan.freeze.bn.insert("body.0".to_owned(), policy);
+        }
+        let setup = setup(plan, &dataset);
+        let before = setup.network.tensors().unwrap();
+        let mut trainer = Trainer::new(setup, &out.path().join("run")).unwrap();
+        let mut notes = Notes::default();
+        trainer.run(&mut notes).unwrap();
+        let after = trainer.network().tensors().unwrap();
+        for (a, b) in before.iter().zip(&after) {
+            let head = a.spec.name.starts_with("shape") || a.spec.name.starts_with("mask");
+            let statistic = moves && a.spec.name.starts_with("body.0") && a.spec.role.is_buffer();
+            assert_eq!(a.values != b.values, head || statistic, "{}", a.spec.name);
+        }
+        // 5 + 15 + 10 tensors of stem, body.0, body.1; three norms of body.0 with two statistics each
+        let wanted = if moves { 30 - 6 } else { 30 };
+        assert!(
+            notes.epochs.iter().all(|epoch| epoch.frozen_verified && epoch.frozen_tensors == wanted),
+            "{:?}",
+            notes.epochs[0].frozen_tensors
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
+    let dataset = dataset(20);
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan(4);
+    plan.augment = Augment { flip: 0.5, ..Augment::none() };
+    let mut whole = Trainer::new(setup(plan.clone(), &dataset), &out.path().join("whole")).unwrap();
+    let mut expected = Notes::default();
+    whole.run(&mut expected).unwrap();
+    // Cancelled in the middle of the third epoch, with a freeze on the way, then resumed.
+    let run = out.path().join("cut");
+    let mut first = Trainer::new(setup(plan.clone(), &dataset), &run).unwrap();
+    let mut notes = Notes { script: [(8, Control::Cancel)].into(), ..Notes::default() };
+    assert_eq!(first.run(&mut notes).unwrap().ending, Ending::Cancelled);
+    drop(first);
+    let (folder, file) = RunFolder::open(&run).unwrap();
+    let mut second = Trainer::resume(setup(file.plan, &dataset), folder).unwrap();
+    let mut rest = Notes::default();
+    assert_eq!(second.run(&mut rest).unwrap().ending, Ending::Completed);
+    let losses = |notes: &Notes| notes.steps.iter().map(|step| step.losses["total"]).collect::<Vec<_>>();
+    assert_eq!([losses(&notes), losses(&rest)].concat(), losses(&expected));
+    for (a, b) in whole.network().tensors().unwrap().iter().zip(&second.network().tensors().unwrap()) {
+        assert_eq!(a.values, b.values, "{}", a.spec.name);
+    }
+    let val = |notes: &Notes| notes.epochs.last().map(|epoch| (epoch.train.clone(), epoch.val.clone())).unwrap();
+    assert_eq!(val(&rest), val(&expected));
+}
+
+#[test]
+fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer() {
+    let dataset = dataset(16);
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan(3);
+    plan.freeze = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
+    let mut thawed = plan.freeze.clone();
+    thawed.set("body.1", false);
+    let everything: FreezePlan =
+        FreezePlan { frozen: two_heads().nodes.iter().map(|n| n.path.clone()).collect(), ..FreezePlan::default() };
+    let script = [
+        (2, Control::SetFreeze(thawed)),
+        (4, Control::SetFreeze(everything)),
+        (5, Control::Pause),
+        (5, Control::SetLr(0.001)),
+        (5, Control::Resume),
+    ];
+    let mut trainer = Trainer::new(setup(plan, &dataset), &out.path().join("run")).unwrap();
+    let before = trainer.network().tensors().unwrap();
+    let mut notes = Notes { script: script.into(), ..Notes::default() };
+    trainer.run(&mut notes).unwrap();
+    assert_eq!(notes.frozen[0], (2, "body.1 thawed, starts with a fresh optimizer state".to_owned()));
+    assert!(notes.frozen[1].1.contains("nothing would train"), "{:?}", notes.frozen);
+    assert_eq!(notes.trainable[1] - notes.trainable[0], 2 * (16 * 16 * 9 + 32));
+    assert_eq!(notes.paused, [true, false]);
+    let after = trainer.network().tensors().unwrap();
+    let moved = |name: &str| {
+        let at = before.iter().position(|t| t.spec.name == name).unwrap();
+        before[at].values != after[at].values
+    };
+    assert!(moved("body.1.conv1.weight") && !moved("body.0.conv1.weight") && !moved("stem.0.weight"));
+    let scheduled = frostline::train::learning_rate(&Plan { lr: 0.001, ..self::plan(3) }, 5, 3, 9);
+    assert!((notes.steps[5].lr - scheduled).abs() < 1e-12, "{} and not {scheduled}", notes.steps[5].lr);
+}
+
+#[test]
+fn it_stops_early_when_the_metric_does_not_rise_and_can_be_finished_by_hand() {
+    let dataset = dataset(16);
+    let out = tempfile::tempdir().unwrap();
+    let mut plan = plan(30);
+    plan.early_stop = Some(EarlyStop { patience: 2, min_gain: 10.0 });
+    let mut trainer = Trainer::new(setup(plan.clone(), &dataset), &out.path().join("early")).unwrap();
+    let mut notes = Notes::default();
+    assert_eq!(trainer.run(&mut notes).unwrap().ending, Ending::EarlyStop);
+    assert_eq!(notes.epochs.last().unwrap().epoch, 2);
+    plan.early_stop = None;
+    let mut trainer = Trainer::new(setup(plan, &dataset), &out.path().join("finish")).unwrap();
+    let mut notes = Notes { script: [(4, Control::Finish)].into(), ..Notes::default() };
+    let summary = trainer.run(&mut notes).unwrap();
+    assert_eq!(summary.ending, Ending::Finished);
+    assert_eq!(notes.steps.len(), 4);
+    assert!(summary.best.is_some() && summary.checkpoint.is_some());
+}
+
+#[test]
+fn what_cannot_train_is_refused_with_a_reason() {
+    let dataset = dataset(16);
+    let fail =
+        |plan: Plan| Setup::with_graph(plan, Arc::clone(&dataset), two_heads(), rule(), &Device::flex()).unwrap_err();
+    let mut all = plan(1);
+    all.freeze.frozen = two_heads().nodes.iter().map(|node| node.path.clone()).collect();
+    assert!(fail(all).contains("Nothing would train"));
+    assert!(fail(Plan { lr: -1.0, ..plan(1) }).contains("learning rate"));
+    let mut stray = plan(1);
+    stray.freeze.set("layer9", true);
+    assert!(fail(stray).contains("layer9"));
+    let out = tempfile::tempdir().unwrap();
+    let run = out.path().join("run");
+    Trainer::new(setup(plan(1), &dataset), &run).unwrap();
+    let again = Trainer::new(setup(plan(1), &dataset), &run).unwrap_err();
+    assert!(again.contains("holds a run already"), "{again}");
+}
