@@ -55,6 +55,8 @@ pub enum Action {
     AskWeights,
     /// Ask for pictures to predict on.
     AskPictures,
+    /// Ask where to write the current weights, under torch's names.
+    AskExport,
     /// Ask for a project file.
     AskProject,
     /// Write the project; ask for a name if it has none or `ask` is set.

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::theme::Theme;
 use crate::graph::{Facts, Frontier, Graph};
-use crate::session::{Project, Thumbnails, View};
+use crate::session::{Project, RunView, Thumbnails, View};
 use crate::train::Plan;
 
 /// What a panel reads, and where its actions go.
@@ -51,5 +51,22 @@ impl Context<'_> {
         if plan != self.project.plan {
             self.actions.push(Action::Edit { name: name.to_owned(), plan: Box::new(plan) });
         }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// The last run, where it trains or trained the network that is shown.
+    #[must_use]
+    pub fn shown_run(&self) -> Option<&'a RunView> {
+        let run = self.view.run.as_ref()?;
+        let graph = &run.info.graph;
+        let same = graph.name == self.graph.name && graph.nodes.len() == self.graph.nodes.len();
+        (same && graph.heads == self.graph.heads).then_some(run)
+    }
+
+    /// The run that trains (or waits) now, where it trains the network that is shown.
+    #[must_use]
+    pub fn running(&self) -> Option<&'a RunView> {
+        self.shown_run().filter(|_| self.view.is_training())
     }
 }

@@ -101,4 +101,34 @@ impl Theme {
             ],
         }
     }
+
+    /// Under the pointer.
+    #[must_use]
+    pub fn hovered(&self) -> Color32 {
+        self.raised.lerp_to_gamma(self.text, 0.08)
+    }
+
+    /// Text on a filled accent.
+    #[must_use]
+    pub fn on_accent(&self) -> Color32 {
+        if self.dark { self.background } else { self.panel }
+    }
+
+    /// Behind the graph.
+    #[must_use]
+    pub fn canvas(&self) -> Color32 {
+        self.background
+    }
+
+    /// A lane of the graph.
+    #[must_use]
+    pub fn lane(&self) -> Color32 {
+        self.background.lerp_to_gamma(self.panel, 0.55)
+    }
+
+    /// Edges of the graph.
+    #[must_use]
+    pub fn edge(&self) -> Color32 {
+        self.border.lerp_to_gamma(self.weak, 0.45)
+    }
 }

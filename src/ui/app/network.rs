@@ -1,0 +1,91 @@
+//! The network of the plan with its costs, and what the freeze plan in force means for it.
+
+use crate::data::Dataset;
+use crate::graph::{Facts, FreezePlan, Frontier, Graph, GraphError};
+use crate::session::{Variant, View, catalogue, find_model};
+use crate::train::Plan;
+use std::sync::Arc;
+
+/// Classes of the head while no data set says how many.
+const CLASSES: usize = 10;
+
+/// What a network depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    model: String,
+    classes: usize,
+    size_px: u32,
+}
+
+/// The network that is shown.
+#[derive(Debug)]
+pub struct Network {
+    /// Nodes and edges.
+    pub graph: Arc<Graph>,
+    /// Costs.
+    pub facts: Facts,
+    /// What is frozen, and what follows.
+    pub frontier: Frontier,
+    key: Key,
+    freeze: FreezePlan,
+}
+
+impl Network {
+    /// The network of a plan.
+    ///
+    /// # Errors
+    /// When not even the first model of the registry can be built.
+    pub fn new(plan: &Plan) -> Result<Self, GraphError> {
+        let key = Key { model: plan.model.clone(), classes: CLASSES, size_px: plan.size_px };
+        let first = || catalogue().into_iter().next().ok_or(GraphError::Structure("the registry is empty".to_owned()));
+        let graph = match build(&key) {
+            Ok(graph) => graph,
+            Err(_) => first().and_then(|variant: Variant| variant.published())?,
+        };
+        let facts = graph.facts()?;
+        let frontier = Frontier::of(&graph, &facts, &plan.freeze);
+        Ok(Self { graph: Arc::new(graph), facts, frontier, key, freeze: plan.freeze.clone() })
+    }
+
+    /// Follows the plan, the data and the run. Returns why the network cannot be built, once for each new reason.
+    pub fn update(&mut self, plan: &Plan, view: &View) -> Option<String> {
+        let classes = view.data.as_ref().map_or(self.key.classes, |data: &Arc<Dataset>| data.classes.len().max(1));
+        let key = Key { model: plan.model.clone(), classes, size_px: plan.size_px };
+        let mut problem = None;
+        let mut changed = false;
+        if key != self.key {
+            match build(&key).and_then(|graph| graph.facts().map(|facts| (graph, facts))) {
+                Ok((graph, facts)) => {
+                    self.graph = Arc::new(graph);
+                    self.facts = facts;
+                    changed = true;
+                }
+                Err(error) => problem = Some(format!("{} cannot be built: {error}.", key.model)),
+            }
+            self.key = key;
+        }
+        let freeze = self.in_force(plan, view);
+        if changed || *freeze != self.freeze {
+            self.freeze = freeze.clone();
+            self.frontier = Frontier::of(&self.graph, &self.facts, &self.freeze);
+        }
+        problem
+    }
+
+    /// The freeze plan of the run while it trains this network, else of the plan.
+    fn in_force<'a>(&self, plan: &'a Plan, view: &'a View) -> &'a FreezePlan {
+        let run = view.run.as_ref().filter(|run| view.is_training() && self.is_of(&run.info.graph));
+        run.map_or(&plan.freeze, |run| &run.freeze)
+    }
+
+    /// Whether a graph is this network.
+    #[must_use]
+    pub fn is_of(&self, graph: &Graph) -> bool {
+        graph.name == self.graph.name && graph.nodes.len() == self.graph.nodes.len() && graph.heads == self.graph.heads
+    }
+}
+
+fn build(key: &Key) -> Result<Graph, GraphError> {
+    let variant = find_model(&key.model).map_err(GraphError::Structure)?;
+    variant.graph(key.classes, key.size_px as usize)
+}

@@ -1,0 +1,351 @@
+//! Performing what a person did.
+
+use super::App;
+use super::dialogs::Ask;
+use crate::data::Severity;
+use crate::session::{Command, Project};
+use crate::train::{DataSource, Plan, WeightsSource};
+use crate::ui::action::{Action, Page};
+use crate::ui::context::Context;
+use crate::ui::drops::{self, Kind};
+use crate::ui::graph::{edit, fold_all};
+use crate::ui::keys::Does;
+use crate::ui::shell::topbar::project_name;
+use crate::ui::theme::Theme;
+use crate::ui::{folders, ready};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A learning rate is handed to the run when it has not changed for this time.
+const LR_RESTS: Duration = Duration::from_millis(400);
+
+impl App {
+    pub(super) fn perform(&mut self, ctx: &egui::Context, action: Action) {
+        match action {
+            Action::Edit { name, plan } => {
+                let before = self.project.plan.clone();
+                if *plan != before {
+                    self.history.push(&name, before);
+                    self.set_plan(*plan);
+                }
+            }
+            Action::Undo => match self.history.undo(&self.project.plan) {
+                Some((name, plan)) => self.step_to(&format!("Undone: {name}"), plan),
+                None => self.say(Severity::Note, "There is nothing to undo."),
+            },
+            Action::Redo => match self.history.redo(&self.project.plan) {
+                Some((name, plan)) => self.step_to(&format!("Redone: {name}"), plan),
+                None => self.say(Severity::Note, "There is nothing to redo."),
+            },
+            Action::Send(command) => self.send(command),
+            Action::Start => self.start(),
+            Action::Show(page) => self.show(page),
+            Action::Select(name) => {
+                if name.is_none() {
+                    self.inspector_open = Some(true).filter(|_| self.inspector_open.is_some());
+                }
+                self.project.selected = name;
+            }
+            Action::Fold(stage) => self.canvas.toggle(&stage),
+            Action::Open(paths) => self.open(&paths),
+            Action::AskData => self.ask(ctx, Ask::Data),
+            Action::AskWeights => self.ask(ctx, Ask::Weights),
+            Action::AskPictures => self.ask(ctx, Ask::Pictures),
+            Action::AskProject => self.ask(ctx, Ask::Project),
+            Action::AskExport => {
+                let model = self.view.run.as_ref().map_or("model", |run| run.info.plan.model.as_str());
+                let ask = Ask::Export(format!("{model}.safetensors"));
+                self.ask(ctx, ask);
+            }
+            Action::Save { ask } => self.save(ctx, ask),
+            Action::NewProject => self.replace_project(None, Project::default()),
+            Action::ShowImage(index) => self.panels.viewer.show(index),
+            Action::Say(text) => self.say(Severity::Note, text),
+            Action::Copy(text) => ctx.copy_text(text),
+            Action::ToggleTheme => {
+                let theme = if self.theme.dark { Theme::light() } else { Theme::dark() };
+                self.set_theme(ctx, theme);
+            }
+            Action::ToggleHelp => self.help = !self.help,
+            Action::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+        }
+    }
+
+    fn show(&mut self, page: Page) {
+        self.page = page;
+        let name = crate::ui::shell::topbar::title(page).to_lowercase();
+        self.project.page = name;
+    }
+
+    fn step_to(&mut self, note: &str, plan: Plan) {
+        self.set_plan(plan);
+        self.say(Severity::Note, note);
+    }
+
+    pub(super) fn send(&mut self, command: Command) {
+        match command {
+            Command::Pause => self.pause_wanted = Some(true),
+            Command::Resume => self.pause_wanted = Some(false),
+            _ => {}
+        }
+        if let Err(problem) = self.session.send(command) {
+            self.say(Severity::Error, problem);
+        }
+    }
+
+    /// Takes a plan over and tells the session what follows from it.
+    fn set_plan(&mut self, plan: Plan) {
+        let before = std::mem::replace(&mut self.project.plan, plan);
+        let plan = &self.project.plan;
+        let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed;
+        let weights = plan.weights != before.weights || plan.model != before.model;
+        let freeze = (plan.freeze != before.freeze).then(|| plan.freeze.clone());
+        let lr = (plan.lr.to_bits() != before.lr.to_bits()).then_some(plan.lr);
+        if data {
+            self.open_data();
+        }
+        if weights {
+            self.inspect_weights();
+        }
+        if self.is_running_this() {
+            if let Some(freeze) = freeze {
+                self.send(Command::SetFreeze(freeze));
+            }
+            if let Some(lr) = lr {
+                self.pending_lr = Some((lr, Instant::now()));
+            }
+        }
+    }
+
+    /// Whether the run that is in progress trains the network of the plan.
+    fn is_running_this(&self) -> bool {
+        let run = self.view.run.as_ref().filter(|_| self.view.is_training());
+        run.is_some_and(|run| self.network.is_of(&run.info.graph) && run.info.plan.model == self.project.plan.model)
+    }
+
+    pub(super) fn send_pending_lr(&mut self, ctx: &egui::Context) {
+        let Some((lr, since)) = self.pending_lr else { return };
+        if since.elapsed() < LR_RESTS {
+            ctx.request_repaint_after(LR_RESTS);
+            return;
+        }
+        self.pending_lr = None;
+        if self.is_running_this() {
+            self.send(Command::SetLr(lr));
+        }
+    }
+
+    /// Opens what the project names.
+    pub(super) fn open_sources(&mut self) {
+        self.open_data();
+        self.inspect_weights();
+    }
+
+    fn open_data(&mut self) {
+        let plan = &self.project.plan;
+        let command = match &plan.data {
+            DataSource::Sample => Command::OpenSample,
+            DataSource::Path(path) => Command::OpenData { path: path.clone(), val: plan.val.clone(), seed: plan.seed },
+        };
+        self.send(command);
+    }
+
+    /// Asks how the checkpoint maps onto the model, as soon as the data says how many classes there are.
+    pub(super) fn inspect_weights(&mut self) {
+        let WeightsSource::File(path) = &self.project.plan.weights else { return };
+        let Some(data) = &self.view.data else { return };
+        let command = Command::InspectCheckpoint {
+            path: path.clone(),
+            model: self.project.plan.model.clone(),
+            classes: data.classes.len(),
+        };
+        self.send(command);
+    }
+
+    fn start(&mut self) {
+        if self.view.is_training() {
+            return self.say(Severity::Warning, "A run is in progress already.");
+        }
+        let first = self.with_context(|ctx, _| ready::reasons(ctx).into_iter().next());
+        if let Some(reason) = first {
+            return self.say(Severity::Warning, format!("The run cannot start. {}", reason.text));
+        }
+        match folders::new_run(self.project_file.as_deref(), &self.project.plan.model) {
+            Ok(out) => {
+                let plan = Box::new(self.project.plan.clone());
+                self.send(Command::Start { plan, out });
+                self.show(Page::Train);
+            }
+            Err(problem) => self.say(Severity::Error, problem),
+        }
+    }
+
+    fn ask(&mut self, ctx: &egui::Context, ask: Ask) {
+        if let Err(problem) = self.dialogs.ask(ask, ctx) {
+            self.say(Severity::Warning, problem);
+        }
+    }
+
+    /// What a dialog returned.
+    pub(super) fn chosen(&mut self, ask: &Ask, paths: Vec<PathBuf>) {
+        let Some(first) = paths.first().cloned() else { return };
+        match ask {
+            Ask::Data => self.edit("Open data", |plan| plan.data = DataSource::Path(first)),
+            Ask::Weights => self.edit("Open checkpoint", |plan| plan.weights = WeightsSource::File(first)),
+            Ask::Pictures => self.predict(paths),
+            Ask::Project => self.load_project(&first),
+            Ask::SaveAs(_) => self.write_project(first),
+            Ask::Export(_) => self.send(Command::Export { to: first }),
+        }
+    }
+
+    fn edit(&mut self, name: &str, change: impl FnOnce(&mut Plan)) {
+        let mut plan = self.project.plan.clone();
+        change(&mut plan);
+        self.actions.push(Action::Edit { name: name.to_owned(), plan: Box::new(plan) });
+    }
+
+    /// Opens what was dropped.
+    fn open(&mut self, paths: &[PathBuf]) {
+        let pictures: Vec<PathBuf> = paths.iter().filter(|path| drops::kind(path) == Kind::Picture).cloned().collect();
+        if !pictures.is_empty() {
+            return self.predict(pictures);
+        }
+        let Some(path) = paths.first().cloned() else { return };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match drops::kind(&path) {
+            Kind::Data => {
+                self.edit(&format!("Open {name}"), |plan| plan.data = DataSource::Path(path));
+                self.show(Page::Data);
+            }
+            Kind::Weights => self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path)),
+            Kind::Project => self.load_project(&path),
+            Kind::Run => self.send(Command::ResumeRun { run: path, epochs: None }),
+            Kind::Picture => {}
+            Kind::Unknown => self.say(
+                Severity::Warning,
+                format!("{name} is not a data folder, a checkpoint, a picture, a project or a run."),
+            ),
+        }
+    }
+
+    fn predict(&mut self, images: Vec<PathBuf>) {
+        let run = self.view.run.as_ref().map(|run| run.info.folder.clone());
+        let from = if self.view.is_training() { None } else { run.or_else(|| self.project.runs.last().cloned()) };
+        self.send(Command::Predict { images, from });
+        self.show(Page::Predict);
+    }
+
+    fn load_project(&mut self, path: &Path) {
+        match Project::load(path) {
+            Ok(project) => {
+                self.replace_project(Some(path.to_path_buf()), project);
+                self.remember(path);
+            }
+            Err(problem) => self.say(Severity::Error, problem),
+        }
+    }
+
+    fn replace_project(&mut self, file: Option<PathBuf>, project: Project) {
+        if self.view.is_training() {
+            return self.say(Severity::Warning, "A run is in progress; finish or cancel it before another project.");
+        }
+        self.history.clear();
+        self.page = super::shot::page(&project.page).unwrap_or_default();
+        self.saved = project.clone();
+        self.project = project;
+        self.project_file = file;
+        self.network.update(&self.project.plan, &self.view);
+        self.canvas = crate::ui::graph::GraphState::with_folded(&self.network.graph, &self.project.folded);
+        let stray = self.project.plan.freeze.clone().retain_known(&self.network.graph);
+        if !stray.is_empty() {
+            self.project.plan.freeze.retain_known(&self.network.graph);
+            let text = format!("The project froze nodes that the model does not have: {}.", stray.join(", "));
+            self.say(Severity::Warning, text);
+        }
+        self.open_sources();
+    }
+
+    fn save(&mut self, ctx: &egui::Context, ask: bool) {
+        match self.project_file.clone().filter(|_| !ask) {
+            Some(path) => self.write_project(path),
+            None => {
+                let name = project_name(self.project_file.as_deref(), &self.project.plan);
+                self.ask(ctx, Ask::SaveAs(format!("{name}.frostline.json")));
+            }
+        }
+    }
+
+    fn write_project(&mut self, mut path: PathBuf) {
+        if path.extension().is_none() {
+            path.set_extension("frostline.json");
+        }
+        self.project.folded = self.canvas.folded.iter().cloned().collect();
+        match self.project.save(&path) {
+            Ok(()) => {
+                self.saved = self.project.clone();
+                self.say(Severity::Note, format!("Saved {}", path.display()));
+                self.remember(&path);
+                self.project_file = Some(path);
+            }
+            Err(problem) => self.say(Severity::Error, problem),
+        }
+    }
+
+    fn remember(&mut self, path: &Path) {
+        if let Err(error) = self.recent.add(path) {
+            self.say(Severity::Warning, format!("The list of recent projects could not be written: {error}."));
+        }
+    }
+
+    /// Runs something over the context that panels get; what it pushes is performed with the next frame.
+    pub(super) fn with_context<R>(
+        &mut self,
+        work: impl FnOnce(&mut Context<'_>, &mut crate::ui::graph::GraphState) -> R,
+    ) -> R {
+        let mut context = Context {
+            view: &self.view,
+            project: &self.project,
+            graph: &self.network.graph,
+            facts: &self.network.facts,
+            frontier: &self.network.frontier,
+            theme: &self.theme,
+            thumbs: &self.thumbs,
+            actions: &mut self.actions,
+        };
+        work(&mut context, &mut self.canvas)
+    }
+
+    /// Keys that work on the graph.
+    pub(super) fn canvas_key(&mut self, does: Does) {
+        if !matches!(self.page, Page::Model | Page::Train) {
+            return;
+        }
+        self.with_context(|ctx, canvas| match does {
+            Does::ToggleFreeze => {
+                let nodes = edit::selected(ctx, &canvas.range);
+                let name = match (canvas.range.is_empty(), ctx.project.selected.clone()) {
+                    (true, Some(name)) => name,
+                    _ => crate::ui::format::plural(nodes.len(), "node"),
+                };
+                if nodes.is_empty() {
+                    ctx.push(Action::Say("Select a node first, then F freezes or thaws it.".to_owned()));
+                } else {
+                    edit::toggle(ctx, &name, &nodes);
+                }
+            }
+            Does::Invert => edit::invert(ctx),
+            Does::Walk(direction) => canvas.walk(ctx, direction),
+            Does::Fit => canvas.fit = true,
+            Does::ZoomIn => canvas.zoom_next = 1.25,
+            Does::ZoomOut => canvas.zoom_next = 0.8,
+            Does::FoldAll => fold_all(ctx, canvas),
+            Does::Find => canvas.open_find(),
+            Does::Deselect => {
+                canvas.range.clear();
+                ctx.push(Action::Select(None));
+            }
+            _ => {}
+        });
+    }
+}

@@ -1,0 +1,202 @@
+//! One picture of the set at full size, over everything else: zoom, pan, next and previous.
+
+use super::textures::{Textures, Thumb};
+use super::{kit, samples};
+use crate::data::{Dataset, Sample};
+use crate::ui::{Action, Context, Theme};
+use egui::{
+    Align2, Color32, CursorIcon, Key, Modifiers, Painter, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
+    WidgetInfo, pos2, vec2,
+};
+
+/// What the viewer remembers.
+#[derive(Debug)]
+pub struct ViewerState {
+    /// The picture that is shown, as [`Action::ShowImage`] said.
+    shown: Option<usize>,
+    /// How much larger than fitting.
+    zoom: f32,
+    /// Shift of the middle, in points.
+    pan: Vec2,
+}
+
+impl Default for ViewerState {
+    fn default() -> Self {
+        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO }
+    }
+}
+
+impl ViewerState {
+    /// Performs [`Action::ShowImage`].
+    pub fn show(&mut self, index: Option<usize>) {
+        *self = Self { shown: index, ..Self::default() };
+    }
+
+    /// The picture that is shown.
+    #[must_use]
+    pub fn shown(&self) -> Option<usize> {
+        self.shown
+    }
+}
+
+/// Draws the viewer over the window while a picture is shown; `order` is what the arrow keys step through (all
+/// pictures where it lacks the one shown). Call it last.
+pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: &mut Textures, order: &[usize]) {
+    let view = cx.view;
+    let (Some(index), Some(data)) = (state.shown, &view.data) else { return };
+    let Some(sample) = data.samples.get(index) else { return };
+    let theme = cx.theme;
+    let window = ui.ctx().content_rect();
+    let frame =
+        egui::Frame::new().fill(theme.panel).corner_radius(8).stroke(Stroke::new(1.0, theme.border)).inner_margin(12);
+    let modal = egui::Modal::new(egui::Id::unique("picture viewer"))
+        .frame(frame)
+        .backdrop_color(theme.background.gamma_multiply(0.85));
+    let response = modal.show(ui.ctx(), |ui| {
+        let size = window.size() * vec2(0.9, 0.92);
+        ui.set_min_size(size);
+        ui.set_max_size(size);
+        head(ui, cx, data, sample, index, order);
+        ui.add_space(6.0);
+        picture(ui, cx, state, textures, sample);
+    });
+    let step = |by: isize| next(data.samples.len(), order, index, by);
+    let keys = [(Key::ArrowRight, 1), (Key::ArrowLeft, -1), (Key::ArrowDown, 1), (Key::ArrowUp, -1)];
+    for (key, by) in keys {
+        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, key)) {
+            cx.push(Action::ShowImage(step(by)));
+        }
+    }
+    if response.should_close() {
+        cx.push(Action::ShowImage(None));
+    }
+}
+
+/// The picture `by` steps away, around the ends.
+fn next(len: usize, order: &[usize], index: usize, by: isize) -> Option<usize> {
+    let around = |at: usize, len: usize| (at as isize + by).rem_euclid(len.max(1) as isize) as usize;
+    match order.iter().position(|&known| known == index) {
+        Some(at) => order.get(around(at, order.len())).copied(),
+        None => (len > 0).then(|| around(index, len)),
+    }
+}
+
+fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, index: usize, order: &[usize]) {
+    let theme = cx.theme;
+    let name = sample.image.name();
+    ui.horizontal(|ui| {
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if ui.button("×").on_hover_text("Close (Esc)").clicked() {
+                cx.push(Action::ShowImage(None));
+            }
+            for (text, hint, by) in [("▶", "Next (→)", 1), ("◀", "Previous (←)", -1)] {
+                if ui.button(text).on_hover_text(hint).clicked() {
+                    cx.push(Action::ShowImage(next(data.samples.len(), order, index, by)));
+                }
+            }
+            if kit::link_button(ui, theme, "Copy path").clicked() {
+                cx.push(Action::Copy(name.clone()));
+            }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                if let Some(class) = sample.target.class {
+                    let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+                    ui.painter().circle_filled(dot.center(), 5.0, samples::class_color(theme, class));
+                    let class = data.classes.get(class as usize).map_or("?", String::as_str);
+                    ui.label(RichText::new(class).size(14.0).color(theme.text).strong());
+                }
+                let [width, height] = sample.size_px;
+                let text = format!("{} · {width} × {height} px · {}", super::format::file_name(&name), sample.split);
+                ui.add(egui::Label::new(RichText::new(text).size(12.5).color(theme.weak)).truncate())
+                    .on_hover_text(&name);
+            });
+        });
+    });
+}
+
+fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mut Textures, sample: &Sample) {
+    let theme = cx.theme;
+    let (area, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
+    let name = sample.image.name();
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
+    let painter = ui.painter_at(area);
+    painter.rect_filled(area, 4, theme.background);
+    let px = samples::decode_px(area.size().max_elem() * state.zoom.min(2.0), ui.pixels_per_point());
+    let mut thumb = textures.thumbnail(ui.ctx(), cx.thumbs, &sample.image, px);
+    if matches!(thumb, Thumb::Waiting) {
+        // The grid's picture stands in until the large one is there.
+        thumb = textures.thumbnail(ui.ctx(), cx.thumbs, &sample.image, 192);
+    }
+    let size = vec2(sample.size_px[0].max(1) as f32, sample.size_px[1].max(1) as f32);
+    let fitted = kit::fit(area.shrink(4.0), size);
+    zoom(ui, state, &response, area);
+    let rect = Rect::from_center_size(area.center() + state.pan, fitted.size() * state.zoom);
+    match thumb {
+        Thumb::Ready(texture) => {
+            let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            painter.image(texture.id(), rect, uv, Color32::WHITE);
+            boxes(&painter, theme, cx, sample, rect);
+        }
+        Thumb::Waiting => {
+            kit::text_at(&painter, area.center(), Align2::CENTER_CENTER, "decoding…", 13.0, theme.weak, 300.0);
+        }
+        Thumb::Broken(reason) => {
+            kit::text_at(&painter, area.center(), Align2::CENTER_CENTER, &reason, 13.0, theme.bad, area.width() - 20.0);
+        }
+    }
+    let shown = rect.width() / size.x * ui.pixels_per_point() * 100.0;
+    let at = area.right_bottom() - vec2(8.0, 8.0);
+    let text = format!("{shown:.0} %  ·  wheel zooms, drag moves, double click fits");
+    kit::plate(&painter, theme, at, Align2::RIGHT_BOTTOM, &text, theme.weak, 400.0);
+    response.on_hover_cursor(CursorIcon::Grab);
+}
+
+/// Wheel or pinch about the pointer; plus, minus and zero by key.
+fn zoom(ui: &Ui, state: &mut ViewerState, response: &egui::Response, area: Rect) {
+    let mut factor = 1.0;
+    let mut about = area.center();
+    if let Some(at) = response.hover_pos() {
+        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
+        factor = pinch * (scroll / 300.0).exp();
+        about = at;
+    }
+    for (key, by) in [(Key::Plus, 1.25), (Key::Equals, 1.25), (Key::Minus, 0.8)] {
+        factor *= f32::powi(by, ui.input(|input| input.num_presses(key)) as i32);
+    }
+    let zoom = (state.zoom * factor).clamp(1.0, 40.0);
+    let offset = about - area.center();
+    state.pan = offset - (offset - state.pan) * (zoom / state.zoom);
+    state.zoom = zoom;
+    if response.dragged() {
+        state.pan += response.drag_delta();
+    }
+    if response.double_clicked() || state.zoom <= 1.0 || ui.input(|input| input.key_pressed(Key::Num0)) {
+        (state.zoom, state.pan) = (1.0, Vec2::ZERO);
+    }
+}
+
+/// The objects of a detection set.
+fn boxes(painter: &Painter, theme: &Theme, cx: &Context<'_>, sample: &Sample, rect: Rect) {
+    let scale = rect.width() / sample.size_px[0].max(1) as f32;
+    let classes = cx.view.data.as_ref().map(|data| data.classes.as_slice()).unwrap_or_default();
+    for object in sample.target.boxes.iter().flatten() {
+        let [left, top, right, bottom] = object.xyxy;
+        let shape = Rect::from_min_max(rect.min + vec2(left, top) * scale, rect.min + vec2(right, bottom) * scale);
+        let color = samples::class_color(theme, object.class);
+        painter.rect_stroke(shape, 1, Stroke::new(2.0, color), StrokeKind::Inside);
+        let name = classes.get(object.class as usize).map_or("?", String::as_str);
+        kit::plate(painter, theme, shape.left_top(), Align2::LEFT_BOTTOM, name, theme.text, 160.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+
+    #[test]
+    fn steps_go_around_the_ends_of_what_is_shown() {
+        assert_eq!(next(10, &[2, 5, 7], 7, 1), Some(2));
+        assert_eq!(next(10, &[2, 5, 7], 2, -1), Some(7));
+        assert_eq!(next(10, &[], 9, 1), Some(0));
+        assert_eq!(next(0, &[], 0, 1), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! The frame around the canvas: top bar, models, status bar, toasts.
+
+pub mod drop_overlay;
+pub mod help;
+pub mod models;
+pub mod status;
+pub mod toasts;
+pub mod topbar;
+mod weights;

@@ -1,0 +1,10 @@
+//! The window over a session that the tests play by hand.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "helpers of tests")]
+
+mod window {
+    mod behavior;
+    mod pictures;
+    mod speed;
+    pub mod stage;
+}

@@ -1,0 +1,289 @@
+//! What clicks and keys do.
+
+use super::stage::{Stage, open, run_info};
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use frostline::graph::NodeState;
+use frostline::session::{Command, Event};
+use frostline::train::DataSource;
+use frostline::ui::{Action, Page};
+use std::sync::Arc;
+
+fn window() -> Stage<'static> {
+    let mut stage = open([1400.0, 900.0], true, false);
+    stage.prepare();
+    stage
+}
+
+fn press(stage: &mut Stage<'_>, modifiers: Modifiers, key: Key) {
+    stage.window.key_press_modifiers(modifiers, key);
+    stage.settle();
+}
+
+#[test]
+fn the_sample_is_opened_at_start() {
+    let stage = open([1400.0, 900.0], true, false);
+    let commands = stage.commands();
+    assert!(matches!(commands.as_slice(), [Command::OpenSample]), "{commands:?}");
+}
+
+#[test]
+fn nodes_say_what_they_are() {
+    let mut stage = window();
+    // torchvision's ResNet-18: a basic block of 64 channels has 2 * 64 * 64 * 9 weights and 4 * 64 of two norms.
+    stage.window.get_by_label("layer1.0, trains, 73 984 parameters");
+    press(&mut stage, Modifiers::NONE, Key::E);
+    // layer2 of ResNet-18 in torch: sum(p.numel() for p in m.layer2.parameters()).
+    stage.window.get_by_label("layer2, 2 blocks, trains, 525 568 parameters");
+    stage.window.get_by_label("avgpool, no weights");
+    // A head for 6 classes: 512 * 6 + 6.
+    stage.window.get_by_label("fc, trains, 3 078 parameters");
+}
+
+#[test]
+fn a_click_on_the_sign_freezes_and_undo_thaws() {
+    let mut stage = window();
+    stage.window.get_by_label("Freeze layer1.0").click();
+    stage.settle();
+    assert!(stage.plan().freeze.is_frozen("layer1.0"));
+    assert_eq!(stage.window.state().project().selected, None, "a click on the sign does not select");
+    stage.window.get_by_label("layer1.0, frozen island, gradients flow through it, 73 984 parameters");
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    assert!(!stage.plan().freeze.is_frozen("layer1.0"));
+    press(&mut stage, Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+    assert!(stage.plan().freeze.is_frozen("layer1.0"));
+    stage.window.get_by_label("Thaw layer1.0").click();
+    stage.settle();
+    assert!(stage.plan().freeze.frozen.is_empty());
+}
+
+#[test]
+fn f_freezes_the_selection_and_shift_click_makes_a_range() {
+    let mut stage = window();
+    stage.window.get_by_label_contains("stem, trains").click();
+    stage.settle();
+    assert_eq!(stage.window.state().project().selected.as_deref(), Some("stem"));
+    press(&mut stage, Modifiers::NONE, Key::F);
+    assert!(stage.plan().freeze.is_frozen("stem"));
+    stage.window.get_by_label_contains("layer2.0, trains").click_modifiers(Modifiers::SHIFT);
+    stage.settle();
+    press(&mut stage, Modifiers::NONE, Key::F);
+    let frozen: Vec<&str> = stage.plan().freeze.frozen.iter().map(String::as_str).collect();
+    assert_eq!(frozen, ["layer1.0", "layer1.1", "layer2.0", "stem"]);
+}
+
+#[test]
+fn arrows_walk_along_edges() {
+    let mut stage = window();
+    let selected = |stage: &Stage<'_>| stage.window.state().project().selected.clone();
+    press(&mut stage, Modifiers::NONE, Key::ArrowRight);
+    assert_eq!(selected(&stage).as_deref(), Some("stem"));
+    for expected in ["layer1.0", "layer1.1", "layer2.0"] {
+        press(&mut stage, Modifiers::NONE, Key::ArrowRight);
+        assert_eq!(selected(&stage).as_deref(), Some(expected));
+    }
+    press(&mut stage, Modifiers::NONE, Key::ArrowLeft);
+    assert_eq!(selected(&stage).as_deref(), Some("layer1.1"));
+    press(&mut stage, Modifiers::NONE, Key::ArrowDown);
+    assert_eq!(selected(&stage).as_deref(), Some("layer1.0"), "the block below in the stack");
+    press(&mut stage, Modifiers::NONE, Key::Escape);
+    assert_eq!(selected(&stage), None);
+}
+
+#[test]
+fn the_list_of_keys_opens_and_escape_closes_it_alone() {
+    let mut stage = window();
+    stage.window.get_by_label_contains("stem, trains").click();
+    stage.settle();
+    press(&mut stage, Modifiers::SHIFT, Key::Questionmark);
+    stage.window.get_by_label("Freeze or thaw the selection");
+    press(&mut stage, Modifiers::NONE, Key::F);
+    assert!(stage.plan().freeze.frozen.is_empty(), "keys do not reach through the list");
+    press(&mut stage, Modifiers::NONE, Key::Escape);
+    assert!(stage.window.query_by_label("Freeze or thaw the selection").is_none());
+    assert_eq!(stage.window.state().project().selected.as_deref(), Some("stem"));
+}
+
+#[test]
+fn a_node_is_found_by_a_part_of_its_name() {
+    let mut stage = window();
+    press(&mut stage, Modifiers::COMMAND, Key::F);
+    stage.window.get_by_role(egui::accesskit::Role::TextInput).type_text("r3.1");
+    stage.settle();
+    stage.window.get_by_label("1 found");
+    press(&mut stage, Modifiers::NONE, Key::Enter);
+    assert_eq!(stage.window.state().project().selected.as_deref(), Some("layer3.1"));
+    press(&mut stage, Modifiers::NONE, Key::F);
+    assert!(stage.plan().freeze.is_frozen("layer3.1"));
+}
+
+#[test]
+fn a_project_is_saved_and_opened_where_it_was_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("insects.frostline.json");
+    let mut project = frostline::session::Project::default();
+    project.plan.epochs = 3;
+    project.page = "model".to_owned();
+    project.selected = Some("layer2.0".to_owned());
+    project.save(&file).unwrap();
+    let mut stage = window();
+    stage.window.state_mut().act(Action::Open(vec![file.clone()]));
+    stage.settle();
+    assert_eq!((stage.plan().epochs, stage.window.state().page()), (3, Page::Model));
+    stage.window.get_by_label("State: Trains");
+    press(&mut stage, Modifiers::NONE, Key::F);
+    press(&mut stage, Modifiers::COMMAND, Key::S);
+    let saved = frostline::session::Project::load(&file).unwrap();
+    assert!(saved.plan.freeze.is_frozen("layer2.0"));
+}
+
+#[test]
+fn start_sends_the_plan() {
+    let mut stage = window();
+    stage.window.get_by_label("✓ Ready");
+    stage.window.get_by_label("What trains: Head only").click();
+    stage.settle();
+    stage.window.get_by_label("Start training").click();
+    stage.settle();
+    let commands = stage.commands();
+    let Some(Command::Start { plan, out }) = commands.iter().find(|c| matches!(c, Command::Start { .. })) else {
+        panic!("no Start among {commands:?}");
+    };
+    assert_eq!(**plan, *stage.plan());
+    assert_eq!(plan.freeze.frozen.len(), 10, "stem, eight blocks and the pooling");
+    assert!(!out.exists());
+    assert_eq!(stage.window.state().page(), Page::Train);
+}
+
+#[test]
+fn not_ready_says_why_and_where_to_mend_it() {
+    let mut stage = open([1400.0, 900.0], true, false);
+    stage.settle();
+    stage.window.get_by_label("No data set is open.");
+    stage.prepare();
+    let all: Vec<String> = {
+        let info = run_info(stage.plan());
+        info.graph.nodes.iter().map(|node| node.path.clone()).collect()
+    };
+    let mut plan = stage.plan().clone();
+    all.iter().for_each(|path| plan.freeze.set(path, true));
+    plan.epochs = 0;
+    stage.window.state_mut().act(Action::Edit { name: "Freeze all".to_owned(), plan: Box::new(plan) });
+    stage.settle();
+    stage.window.get_by_label("Not ready: 2 reasons");
+    stage.window.get_by_label("The number of epochs must be at least 1.");
+    stage.window.get_by_label("Nothing would train: every node is frozen.");
+    press(&mut stage, Modifiers::COMMAND, Key::Enter);
+    assert!(stage.commands().is_empty(), "a run that cannot start is not sent");
+    stage.window.get_by_label("Thaw the head ›").click();
+    stage.settle();
+    assert!(!stage.plan().freeze.is_frozen("fc"));
+    stage.window.get_by_label("Not ready: 1 reason");
+}
+
+#[test]
+fn a_freeze_while_training_waits_for_the_session() {
+    let mut stage = window();
+    let plan = stage.plan().clone();
+    stage.say(Event::RunStarted(Arc::new(run_info(&plan))));
+    stage.settle();
+    stage.window.get_by_label("Freeze stem").click();
+    stage.settle();
+    let commands = stage.commands();
+    let [Command::SetFreeze(freeze)] = commands.as_slice() else { panic!("{commands:?}") };
+    assert!(freeze.is_frozen("stem"));
+    stage.window.get_by_label_contains("stem, trains");
+    let news = Event::FreezeChanged {
+        step: 3,
+        epoch: 0.2,
+        plan: freeze.clone(),
+        trainable: 11_000_000,
+        note: "stem frozen".to_owned(),
+    };
+    stage.say(news);
+    stage.settle();
+    stage.window.get_by_label_contains("stem, frozen");
+    press(&mut stage, Modifiers::NONE, Key::Space);
+    press(&mut stage, Modifiers::NONE, Key::Space);
+    assert!(matches!(stage.commands().as_slice(), [Command::Pause, Command::Resume]), "both before an answer");
+    stage.say(Event::Paused);
+    stage.say(Event::Resumed);
+    press(&mut stage, Modifiers::NONE, Key::Space);
+    assert!(matches!(stage.commands().as_slice(), [Command::Pause]));
+    stage.say(Event::Paused);
+    press(&mut stage, Modifiers::NONE, Key::Space);
+    assert!(matches!(stage.commands().as_slice(), [Command::Resume]));
+}
+
+#[test]
+fn a_refused_freeze_is_taken_back() {
+    let mut stage = window();
+    let plan = stage.plan().clone();
+    stage.say(Event::RunStarted(Arc::new(run_info(&plan))));
+    stage.window.get_by_label("Freeze stem").click();
+    stage.settle();
+    stage.say(Event::Failed { what: "Nothing would train.".to_owned(), run_stopped: false });
+    stage.settle();
+    assert!(!stage.plan().freeze.is_frozen("stem"));
+    assert_eq!(stage.window.state().toasts(), ["Nothing would train."]);
+}
+
+#[test]
+fn the_frost_line_is_dragged() {
+    let mut stage = window();
+    let from = stage.window.get_by_label_contains("Frost line").rect().center();
+    let target = stage.window.get_by_label_contains("layer2.0, trains").rect();
+    let to = egui::pos2(target.right() + 6.0, from.y);
+    stage.window.drag_at(from);
+    stage.window.step();
+    for i in 1..=8 {
+        stage.window.hover_at(from + (to - from) * (i as f32 / 8.0));
+        stage.window.step();
+    }
+    stage.window.drop_at(to);
+    stage.settle();
+    let frozen: Vec<&str> = stage.plan().freeze.frozen.iter().map(String::as_str).collect();
+    assert_eq!(frozen, ["layer1.0", "layer1.1", "layer2.0", "layer2.1", "stem"]);
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    assert!(stage.plan().freeze.frozen.is_empty(), "one step of the history");
+}
+
+#[test]
+fn a_dropped_folder_is_opened_as_data() {
+    let mut stage = window();
+    let folder = tempfile::tempdir().unwrap();
+    stage.window.state_mut().act(Action::Open(vec![folder.path().to_path_buf()]));
+    stage.window.run_steps(3);
+    assert_eq!(stage.plan().data, DataSource::Path(folder.path().to_path_buf()));
+    let commands = stage.commands();
+    assert!(matches!(commands.as_slice(), [Command::OpenData { path, .. }] if path == folder.path()), "{commands:?}");
+    assert_eq!(stage.window.state().page(), Page::Data);
+}
+
+#[test]
+fn closing_while_training_asks() {
+    let mut stage = window();
+    let plan = stage.plan().clone();
+    stage.say(Event::RunStarted(Arc::new(run_info(&plan))));
+    let viewport = stage.window.input_mut().viewports.get_mut(&egui::ViewportId::ROOT).unwrap();
+    viewport.events.push(egui::ViewportEvent::Close);
+    stage.window.step();
+    stage.window.run_steps(3);
+    stage.window.get_by_label("Finish, keep the best weights").click();
+    stage.window.run_steps(3);
+    assert!(matches!(stage.commands().as_slice(), [Command::Finish]));
+}
+
+#[test]
+fn islands_and_prefixes_are_told_apart() {
+    let plan = frostline::train::Plan::default();
+    let info = run_info(&plan);
+    let facts = info.graph.facts().unwrap();
+    let mut freeze = frostline::graph::FreezePlan::default();
+    freeze.set("stem", true);
+    freeze.set("layer2.0", true);
+    let frontier = frostline::graph::Frontier::of(&info.graph, &facts, &freeze);
+    let state = |path: &str| frontier.state(info.graph.find(path).unwrap());
+    assert_eq!(state("stem"), NodeState::Prefix);
+    assert_eq!(state("layer2.0"), NodeState::Island);
+}
