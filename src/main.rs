@@ -8,7 +8,12 @@ fn main() -> ExitCode {
     frostline::cli::run(std::env::args_os(), window)
 }
 
-/// Opens the window where this build has one.
+#[cfg(feature = "gui")]
+fn window(project: Option<PathBuf>, device: DeviceChoice) -> anyhow::Result<()> {
+    frostline::ui::run(project, device)
+}
+
+#[cfg(not(feature = "gui"))]
 fn window(_project: Option<PathBuf>, _device: DeviceChoice) -> anyhow::Result<()> {
     anyhow::bail!("This build has no window; frostline --help lists the commands.")
 }

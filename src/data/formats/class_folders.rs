@@ -41,6 +41,19 @@ fn split_of(folder: &Folder) -> Option<Split> {
     }
 }
 
+/// Whether two or more folders with pictures stand under `train`, and the same names under another split.
+pub(super) fn is_certain(root: &Folder) -> bool {
+    let classes = |folder: &Folder| {
+        let names = folder.folders.iter().filter(|f| f.has_images()).map(|f| f.name().to_owned());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let of = |split: Split| root.folders.iter().filter(move |f| split_of(f) == Some(split)).map(classes).next();
+    match (of(Split::Train), of(Split::Val).or_else(|| of(Split::Test))) {
+        (Some(train), Some(other)) => train.len() >= 2 && train == other,
+        _ => false,
+    }
+}
+
 fn has_class_folders(folder: &Folder) -> bool {
     folder.folders.iter().any(Folder::has_images)
 }

@@ -65,6 +65,17 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
     for reader in READERS {
         match reader.recognize(root) {
             Recognition::Read(draft) => return Ok(*draft),
+            // Folders named after classes under each split can be read whatever lies beside them.
+            Recognition::NotReadYet(file) if class_folders::is_certain(root) => {
+                if let Recognition::Read(mut draft) = class_folders::ClassFolders.recognize(root) {
+                    let what = format!(
+                        "looks like {} annotations, which this version does not read; the class folders are used",
+                        reader.name()
+                    );
+                    draft.issues.push(Issue::new(Severity::Warning, file, what));
+                    return Ok(*draft);
+                }
+            }
             Recognition::NotReadYet(file) => {
                 return Err(DataError::NotReadYet { path: root.path.clone(), format: reader.name().to_owned(), file });
             }
