@@ -91,7 +91,7 @@ fn visuals(theme: &Theme) -> egui::Visuals {
     visuals.handle_shape = egui::style::HandleShape::Circle;
     visuals.selection.bg_fill = theme.accent.gamma_multiply(if theme.dark { 0.38 } else { 0.25 });
     visuals.selection.stroke = Stroke::new(1.0, theme.text);
-    let shade = Color32::from_black_alpha(if theme.dark { 110 } else { 40 });
+    let shade = Color32::BLACK.gamma_multiply(if theme.dark { 0.43 } else { 0.16 });
     visuals.popup_shadow = Shadow { offset: [0, 4], blur: 14, spread: 0, color: shade };
     visuals.window_shadow = Shadow { offset: [0, 8], blur: 28, spread: 0, color: shade };
     let widgets = &mut visuals.widgets;
