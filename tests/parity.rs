@@ -148,7 +148,7 @@ fn losses_gradients_statistics_and_sgd_steps_agree_with_torch_in_all_freezing_ca
             let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
             network.set_plan(&plan(&network, &prefixes));
             assert_eq!(network.frontier().trainable, case["trainable_params"].as_u64().unwrap(), "{who}");
-            check_training(&mut network, case, &who, &mut wrong);
+            check_training(&mut network, case, &other_side(&fixture, case), &who, &mut wrong);
             checked += 1;
         }
     }
@@ -156,7 +156,16 @@ fn losses_gradients_statistics_and_sgd_steps_agree_with_torch_in_all_freezing_ca
     assert!(checked >= 6, "{checked} cases");
 }
 
-fn check_training(network: &mut Network, case: &Json, who: &str, wrong: &mut Vec<String>) {
+/// What PyTorch gives for this case when the one ReLU whose input lies within f32's rounding of zero takes its other
+/// side (`tests/reference/relu_side.py` says which and shows that PyTorch itself then moves by just what we see).
+fn other_side(fixture: &Json, case: &Json) -> Json {
+    let name = format!("{}_relu_side.json", fixture["model"].as_str().unwrap());
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let other = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Json>(&text).ok());
+    other.filter(|other| other["case"] == case["name"]).unwrap_or(Json::Null)
+}
+
+fn check_training(network: &mut Network, case: &Json, other: &Json, who: &str, wrong: &mut Vec<String>) {
     let targets: Vec<i64> = case["target"].as_array().unwrap().iter().filter_map(Json::as_i64).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::from(targets.as_slice()), &Device::flex());
     let mut optimizer = Optimizer::new(OptimizerChoice::Sgd { momentum: 0.9, weight_decay: 1e-4 });
@@ -168,21 +177,29 @@ fn check_training(network: &mut Network, case: &Json, who: &str, wrong: &mut Vec
         let ours = f64::from(loss.clone().inner().into_scalar::<f32>());
         // Later losses carry the noise of the steps before, which torch's own f32 run shows.
         let tolerance = 1e-4 * want.abs() + 1e-5 + 20.0 * (f32_loss - want).abs();
-        println!("{who} loss {step}: {ours} (torch {want}, in f32 {f32_loss})");
-        if (ours - want).abs() > tolerance {
+        let beside = other["sgd_losses"].get(step).and_then(Json::as_f64);
+        println!("{who} loss {step}: {ours} (torch {want}, in f32 {f32_loss}, other side {beside:?})");
+        if (ours - want).abs() > tolerance && beside.is_none_or(|beside| (ours - beside).abs() > tolerance) {
             wrong.push(format!("{who} loss {step}: {ours} and not {want} (tolerance {tolerance:.1e})"));
         }
         let grads = loss.backward();
         network.apply_statistics(ctx);
         if step == 0 {
-            check_gradients(network, &grads, case, who, wrong);
+            check_gradients(network, &grads, case, other, who, wrong);
             check_statistics(network, case, who);
         }
         optimizer.step(network, grads, None, &|_| 0.01);
     }
 }
 
-fn check_gradients(network: &Network, grads: &Gradients, case: &Json, who: &str, wrong: &mut Vec<String>) {
+fn check_gradients(
+    network: &Network,
+    grads: &Gradients,
+    case: &Json,
+    other: &Json,
+    who: &str,
+    wrong: &mut Vec<String>,
+) {
     let mut see = Grads { grads, found: HashMap::new() };
     network.see_tensors(&mut see);
     let count: usize = see.found.values().map(Vec::len).sum();
@@ -196,8 +213,12 @@ fn check_gradients(network: &Network, grads: &Gradients, case: &Json, who: &str,
         let (indices, wanted) = samples(reference);
         let error = relative(indices.iter().map(|&i| f64::from(ours[i])), &wanted);
         let tolerance = 20.0 * reference["f32_rel"].as_f64().unwrap_or(0.0) + 1e-3;
-        println!("{who} grad {name}: {error:.2e} (tolerance {tolerance:.2e})");
-        if error > tolerance {
+        let beside = other["grads"].get(name).map(|reference| {
+            let (indices, wanted) = samples(reference);
+            relative(indices.iter().map(|&i| f64::from(ours[i])), &wanted)
+        });
+        println!("{who} grad {name}: {error:.2e} (tolerance {tolerance:.2e}, other side {beside:?})");
+        if error > tolerance && beside.is_none_or(|beside| beside > tolerance) {
             wrong.push(format!("{who} grad {name}: relative error {error:.2e}, tolerance {tolerance:.2e}"));
         }
     }
