@@ -319,3 +319,165 @@ fn sample_unpacks_and_never_overwrites() {
     assert_eq!(leaves, frostline::data::sample::ASSET_TRAIN);
     refused(&["sample", "--out", name], "is not an empty folder");
 }
+
+/// Arguments of a run that takes a second: the small network at 32 px on the CPU.
+fn tiny<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let base = ["train", "--data", data, "--model", "resnet_mini", "--size", "32", "--batch", "4", "--device", "cpu"];
+    [&base[..], &["--seed", "1", "--out", out, "--json"], more].concat()
+}
+
+fn numbers(value: &Json) -> usize {
+    let map = value.as_object().unwrap();
+    assert!(map.values().all(|value| value.as_f64().is_some_and(f64::is_finite)), "{value}");
+    map.len()
+}
+
+#[test]
+fn train_eval_predict_and_export_agree() {
+    let home = tempfile::tempdir().unwrap();
+    set(&home.path().join("set"), 6, 3);
+    let (data, out) = (home.path().join("set"), home.path().join("run"));
+    let (data, out) = (data.to_str().unwrap(), out.to_str().unwrap());
+    let output = run(&tiny(data, out, &["--epochs", "2", "--freeze", "until:layer2", "--cache", "on"]));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("the feature cache comes with a later version"));
+    assert!(stderr(&output).contains("frozen verified"), "{}", stderr(&output));
+    let all = lines(&output);
+
+    let start = &all[0];
+    assert_eq!(
+        (&start["type"], &start["model"], &start["cache"]),
+        (&"start".into(), &"resnet_mini".into(), &"off".into())
+    );
+    assert!(!start["device"].as_str().unwrap().is_empty());
+    assert_eq!(start["images"], serde_json::json!({"train": 12, "val": 6}));
+    // Stem, layer1 and layer2 are frozen: 3 * 32 * 49 + 64, then 2 * 32 * 32 * 9 + 4 * 32, then 32 * 64 * 9 + 64 * 64 * 9
+    // + 32 * 64 + 6 * 64 values do not train.
+    let frozen = 3 * 32 * 49 + 64 + 2 * 32 * 32 * 9 + 4 * 32 + 32 * 64 * 9 + 64 * 64 * 9 + 32 * 64 + 6 * 64;
+    assert_eq!(start["trainable"].as_u64().unwrap(), start["params"].as_u64().unwrap() - frozen);
+
+    let steps = of_type(&all, "step");
+    assert_eq!(steps.len(), 6, "12 pictures in batches of 4, twice");
+    for (i, step) in steps.iter().enumerate() {
+        assert_eq!(step["step"], i + 1);
+        assert_eq!(step["epoch"], i / 3 + 1);
+        assert_eq!(numbers(&step["losses"]), 2);
+        assert_eq!(step["losses"]["total"], step["losses"]["cls"]);
+        assert_eq!(numbers(&step["ms"]), 4);
+        assert!(step["lr"].as_f64().unwrap() > 0.0 && step["images_per_s"].as_f64().unwrap() > 0.0);
+    }
+    let epochs = of_type(&all, "epoch");
+    assert_eq!(epochs.len(), 3);
+    for (i, epoch) in epochs.iter().enumerate() {
+        assert_eq!(epoch["epoch"], i);
+        assert_eq!(numbers(&epoch["train"]), if i == 0 { 0 } else { 2 });
+        assert_eq!(numbers(&epoch["val"]), 2);
+        assert!((0.0..=1.0).contains(&epoch["metrics"]["top1"].as_f64().unwrap()));
+        assert!(epoch["seconds"].as_f64().unwrap() > 0.0);
+        assert_eq!((&epoch["frozen_verified"], &epoch["cached"]), (&true.into(), &false.into()));
+        // conv1 and bn1 of the stem (5), of layer1 two of each (10), of layer2 three of each (15).
+        assert_eq!(epoch["frozen_tensors"], 30);
+    }
+    let done = all.last().unwrap();
+    assert_eq!((&done["type"], &done["best"]["metric"]), (&"done".into(), &"top1".into()));
+    let best = usize::try_from(done["best"]["epoch"].as_u64().unwrap()).unwrap();
+    assert_eq!(done["best"]["value"], epochs[best]["metrics"]["top1"]);
+    assert!(Path::new(done["checkpoint"].as_str().unwrap()).is_file());
+
+    refused(&tiny(data, out, &[]), "holds a run already");
+    eval_and_predict(data, out, done["best"]["value"].as_f64().unwrap());
+    export(home.path(), out);
+}
+
+/// `eval` measures on the same pictures what the run measured; `predict` knows the run's classes.
+fn eval_and_predict(data: &str, out: &str, top1: f64) {
+    let output = run(&["eval", out, "--data", data, "--device", "cpu", "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let eval = &lines(&output)[0];
+    assert_eq!((&eval["type"], &eval["images"]), (&"eval".into(), &6.into()));
+    assert!((eval["metrics"]["top1"].as_f64().unwrap() - top1).abs() < 1e-9, "{eval} against {top1}");
+
+    let picture = format!("{data}/val/warm/warm0.png");
+    let output = run(&["predict", out, &picture, &picture, "--device", "cpu", "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    assert_eq!(all.len(), 2);
+    assert_eq!((&all[0]["type"], &all[0]["image"]), (&"prediction".into(), &picture.as_str().into()));
+    assert_eq!(all[0]["size"], serde_json::json!([36, 32]));
+    let classes = all[0]["classes"].as_array().unwrap();
+    let mut names: Vec<&str> = classes.iter().map(|class| class["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["cold", "warm"]);
+    let scores: Vec<f64> = classes.iter().map(|class| class["score"].as_f64().unwrap()).collect();
+    assert!((scores.iter().sum::<f64>() - 1.0).abs() < 1e-5 && scores[0] >= scores[1], "{scores:?}");
+
+    let (broken, answers) = (format!("{data}/broken.jpg"), format!("{out}/answers"));
+    std::fs::write(&broken, b"no picture").unwrap();
+    let output = run(&["predict", out, &picture, &broken, "--out", &answers, "--device", "cpu", "--json"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert_eq!(lines(&output).len(), 2);
+    assert!(stderr(&output).contains("broken.jpg"), "{}", stderr(&output));
+    let written = std::fs::read_to_string(format!("{answers}/predictions.jsonl")).unwrap();
+    assert_eq!(written.as_bytes(), output.stdout);
+    refused(&["predict", out, &picture, "--prompt", "3,4"], "prompt");
+}
+
+/// The exported file is a checkpoint that this program recognizes whole, with its classes.
+fn export(home: &Path, out: &str) {
+    let file = home.join("exported.safetensors");
+    let name = file.to_str().unwrap();
+    let output = run(&["export", out, "--to", name, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(lines(&output)[0], serde_json::json!({"type": "written", "path": name}));
+    let all = lines(&run(&["inspect", name, "--json"]));
+    let load = of_type(&all, "load")[0];
+    assert_eq!((&load["model"], &load["similarity"]), (&"resnet_mini".into(), &1.0.into()));
+    assert_eq!(load["metadata"]["frostline.classes"], "[\"cold\",\"warm\"]");
+    refused(&["export", out, "--to", "x.onnx"], "ONNX export comes with a later version");
+    refused(&["export", out, "--to", "x.pth"], "must end in .safetensors");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_the_run_can_be_resumed() {
+    use std::io::{BufRead as _, BufReader};
+    let home = tempfile::tempdir().unwrap();
+    set(&home.path().join("set"), 6, 3);
+    let (data, out) = (home.path().join("set"), home.path().join("run"));
+    let (data, out) = (data.to_str().unwrap(), out.to_str().unwrap());
+    let mut child = frostline()
+        .args(tiny(data, out, &["--epochs", "5000"]))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let mut done = None;
+    let mut last = 0;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line: Json = serde_json::from_str(&line.unwrap()).unwrap();
+        match line["type"].as_str().unwrap() {
+            "step" if last == 0 => {
+                last = line["step"].as_u64().unwrap();
+                assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+            }
+            "step" => last = line["step"].as_u64().unwrap(),
+            "done" => done = Some(line),
+            _ => {}
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 130, "{}", stderr(&output));
+    assert_eq!(done.unwrap()["ending"], "cancelled");
+    assert!(stderr(&output).contains("frostline resume"), "{}", stderr(&output));
+
+    let epochs = (last / 3 + 1).to_string();
+    let output = run(&["resume", out, "--epochs", &epochs, "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    let first = of_type(&all, "step")[0]["step"].as_u64().unwrap();
+    assert!(first == last + 1 || first == last, "stopped after step {last}, went on with {first}");
+    let finished = of_type(&all, "epoch").last().unwrap()["epoch"].to_string();
+    assert_eq!(finished, epochs);
+    assert_eq!(all.last().unwrap()["ending"], "completed");
+}

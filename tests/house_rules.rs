@@ -34,9 +34,8 @@ const PLAIN: [&str; 9] = [
 /// Families, which only `models/` knows.
 const FAMILIES: [&str; 6] = ["resnet", "vgg", "mobilenet", "yolo", "unet", "sam_"];
 
-/// Where a family may be named nevertheless: the default plan, the names of data layouts, and the small network of the
-/// built-in sample.
-const FAMILY_EXCEPTIONS: [&str; 3] = ["train/plan.rs", "data/formats/", "train/sample"];
+/// Where a family may be named nevertheless: the default plan, the model of the carried backbone, names of data layouts.
+const FAMILY_EXCEPTIONS: [&str; 3] = ["train/plan.rs", "train/builtin.rs", "data/formats/"];
 
 const MAX_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 100;

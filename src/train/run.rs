@@ -1,10 +1,13 @@
 //! The loop: epochs, steps, validation, checkpoints, proof; pause, finish and live changes between steps.
 
+mod live;
+
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses::LossOptions;
 use super::metrics::{default_metric, higher_is_better};
 use super::news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews};
 use super::optim::{Optimizer, OptimizerState};
+use super::plan::Plan;
 use super::proof::Proof;
 use super::schedule::learning_rate;
 use super::setup::{Setup, start_position};
@@ -16,7 +19,6 @@ use crate::graph::FreezePlan;
 use crate::models::Network;
 use crate::nn::RunError;
 use crate::rng::Rng;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,14 +83,6 @@ pub struct Summary {
     pub best: Option<Best>,
     /// Its weights.
     pub checkpoint: Option<PathBuf>,
-}
-
-/// A line of `metrics.jsonl` that is no epoch.
-#[derive(Serialize)]
-struct Note<'a> {
-    note: &'a str,
-    step: u64,
-    epoch: u32,
 }
 
 /// A run in progress.
@@ -424,90 +418,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// Does what was asked for; waits while paused.
-    fn obey(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
-        let mut paused = false;
-        loop {
-            let Some(control) = observer.poll(&self.setup.network, &self.run, paused) else {
-                if paused {
-                    continue;
-                }
-                return Ok(Flow::On);
-            };
-            match control {
-                Control::Cancel => return Ok(Flow::Stop(Ending::Cancelled)),
-                Control::Finish => return Ok(Flow::Stop(Ending::Finished)),
-                Control::Pause if !paused => {
-                    paused = true;
-                    self.save_resume()?;
-                    observer.paused(true);
-                }
-                Control::Pause => {}
-                Control::Resume => {
-                    if paused {
-                        observer.paused(false);
-                    }
-                    paused = false;
-                }
-                other => self.apply(other, observer)?,
-            }
-        }
-    }
-
-    fn apply(&mut self, control: Control, observer: &mut dyn Observer) -> Result<(), String> {
-        match control {
-            Control::SetFreeze(plan) => self.set_freeze(plan, observer),
-            Control::SetLr(lr) if lr.is_finite() && lr > 0.0 => {
-                self.position.lr = Some(lr);
-                observer.lr(self.position.step, self.epoch_position(), lr);
-                self.note(&format!("learning rate {lr:.3e}"))
-            }
-            Control::SetLr(lr) => {
-                observer.log(format!("a learning rate of {lr} is impossible; the old one stays"));
-                Ok(())
-            }
-            Control::Pause | Control::Resume | Control::Finish | Control::Cancel => Ok(()),
-        }
-    }
-
-    fn set_freeze(&mut self, mut plan: FreezePlan, observer: &mut dyn Observer) -> Result<(), String> {
-        let graph = Arc::clone(self.setup.network.graph());
-        plan.retain_known(&graph);
-        let old = self.position.freeze.clone();
-        self.setup.network.set_plan(&plan);
-        let frontier = self.setup.network.frontier();
-        if frontier.trainable == 0 {
-            self.setup.network.set_plan(&old);
-            observer.log("that would freeze everything that trains; the old plan stays".to_owned());
-            observer.frozen(
-                self.position.step,
-                self.epoch_position(),
-                &old,
-                self.setup.network.frontier().trainable,
-                String::from("freeze plan kept: nothing would train"),
-            );
-            return Ok(());
-        }
-        // What thaws starts with a fresh optimizer, so whatever is frozen now is forgotten.
-        let facts = Arc::clone(self.setup.network.facts());
-        let frozen_now: std::collections::BTreeSet<&str> = graph
-            .ids()
-            .filter(|&id| plan.is_frozen(&graph.node(id).path))
-            .flat_map(|id| facts.node(id).tensors.iter().map(|tensor| tensor.name.as_str()))
-            .collect();
-        self.optimizer.retain(|name| !frozen_now.contains(name));
-        self.position.proof = Proof::of(&self.setup.network).map_err(|error| error.to_string())?;
-        let note = describe(&graph, &old, &plan);
-        self.position.freeze = plan.clone();
-        self.run.plan.freeze = plan.clone();
-        observer.frozen(self.position.step, self.epoch_position(), &plan, frontier.trainable, note.clone());
-        self.note(&note)
-    }
-
-    fn note(&self, note: &str) -> Result<(), String> {
-        self.folder.append(&Note { note, step: self.position.step, epoch: self.position.epoch + 1 })
-    }
-
     fn info(&self) -> RunInfo {
         let frontier = self.setup.network.frontier();
         RunInfo {
@@ -542,33 +452,5 @@ impl Trainer {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.setup.network
-    }
-}
-
-use super::plan::Plan;
-
-/// In words: what froze, what thawed, what starts fresh.
-fn describe(graph: &crate::graph::Graph, old: &FreezePlan, new: &FreezePlan) -> String {
-    let names = |from: &FreezePlan, to: &FreezePlan| {
-        let changed: Vec<&str> =
-            graph.nodes.iter().map(|n| n.path.as_str()).filter(|p| from.is_frozen(p) && !to.is_frozen(p)).collect();
-        // A stage that changed as a whole is named once.
-        let mut short: Vec<String> = Vec::new();
-        for stage in graph.stages() {
-            let members: Vec<&str> = graph.nodes.iter().filter(|n| n.stage == stage).map(|n| n.path.as_str()).collect();
-            if members.iter().all(|member| changed.contains(member)) {
-                short.push(stage);
-            } else {
-                short.extend(members.into_iter().filter(|member| changed.contains(member)).map(str::to_owned));
-            }
-        }
-        short.join(", ")
-    };
-    let (thawed, frozen) = (names(old, new), names(new, old));
-    match (thawed.is_empty(), frozen.is_empty()) {
-        (false, true) => format!("{thawed} thawed, starts with a fresh optimizer state"),
-        (true, false) => format!("{frozen} frozen"),
-        (false, false) => format!("{thawed} thawed (fresh optimizer state), {frozen} frozen"),
-        (true, true) => "batch-norm policy changed".to_owned(),
     }
 }
