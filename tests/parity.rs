@@ -1,6 +1,8 @@
 //! Agreement with PyTorch: forward, stages, losses, gradients in three freezing cases, batch-norm statistics, SGD steps.
 //! Fixtures and tolerances: `../shared/parity/README.md`. Set `FROSTLINE_PARITY_DIR` to check a whole folder.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use burn::module::Param;

@@ -2,6 +2,8 @@
 //!
 //! Skipped with a line where there is no adapter; under `FROSTLINE_REQUIRE_WGPU=1` that is a failure.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use common::tiny::{Notes, dataset, plan, setup_on};

@@ -1,5 +1,7 @@
 //! The small backbone that comes with the program: pretrained by it on a generated set (`frostline sample --pretrain`).
 
+use super::plan::{Plan, WeightsSource};
+use crate::graph::{FreezePlan, Preset};
 use crate::models::{catalogue, find};
 use crate::weights::Checkpoint;
 use std::io::Write as _;
@@ -7,6 +9,24 @@ use std::path::PathBuf;
 
 /// The file, part of the binary.
 const BYTES: &[u8] = include_bytes!("../../assets/backbone.safetensors");
+
+/// The plan for the built-in sample: the built-in backbone frozen, a new head, done in a minute or two on two cores.
+#[must_use]
+pub fn sample_plan() -> Plan {
+    let Some(model) = catalogue().into_iter().find(|variant| variant.built_in) else { return Plan::default() };
+    let size_px = model.preprocess.size[0];
+    let graph = model.graph(2, size_px as usize);
+    let freeze = graph.and_then(|graph| FreezePlan::preset(&graph, &Preset::HeadOnly)).unwrap_or_default();
+    Plan {
+        model: model.name.to_owned(),
+        weights: WeightsSource::BuiltIn,
+        freeze,
+        size_px,
+        epochs: 12,
+        lr: 0.02,
+        ..Plan::default()
+    }
+}
 
 /// Opens the built-in backbone for `model`.
 ///

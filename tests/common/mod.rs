@@ -1,5 +1,12 @@
 //! The parity fixtures' rule (`../shared/parity/README.md`): weights and inputs computed from their names.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests; each test file uses a part of them"
+)]
 
 pub mod tiny;
 
