@@ -1,6 +1,15 @@
 //! Agreement with PyTorch: forward, stages, losses, gradients in three freezing cases, batch-norm statistics, SGD steps.
 //! Fixtures and tolerances: `../shared/parity/README.md`. Set `FROSTLINE_PARITY_DIR` to check a whole folder.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
+
 mod common;
 
 use burn::module::Param;

@@ -1,6 +1,6 @@
 //! The window over a session that the tests play by hand.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod window {
     mod behavior;

@@ -26,6 +26,7 @@ macro_rules! blocks {
     ($($name:ident),* $(,)?) => {
         /// The module of one node.
         #[derive(Module, Debug)]
+        #[expect(clippy::large_enum_variant, reason = "a network has a few dozen; a box would hide the module from burn")]
         pub enum Block {
             $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)*
         }

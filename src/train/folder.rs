@@ -58,6 +58,9 @@ pub struct Position {
     pub proof: Proof,
 }
 
+/// Weights by name, optimizer and position: what a run goes on from.
+pub type Resumable = (Vec<(String, Vec<f32>)>, OptimizerState, Position);
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -198,7 +201,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A sentence, when it is missing or damaged.
-    pub fn read_resume(&self) -> Result<(Vec<(String, Vec<f32>)>, OptimizerState, Position), String> {
+    pub fn read_resume(&self) -> Result<Resumable, String> {
         let path = self.resume_file();
         let fail = |cause: String| format!("Cannot resume from {}: {cause}.", path.display());
         let checkpoint = Checkpoint::open(&path).map_err(|error| error.to_string())?;

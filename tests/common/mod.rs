@@ -1,5 +1,5 @@
 //! The parity fixtures' rule (`../shared/parity/README.md`): weights and inputs computed from their names.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
+#![allow(dead_code, clippy::allow_attributes, clippy::unwrap_used, clippy::panic, reason = "a part of each test file")]
 
 use frostline::graph::{Graph, TensorSpec};
 use frostline::models::Network;

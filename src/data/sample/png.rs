@@ -165,7 +165,7 @@ mod tests {
             for pattern in 0..3_usize {
                 let ids: Vec<u8> = (0..side * side)
                     .map(|i| match pattern {
-                        0 => (i * 2_654_435_761 >> 7) as u8,
+                        0 => ((i * 2_654_435_761) >> 7) as u8,
                         1 => (i % 301 / 100) as u8,
                         _ => u8::from(i % side > i / side),
                     })
