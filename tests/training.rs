@@ -12,146 +12,11 @@
 mod common;
 
 use burn::tensor::Device;
-use frostline::data::{Augment, Dataset, ImageSource, MaskPixels, MaskTarget, Sample, Split, Target, Task};
-use frostline::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
-use frostline::graph::{BnPolicy, Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess, Preset};
-use frostline::models::Network;
-use frostline::train::{
-    Best, Control, DeviceChoice, EarlyStop, Ending, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile,
-    RunFolder, RunInfo, Setup, StepNews, Trainer,
-};
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use common::tiny::{Notes, dataset, plan, rule, setup, two_heads};
+use frostline::data::Augment;
+use frostline::graph::{BnPolicy, FreezePlan, Preset};
+use frostline::train::{Control, EarlyStop, Ending, Plan, RunFolder, Setup, Trainer};
 use std::sync::Arc;
-
-/// 16×16 pictures of two kinds: a bright square left (class 0) or right (class 1), with the square as mask.
-fn dataset(count: usize) -> Arc<Dataset> {
-    let mut samples = Vec::new();
-    for i in 0..count {
-        let class = i % 2;
-        let left = if class == 0 { 1 } else { 9 };
-        let (x, y) = (left + (i / 2) % 2, 2 + (i / 4) % 6);
-        let mut picture = image::RgbImage::from_pixel(16, 16, image::Rgb([40, 60 + (i % 5) as u8 * 10, 50]));
-        let mut ids = vec![0u8; 256];
-        for dy in 0..5 {
-            for dx in 0..5 {
-                picture.put_pixel((x + dx) as u32, (y + dy) as u32, image::Rgb([220, 180, 60]));
-                ids[(y + dy) * 16 + x + dx] = 1;
-            }
-        }
-        let mut bytes = Vec::new();
-        picture.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
-        let mask = MaskTarget::Pixels(Arc::new(MaskPixels { width: 16, height: 16, ids }));
-        samples.push(Sample {
-            image: ImageSource::Memory { name: format!("{i}.png"), bytes: bytes.into() },
-            split: if i % 4 == 3 || i % 8 == 0 { Split::Val } else { Split::Train },
-            size_px: [16, 16],
-            target: Target { class: Some(class as u32), boxes: None, mask: Some(mask) },
-        });
-    }
-    Arc::new(Dataset {
-        root: PathBuf::new(),
-        name: "squares".to_owned(),
-        task: Task::Classify,
-        format: "test".to_owned(),
-        classes: vec!["left".to_owned(), "right".to_owned()],
-        found: count,
-        samples,
-        issues: Vec::new(),
-        suggested_split: false,
-    })
-}
-
-/// A shared backbone, a classification head and a per-pixel head.
-fn two_heads() -> Graph {
-    let mut b = Builder::new("two_heads", 16, 16);
-    b.stage("stem");
-    let conv = Conv::new(3, 8, 3, 1);
-    let x = b.node("stem", ConvNormAct { conv, activation: frostline::graph::blocks::Activation::Relu }, &[b.image()]);
-    b.stage("body");
-    let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2 }, &[x]);
-    let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);
-    b.part(Part::Head("shape".to_owned()));
-    let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
-    let logits = b.node("shape", Classifier { inputs: 16, classes: 2 }, &[pooled]);
-    b.head("shape", logits, HeadKind::Classify { classes: 2 });
-    b.part(Part::Head("mask".to_owned()));
-    let pixels = b.node("mask", PixelClassifier { inputs: 16, classes: 2, upsample: 2 }, &[x]);
-    b.head("mask", pixels, HeadKind::PixelClassify { classes: 2 });
-    b.finish().unwrap()
-}
-
-fn rule() -> Preprocess {
-    let mut rule = Preprocess::imagenet(16);
-    rule.resize = frostline::graph::Resize::Stretch;
-    rule
-}
-
-fn plan(epochs: u32) -> Plan {
-    Plan {
-        model: "two_heads".to_owned(),
-        size_px: 32,
-        epochs,
-        batch: 4,
-        lr: 0.05,
-        optimizer: OptimizerChoice::SGD,
-        augment: Augment::none(),
-        device: DeviceChoice::Cpu,
-        ..Plan::default()
-    }
-}
-
-fn setup(plan: Plan, dataset: &Arc<Dataset>) -> Setup {
-    Setup::with_graph(plan, Arc::clone(dataset), two_heads(), rule(), &Device::flex()).unwrap()
-}
-
-/// Notes everything, and gives out controls after given numbers of steps.
-#[derive(Default)]
-struct Notes {
-    steps: Vec<StepNews>,
-    epochs: Vec<EpochNews>,
-    samples: usize,
-    best: Option<Best>,
-    frozen: Vec<(u64, String)>,
-    paused: Vec<bool>,
-    script: VecDeque<(u64, Control)>,
-    trainable: Vec<u64>,
-}
-
-impl Observer for Notes {
-    fn started(&mut self, info: RunInfo) {
-        self.trainable.push(info.trainable);
-    }
-    fn step(&mut self, news: StepNews) {
-        self.steps.push(news);
-    }
-    fn epoch(&mut self, news: EpochNews) {
-        self.epochs.push(news);
-    }
-    fn samples(&mut self, _: u32, samples: Vec<LiveSample>) {
-        self.samples += samples.len();
-    }
-    fn best(&mut self, best: Best) {
-        self.best = Some(best);
-    }
-    fn frozen(&mut self, step: u64, _: f64, _: &FreezePlan, trainable: u64, note: String) {
-        self.frozen.push((step, note));
-        self.trainable.push(trainable);
-    }
-    fn lr(&mut self, _: u64, _: f64, _: f64) {}
-    fn paused(&mut self, paused: bool) {
-        self.paused.push(paused);
-    }
-    fn progress(&mut self, _: &str, _: usize, _: usize) {}
-    fn warning(&mut self, issue: frostline::data::Issue) {
-        panic!("{issue:?}");
-    }
-    fn log(&mut self, _: String) {}
-    fn poll(&mut self, _: &Network, _: &RunFile, wait: bool) -> Option<Control> {
-        let due = self.script.front().is_some_and(|(step, _)| wait || *step <= self.steps.len() as u64);
-        if due { self.script.pop_front().map(|(_, control)| control) } else { None }
-    }
-}
 
 #[test]
 fn two_heads_learn_at_once_from_one_backbone() {
@@ -236,9 +101,9 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
 fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer() {
     let dataset = dataset(16);
     let out = tempfile::tempdir().unwrap();
-    let mut plan = plan(3);
-    plan.freeze = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
-    let mut thawed = plan.freeze.clone();
+    let mut own = plan(3);
+    own.freeze = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
+    let mut thawed = own.freeze.clone();
     thawed.set("body.1", false);
     let everything: FreezePlan =
         FreezePlan { frozen: two_heads().nodes.iter().map(|n| n.path.clone()).collect(), ..FreezePlan::default() };
@@ -249,7 +114,7 @@ fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer(
         (5, Control::SetLr(0.001)),
         (5, Control::Resume),
     ];
-    let mut trainer = Trainer::new(setup(plan, &dataset), &out.path().join("run")).unwrap();
+    let mut trainer = Trainer::new(setup(own, &dataset), &out.path().join("run")).unwrap();
     let before = trainer.network().tensors().unwrap();
     let mut notes = Notes { script: script.into(), ..Notes::default() };
     trainer.run(&mut notes).unwrap();
@@ -263,7 +128,7 @@ fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer(
         before[at].values != after[at].values
     };
     assert!(moved("body.1.conv1.weight") && !moved("body.0.conv1.weight") && !moved("stem.0.weight"));
-    let scheduled = frostline::train::learning_rate(&Plan { lr: 0.001, ..self::plan(3) }, 5, 3, 9);
+    let scheduled = frostline::train::learning_rate(&Plan { lr: 0.001, ..plan(3) }, 5, 3, 9);
     assert!((notes.steps[5].lr - scheduled).abs() < 1e-12, "{} and not {scheduled}", notes.steps[5].lr);
 }
 

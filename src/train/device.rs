@@ -3,6 +3,7 @@
 use super::plan::DeviceChoice;
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
+use std::sync::{Mutex, PoisonError};
 
 /// The device that a session computes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,7 +57,20 @@ fn processor_name() -> String {
     format!("{model}, {cores} threads")
 }
 
+/// An adapter can be opened once in a process; later sessions share it.
 fn adapter(index: Option<usize>) -> Result<(Device, DeviceInfo), String> {
+    type Opened = Vec<(Option<usize>, Result<(Device, DeviceInfo), String>)>;
+    static OPENED: Mutex<Opened> = Mutex::new(Vec::new());
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, known)) = opened.iter().find(|(known, _)| *known == index) {
+        return known.clone();
+    }
+    let answer = open_adapter(index);
+    opened.push((index, answer.clone()));
+    answer
+}
+
+fn open_adapter(index: Option<usize>) -> Result<(Device, DeviceInfo), String> {
     let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
     // Short submissions keep a window that shares the GPU fluent.
     let options = Device::wgpu_options().device_kind(kind).tasks_max(32);

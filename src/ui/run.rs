@@ -55,6 +55,10 @@ fn options(size: [f32; 2]) -> eframe::NativeOptions {
 /// One sentence for what kept the window from opening.
 fn explain(error: &eframe::Error) -> String {
     let cause = error.to_string();
+    // winit puts its source file before the cause.
+    let cause =
+        cause.rsplit(".rs:").next().and_then(|text| text.split_once(": ")).map_or(cause.as_str(), |pair| pair.1);
+    let cause = cause.trim_end_matches([')', '.']);
     match error {
         eframe::Error::Wgpu(_) => format!(
             "Cannot open the window: no graphics adapter (Vulkan, Metal, DirectX 12 or OpenGL) can draw it ({cause}); \

@@ -1,7 +1,7 @@
 //! Brings a theme's colors, fonts and sizes into egui.
 
 use super::theme::Theme;
-use egui::{Color32, CornerRadius, FontData, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, vec2};
+use egui::{CornerRadius, FontData, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, vec2};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ fn visuals(theme: &Theme) -> egui::Visuals {
     visuals.handle_shape = egui::style::HandleShape::Circle;
     visuals.selection.bg_fill = theme.accent.gamma_multiply(if theme.dark { 0.38 } else { 0.25 });
     visuals.selection.stroke = Stroke::new(1.0, theme.text);
-    let shade = Color32::BLACK.gamma_multiply(if theme.dark { 0.43 } else { 0.16 });
+    let shade = theme.shade();
     visuals.popup_shadow = Shadow { offset: [0, 4], blur: 14, spread: 0, color: shade };
     visuals.window_shadow = Shadow { offset: [0, 8], blur: 28, spread: 0, color: shade };
     let widgets = &mut visuals.widgets;

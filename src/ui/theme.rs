@@ -114,6 +114,12 @@ impl Theme {
         if self.dark { self.background } else { self.panel }
     }
 
+    /// Under menus and windows.
+    #[must_use]
+    pub fn shade(&self) -> Color32 {
+        Color32::from_black_alpha(if self.dark { 110 } else { 40 })
+    }
+
     /// Behind the graph.
     #[must_use]
     pub fn canvas(&self) -> Color32 {

@@ -1,6 +1,8 @@
 //! The parity fixtures' rule (`../shared/parity/README.md`): weights and inputs computed from their names.
 #![allow(dead_code, clippy::allow_attributes, clippy::unwrap_used, clippy::panic, reason = "a part of each test file")]
 
+pub mod tiny;
+
 use frostline::graph::{Graph, TensorSpec};
 use frostline::models::Network;
 use serde_json::Value as Json;

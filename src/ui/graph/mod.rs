@@ -103,8 +103,7 @@ fn move_view(ui: &Ui, background: &Response, canvas: Rect, state: &mut GraphStat
 fn lanes(painter: &egui::Painter, ctx: &Context<'_>, state: &GraphState, frame: &Frame<'_>) {
     for lane in &frame.layout.lanes {
         let mut rect = state.screen_rect(frame.canvas, lane.rect);
-        // Titles keep their size when the graph is small, so that the lane has to reach higher.
-        rect.min.y -= (LANE_TITLE * (1.0 - frame.zoom)).max(0.0);
+        rect.min.y -= state::title_excess(frame.zoom);
         draw::lane(painter, ctx.theme, rect, frame.zoom, lane, &lane_subtitle(ctx, lane));
     }
 }

@@ -1,6 +1,6 @@
 //! What the canvas remembers between frames.
 
-use super::layout::{Layout, Request, layout};
+use super::layout::{LANE_TITLE, Layout, Request, layout};
 use crate::graph::{Facts, Graph, NodeId};
 use egui::{Pos2, Rect, Vec2};
 use std::collections::BTreeSet;
@@ -119,9 +119,13 @@ impl GraphState {
             return;
         }
         let room = canvas.size() - Vec2::splat(20.0);
-        let zoom = (room.x / bounds.width().max(1.0)).min(room.y / bounds.height().max(1.0));
-        self.zoom = zoom.clamp(*ZOOM.start(), 1.15);
+        let zoom = |height: f32| {
+            let zoom = (room.x / bounds.width().max(1.0)).min(height / bounds.height().max(1.0));
+            zoom.clamp(*ZOOM.start(), 1.15)
+        };
+        self.zoom = zoom(room.y - title_excess(zoom(room.y)));
         self.offset = canvas.size() / 2.0 - bounds.center().to_vec2() * self.zoom;
+        self.offset.y += title_excess(self.zoom) / 2.0;
         self.fitted = canvas.size();
         self.fit = false;
         self.follows = true;
@@ -174,6 +178,12 @@ impl GraphState {
     pub fn screen_rect(&self, canvas: Rect, world: Rect) -> Rect {
         Rect::from_min_max(self.screen_from_world(canvas, world.min), self.screen_from_world(canvas, world.max))
     }
+}
+
+/// Titles of lanes keep their size when the graph is small: the pixels by which they then reach above their lane.
+#[must_use]
+pub fn title_excess(zoom: f32) -> f32 {
+    (LANE_TITLE * (1.0 - zoom)).max(0.0)
 }
 
 /// Stages that can be folded.

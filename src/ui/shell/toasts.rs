@@ -53,7 +53,9 @@ impl Toasts {
 
     /// Shows a note.
     pub fn add(&mut self, severity: Severity, text: String) {
-        self.shown.retain(|toast| toast.text != text);
+        // Of passing notes only the newest counts: ten steps of undo are not ten notes.
+        let replaced = |toast: &Toast| severity == Severity::Note && toast.severity == Severity::Note;
+        self.shown.retain(|toast| toast.text != text && !replaced(toast));
         self.shown.push(Toast { severity, text, since: Instant::now() });
         while self.shown.len() > SHOWN {
             let oldest = self.shown.iter().position(|toast| toast.severity != Severity::Error).unwrap_or(0);
@@ -104,10 +106,10 @@ fn show(ui: &mut Ui, theme: &Theme, toast: &Toast, actions: &mut Vec<Action>) ->
     let frame =
         Frame::popup(ui.style()).fill(theme.raised).stroke(Stroke::new(1.0, color)).inner_margin(Margin::same(10));
     frame.show(ui, |ui| {
-        ui.set_width(360.0);
+        ui.set_width(268.0);
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
-                ui.set_width(300.0);
+                ui.set_width(230.0);
                 ui.label(widgets::bold(word, 11.0).color(color));
                 ui.add(egui::Label::new(RichText::new(&toast.text).size(12.0).color(theme.text)).wrap());
                 if toast.severity == Severity::Error && widgets::link(ui, theme, "Copy", theme.accent).clicked() {
