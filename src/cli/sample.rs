@@ -6,8 +6,8 @@ use super::lines::Line;
 use super::{Failure, Outcome, output};
 use crate::data::sample::{self, ASSET_SEED, ASSET_SIZE_PX, SampleError, World};
 use crate::data::{Augment, CropRange};
-use crate::session::Command;
-use crate::train::{BUILTIN_MODEL, DataSource, DeviceChoice, OptimizerChoice, Plan};
+use crate::session::{Command, catalogue};
+use crate::train::{DataSource, DeviceChoice, OptimizerChoice, Plan};
 use std::path::Path;
 
 pub(super) fn sample(args: &SampleArgs) -> Outcome {
@@ -35,9 +35,12 @@ fn pretrain(assets: &Path, json: bool) -> Outcome {
     let mut line = super::progress::StatusLine::default();
     line.note(&format!("drawing the pretraining pictures in {}", set.display()));
     class_folders(World::Pretrain, &set, PRETRAIN, ASSET_SEED)?;
+    let Some(model) = catalogue().into_iter().find(|variant| variant.built_in) else {
+        return Err(Failure::Running("No model of the zoo has a built-in backbone.".to_owned()));
+    };
     let plan = Plan {
         data: DataSource::Path(set),
-        model: BUILTIN_MODEL.to_owned(),
+        model: model.name.to_owned(),
         size_px: 96,
         epochs: 14,
         batch: 32,

@@ -45,6 +45,8 @@ pub struct Variant {
     pub preprocess: Preprocess,
     /// Public weights, the usual ones first.
     pub weights: Vec<PublicWeights>,
+    /// Whether the program carries weights for its backbone.
+    pub built_in: bool,
     /// Builds the graph for this many classes and this input size in pixels.
     pub build: fn(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError>,
 }

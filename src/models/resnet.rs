@@ -29,6 +29,7 @@ pub fn variants() -> Vec<Variant> {
             task: ModelTask::Classify,
             preprocess: Preprocess::imagenet(if file.is_empty() { 96 } else { 224 }),
             weights: public(file),
+            built_in: file.is_empty(),
             build: graph,
         })
         .collect()

@@ -1,11 +1,9 @@
 //! The small backbone that comes with the program: pretrained by it on a generated set (`frostline sample --pretrain`).
 
+use crate::models::{catalogue, find};
 use crate::weights::Checkpoint;
 use std::io::Write as _;
 use std::path::PathBuf;
-
-/// The model that the built-in backbone fits.
-pub const MODEL: &str = "resnet_mini";
 
 /// The file, part of the binary.
 const BYTES: &[u8] = include_bytes!("../../assets/backbone.safetensors");
@@ -15,8 +13,10 @@ const BYTES: &[u8] = include_bytes!("../../assets/backbone.safetensors");
 /// # Errors
 /// A sentence, when the model is another one or no temporary file can be written.
 pub fn checkpoint(model: &str) -> Result<Checkpoint, String> {
-    if model != MODEL {
-        return Err(format!("The built-in weights fit {MODEL} only, not {model}."));
+    if !find(model)?.built_in {
+        let fits: Vec<&str> =
+            catalogue().iter().filter(|variant| variant.built_in).map(|variant| variant.name).collect();
+        return Err(format!("The built-in weights fit {} only, not {model}.", fits.join(", ")));
     }
     let fail = |error: std::io::Error| format!("Cannot unpack the built-in weights: {error}.");
     let path = unpack_path();

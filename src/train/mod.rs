@@ -18,7 +18,6 @@ mod setup;
 mod step;
 mod validate;
 
-pub use builtin::MODEL as BUILTIN_MODEL;
 pub use device::DeviceInfo;
 pub use evaluate::{evaluate, save_backbone};
 pub use folder::{Position, RunFile, RunFolder, export};

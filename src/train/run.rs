@@ -85,6 +85,12 @@ pub struct Summary {
     pub checkpoint: Option<PathBuf>,
 }
 
+/// How a validation pass ended.
+enum Checked {
+    Found(Box<Validation>),
+    Stopped(Ending),
+}
+
 /// A run in progress.
 #[derive(Debug)]
 pub struct Trainer {
@@ -200,8 +206,10 @@ impl Trainer {
     fn epochs(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
         if self.history.is_empty() {
             let start = Instant::now();
-            let Some(validation) = self.validate(observer)? else { return Ok(Flow::Stop(Ending::Cancelled)) };
-            self.close_epoch(observer, BTreeMap::new(), validation, start)?;
+            match self.validate(observer)? {
+                Checked::Found(found) => self.close_epoch(observer, BTreeMap::new(), *found, start)?,
+                Checked::Stopped(ending) => return Ok(Flow::Stop(ending)),
+            }
         }
         while self.position.epoch < self.setup.plan.epochs {
             if let Flow::Stop(ending) = self.epoch(observer)? {
@@ -246,11 +254,14 @@ impl Trainer {
         }
         let steps = self.position.step_in_epoch.max(1) as f64;
         let train = self.position.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / steps)).collect();
-        let Some(validation) = self.validate(observer)? else { return Ok(Flow::Stop(Ending::Cancelled)) };
+        let found = match self.validate(observer)? {
+            Checked::Found(found) => found,
+            Checked::Stopped(ending) => return Ok(Flow::Stop(ending)),
+        };
         self.position.epoch = epoch;
         self.position.step_in_epoch = 0;
         self.position.loss_sums.clear();
-        self.close_epoch(observer, train, validation, start)?;
+        self.close_epoch(observer, train, *found, start)?;
         Ok(Flow::On)
     }
 
@@ -303,7 +314,7 @@ impl Trainer {
         }
     }
 
-    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Option<Validation>, String> {
+    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Checked, String> {
         let pass = Pass {
             dataset: &self.setup.dataset,
             split: Split::Val,
@@ -316,14 +327,28 @@ impl Trainer {
         let (network, run) = (&self.setup.network, &self.run);
         let mut held: Vec<Control> = Vec::new();
         let mut stopped = None;
+        let mut waiting = false;
         let mut go_on = |done: usize, total: usize| {
             observer.progress("validating", done, total);
-            match observer.poll(network, run, false) {
-                Some(Control::Cancel) => stopped = Some(Ending::Cancelled),
-                Some(Control::Finish) => stopped = Some(Ending::Finished),
-                // Everything else takes effect at the next step.
-                Some(other) => held.push(other),
-                None => {}
+            loop {
+                match observer.poll(network, run, waiting) {
+                    Some(Control::Cancel) => stopped = Some(Ending::Cancelled),
+                    Some(Control::Finish) => stopped = Some(Ending::Finished),
+                    Some(pause @ (Control::Pause | Control::Resume)) => {
+                        let wait = matches!(pause, Control::Pause);
+                        if wait != waiting {
+                            observer.paused(wait);
+                        }
+                        waiting = wait;
+                    }
+                    // Everything else takes effect at the next step.
+                    Some(other) => held.push(other),
+                    None if waiting => {}
+                    None => break,
+                }
+                if stopped.is_some() {
+                    break;
+                }
             }
             stopped.is_none()
         };
@@ -331,9 +356,11 @@ impl Trainer {
         for control in held {
             self.apply(control, observer)?;
         }
-        let Some(mut found) = found else { return Ok(None) };
+        let Some(mut found) = found else {
+            return Ok(Checked::Stopped(stopped.unwrap_or(Ending::Cancelled)));
+        };
         found.failed.drain(..).for_each(|issue| observer.warning(issue));
-        Ok(Some(found))
+        Ok(Checked::Found(Box::new(found)))
     }
 
     fn close_epoch(

@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 /// Name of the file that marks a run's folder.
-const RUN_PLAN: &str = "plan.json";
+const RUN_PLAN: &str = "run.json";
 
 /// The kind of a path.
 #[must_use]

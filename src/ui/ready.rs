@@ -85,7 +85,7 @@ fn is_shown(ctx: &Context<'_>) -> bool {
 /// Whether the weights that come with the program belong to this model: to ours, which nobody else publishes.
 #[must_use]
 pub fn built_in_fits(variant: &crate::session::Variant) -> bool {
-    variant.weights.is_empty()
+    variant.built_in
 }
 
 fn edit(plan: &Plan, name: &str, change: impl FnOnce(&mut Plan)) -> Action {
