@@ -1,6 +1,6 @@
 //! The command line as scripts use it: exit codes, and every line of JSON field by field.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
 use frostline::weights::{SaveDtype, save_safetensors};
 use serde_json::Value as Json;

@@ -1,5 +1,14 @@
 //! The loop on tiny networks: two heads at once, frozen proof, exact resume, live freezing, early stop.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
+
 mod common;
 
 use burn::tensor::Device;

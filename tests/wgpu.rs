@@ -1,6 +1,14 @@
 //! Training on a graphics adapter gives the CPU's losses. Software Vulkan (lavapipe) is enough, and is what CI has.
 //!
 //! Skipped with a line where there is no adapter; under `FROSTLINE_REQUIRE_WGPU=1` that is a failure.
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and say what they skip"
+)]
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
