@@ -9,7 +9,6 @@
     clippy::print_stderr,
     reason = "helpers of tests fail as tests do, and say what they skip"
 )]
-
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;

@@ -1,6 +1,6 @@
 //! The project file: what a person has set up, human-readable, with paths relative to the file, versioned.
 
-use crate::train::{DataSource, Plan, ValChoice, WeightsSource};
+use crate::train::{DataSource, Plan, ValChoice, WeightsSource, sample_plan};
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
 
@@ -42,6 +42,12 @@ impl Default for Project {
 }
 
 impl Project {
+    /// A new project: the built-in sample, ready to train.
+    #[must_use]
+    pub fn sample() -> Self {
+        Self { plan: sample_plan(), ..Self::default() }
+    }
+
     /// Reads a project file; its relative paths become absolute.
     ///
     /// # Errors

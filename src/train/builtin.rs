@@ -1,6 +1,6 @@
 //! The small backbone that comes with the program: pretrained by it on a generated set (`frostline sample --pretrain`).
 
-use super::plan::{Plan, WeightsSource};
+use super::plan::{DataSource, Plan, WeightsSource};
 use crate::graph::{FreezePlan, Preset};
 use crate::models::{catalogue, find};
 use crate::weights::Checkpoint;
@@ -26,6 +26,15 @@ pub fn sample_plan() -> Plan {
         lr: 0.02,
         ..Plan::default()
     }
+}
+
+/// The plan after a data set was opened: a plan that is still the sample's as it came gives way to the usual start for
+/// pictures of one's own; anything that a person set up stays.
+#[must_use]
+pub fn with_data(plan: &Plan, data: DataSource) -> Plan {
+    let untouched = *plan == sample_plan();
+    let base = if untouched { Plan::default() } else { plan.clone() };
+    Plan { data, ..base }
 }
 
 /// Opens the built-in backbone for `model`.

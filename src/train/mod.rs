@@ -18,7 +18,7 @@ mod setup;
 mod step;
 mod validate;
 
-pub use builtin::sample_plan;
+pub use builtin::{sample_plan, with_data};
 pub use device::DeviceInfo;
 pub use evaluate::{evaluate, save_backbone};
 pub use folder::{Position, RunFile, RunFolder, export};

@@ -81,7 +81,7 @@ impl App {
         let theme = Theme::dark();
         style::install_fonts(ctx);
         style::apply(ctx, &theme);
-        let (file, project) = project.map_or_else(|| (None, Project::default()), |(path, p)| (Some(path), p));
+        let (file, project) = project.map_or_else(|| (None, Project::sample()), |(path, p)| (Some(path), p));
         let network = Network::new(&project.plan)?;
         let waker = ctx.clone();
         let wake = Arc::new(move || waker.request_repaint());

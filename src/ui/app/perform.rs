@@ -4,7 +4,7 @@ use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
 use crate::session::{Command, Project};
-use crate::train::{DataSource, Plan, WeightsSource};
+use crate::train::{DataSource, Plan, WeightsSource, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::drops::{self, Kind};
@@ -58,7 +58,7 @@ impl App {
                 self.ask(ctx, ask);
             }
             Action::Save { ask } => self.save(ctx, ask),
-            Action::NewProject => self.replace_project(None, Project::default()),
+            Action::NewProject => self.replace_project(None, Project::sample()),
             Action::ShowImage(index) => self.panels.viewer.show(index),
             Action::Say(text) => self.say(Severity::Note, text),
             Action::Copy(text) => ctx.copy_text(text),
@@ -190,7 +190,7 @@ impl App {
     pub(super) fn chosen(&mut self, ask: &Ask, paths: Vec<PathBuf>) {
         let Some(first) = paths.first().cloned() else { return };
         match ask {
-            Ask::Data => self.edit("Open data", |plan| plan.data = DataSource::Path(first)),
+            Ask::Data => self.edit("Open data", |plan| *plan = with_data(plan, DataSource::Path(first))),
             Ask::Weights => self.edit("Open checkpoint", |plan| plan.weights = WeightsSource::File(first)),
             Ask::Pictures => self.predict(paths),
             Ask::Project => self.load_project(&first),
@@ -215,7 +215,7 @@ impl App {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match drops::kind(&path) {
             Kind::Data => {
-                self.edit(&format!("Open {name}"), |plan| plan.data = DataSource::Path(path));
+                self.edit(&format!("Open {name}"), |plan| *plan = with_data(plan, DataSource::Path(path)));
                 self.show(Page::Data);
             }
             Kind::Weights => self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path)),
