@@ -41,6 +41,13 @@ fn split_of(folder: &Folder) -> Option<Split> {
     }
 }
 
+/// Whether a folder's name says what its pictures are for, and not what they show.
+fn is_role(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("mask")
+        || ["images", "image", "imgs", "labels", "annotations", "instances"].contains(&name.as_str())
+}
+
 /// Whether two or more folders with pictures stand under `train`, and the same names under another split.
 pub(super) fn is_certain(root: &Folder) -> bool {
     let classes = |folder: &Folder| {
@@ -49,7 +56,7 @@ pub(super) fn is_certain(root: &Folder) -> bool {
     };
     let of = |split: Split| root.folders.iter().filter(move |f| split_of(f) == Some(split)).map(classes).next();
     match (of(Split::Train), of(Split::Val).or_else(|| of(Split::Test))) {
-        (Some(train), Some(other)) => train.len() >= 2 && train == other,
+        (Some(train), Some(other)) => train.len() >= 2 && train == other && !train.iter().any(|name| is_role(name)),
         _ => false,
     }
 }

@@ -1,0 +1,110 @@
+//! The graph alone against the built module, a real forward pass and published numbers, for every model of the zoo.
+
+use burn::tensor::{Device, Tensor};
+use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preset, Shape};
+use frostline::models::{Mode, Network, catalogue, find};
+use frostline::nn::{Ctx, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[test]
+fn shapes_and_tensors_are_those_of_the_built_module_and_a_real_forward() {
+    for variant in catalogue() {
+        let graph = Arc::new(variant.graph(7, 64).unwrap());
+        let facts = graph.facts().unwrap();
+        let network = Network::new(Arc::clone(&graph), 1, &Device::flex()).unwrap();
+        let tensors = network.tensors().unwrap();
+        assert_eq!(tensors.len(), facts.tensors().count(), "{}", variant.name);
+        for (have, want) in tensors.iter().zip(facts.tensors()) {
+            assert_eq!((&have.spec.name, have.values.len() as u64), (&want.name, want.numel()), "{}", variant.name);
+        }
+        let images = Tensor::<4>::zeros([2, 3, 64, 64], &Device::flex());
+        let wanted: Vec<_> = graph.ids().collect();
+        let given = BTreeMap::new();
+        let outputs =
+            network.inference().run(&[Value::Map(images)], &given, &wanted, Mode::Infer, &mut Ctx::default()).unwrap();
+        for (id, output) in wanted.iter().zip(outputs) {
+            let mut expected = vec![2];
+            expected.extend(facts.node(*id).output.shape.dims());
+            assert_eq!(output.dims(), [expected], "{} {}", variant.name, graph.node(*id).path);
+        }
+    }
+}
+
+#[test]
+fn parameters_and_multiply_adds_are_the_published_ones() {
+    // torchvision's documentation of the IMAGENET1K_V1 weights: parameters and GFLOPS (multiply-adds).
+    for (name, params, giga) in [
+        ("resnet18", 11_689_512, 1.81),
+        ("resnet34", 21_797_672, 3.66),
+        ("resnet50", 25_557_032, 4.09),
+        ("resnet101", 44_549_160, 7.80),
+        ("resnet152", 60_192_808, 11.51),
+    ] {
+        let facts = find(name).unwrap().published().unwrap().facts().unwrap();
+        assert_eq!(facts.params(), params, "{name}");
+        assert!((facts.macs() as f64 / 1e9 - giga).abs() < 0.006, "{name}: {}", facts.macs());
+    }
+}
+
+#[test]
+fn receptive_field_of_resnet18_is_the_known_435_pixels() {
+    // Araujo et al. 2019, "Computing receptive fields of convolutional neural networks", table 1: ResNet-v1-50 483 px
+    // with the stride in the first 1×1; torchvision's form of ResNet-18 gives 435 px by the same formula.
+    let graph = find("resnet18").unwrap().graph(2, 224).unwrap();
+    let facts = graph.facts().unwrap();
+    let last = facts.node(graph.find("layer4.1").unwrap());
+    assert_eq!((last.output.receptive_px, last.output.stride_px), (435, 32));
+    assert_eq!(last.output.shape, Shape::map(512, 7, 7));
+}
+
+#[test]
+fn presets_freeze_what_they_say() {
+    let graph = find("resnet18").unwrap().graph(2, 224).unwrap();
+    let facts = graph.facts().unwrap();
+    let of = |preset: &Preset| {
+        let plan = FreezePlan::preset(&graph, preset).unwrap();
+        Frontier::of(&graph, &facts, &plan)
+    };
+    let fc = 512 * 2 + 2;
+    assert_eq!(of(&Preset::HeadOnly).trainable, fc);
+    assert_eq!(of(&Preset::LastStageAndHead).trainable, 8_393_728 + fc); // layer4 as in the parity fixture, less its fc
+    assert_eq!(of(&Preset::Everything).trainable, facts.params());
+    let until = of(&Preset::Until("layer2".to_owned()));
+    let state = |path: &str| until.state(graph.find(path).unwrap());
+    assert_eq!(state("layer2.1"), NodeState::Prefix);
+    assert_eq!(state("layer3.0"), NodeState::Trains);
+    assert_eq!(until.cut, [(graph.find("layer2.1").unwrap(), graph.find("layer3.0").unwrap())]);
+    assert!(FreezePlan::parse(&graph, "until:layer9").unwrap_err().to_string().contains("layer9"));
+}
+
+#[test]
+fn an_island_is_no_prefix_and_costs_an_input_gradient() {
+    let graph = find("resnet18").unwrap().graph(2, 224).unwrap();
+    let facts = graph.facts().unwrap();
+    let mut plan = FreezePlan::default();
+    plan.set_stage(&graph, "layer2", true);
+    let frontier = Frontier::of(&graph, &facts, &plan);
+    let id = graph.find("layer2.0").unwrap();
+    assert_eq!(frontier.state(id), NodeState::Island);
+    let all = Frontier::of(&graph, &facts, &FreezePlan::default());
+    // An island saves its weight gradient, which costs as much as its forward pass, and nothing else.
+    let layer2: u64 = graph.select("layer2").unwrap().iter().map(|&id| facts.node(id).macs).sum();
+    assert_eq!(all.step_macs - frontier.step_macs, layer2);
+    assert_eq!(all.kept_bytes, frontier.kept_bytes);
+    plan.bn.insert("layer2.0".to_owned(), BnPolicy::Train);
+    assert_eq!(Frontier::of(&graph, &facts, &plan).state(id), NodeState::Island);
+}
+
+#[test]
+fn batch_norm_policies_choose_what_trains() {
+    let graph = find("resnet18").unwrap().graph(2, 224).unwrap();
+    let facts = graph.facts().unwrap();
+    let mut plan = FreezePlan::default();
+    let trainable = |plan: &FreezePlan| Frontier::of(&graph, &facts, plan).trainable;
+    let before = trainable(&plan);
+    plan.bn.insert("stem".to_owned(), BnPolicy::Affine);
+    assert_eq!(trainable(&plan), before);
+    plan.bn.insert("stem".to_owned(), BnPolicy::Stored);
+    assert_eq!(trainable(&plan), before - 128);
+}
