@@ -49,7 +49,8 @@ pub(super) fn is_certain(root: &Folder) -> bool {
     };
     let of = |split: Split| root.folders.iter().filter(move |f| split_of(f) == Some(split)).map(classes).next();
     match (of(Split::Train), of(Split::Val).or_else(|| of(Split::Test))) {
-        (Some(train), Some(other)) => train.len() >= 2 && train == other,
+        // `images` beside `masks` or `labels` are the parts of one set, not classes.
+        (Some(train), Some(other)) => train.len() >= 2 && train == other && !train.contains("images"),
         _ => false,
     }
 }
