@@ -12,6 +12,7 @@
 //! ```
 
 pub mod data;
+pub mod format;
 pub mod graph;
 pub mod models;
 pub mod nn;

@@ -1,6 +1,10 @@
-//! The one random number generator: SplitMix64 (Steele et al. 2014), small, seedable by name, the same everywhere.
+//! The one random number generator: SplitMix64 (Steele et al. 2014), small, seedable by name, the same on every
+//! machine and for every thread count.
 
-/// SplitMix64.
+/// The step of the state (the golden ratio in 64 bits).
+const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// SplitMix64. Its whole state is one `u64`: no method keeps a number back for the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rng {
     state: u64,
@@ -16,21 +20,28 @@ impl Rng {
     /// A stream of its own for each seed and name (FNV-1a of the name).
     #[must_use]
     pub fn keyed(seed: u64, name: &str) -> Self {
-        let hash = name
-            .bytes()
-            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3));
-        let mut rng = Self::new(seed ^ hash);
+        let mut rng = Self::new(seed ^ fnv1a(name.as_bytes()));
         rng.next_u64();
         Self::new(rng.next_u64())
     }
 
+    /// A stream of its own for each sequence of words, (seed, epoch, picture) for example, and each `start`.
+    #[must_use]
+    pub fn from_words(start: u64, words: &[u64]) -> Self {
+        Self::new(
+            words.iter().fold(start, |state, word| mix(state.wrapping_add(GAMMA) ^ mix(word.wrapping_add(GAMMA)))),
+        )
+    }
+
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let s = self.state;
-        let s = (s ^ (s >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let s = (s ^ (s >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        s ^ (s >> 31)
+        self.state = self.state.wrapping_add(GAMMA);
+        mix(self.state)
+    }
+
+    /// 32 random bits, to seed something small with.
+    pub fn next_u32(&mut self) -> u32 {
+        (self.next_u64() >> 32) as u32
     }
 
     /// Uniform in `[0, 1)`, 24 bits.
@@ -48,9 +59,26 @@ impl Rng {
         low + (high - low) * self.unit()
     }
 
-    /// Uniform in `0..n`; 0 for `n` = 0.
+    /// Uniform in `[low, high)`, 53 bits.
+    pub fn range_f64(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit_f64()
+    }
+
+    /// True with probability `p`.
+    pub fn chance(&mut self, p: f32) -> bool {
+        self.unit() < p
+    }
+
+    /// Uniform in `0..n` without bias (Lemire 2019, multiplication with rejection); 0 for `n` = 0.
     pub fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next_u64()) * n as u128) >> 64) as usize
+        let n = n as u64;
+        let reject_under = n.wrapping_neg().checked_rem(n).unwrap_or(0);
+        loop {
+            let product = u128::from(self.next_u64()) * u128::from(n);
+            if product as u64 >= reject_under {
+                return (product >> 64) as usize;
+            }
+        }
     }
 
     /// Standard normal (Box & Muller 1958).
@@ -68,16 +96,35 @@ impl Rng {
     }
 }
 
+/// SplitMix64's output function.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// FNV-1a of bytes, 64 bits: turns a name into a part of a key.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn first_values_are_those_of_the_reference_implementation() {
-        // Vigna's splitmix64.c, seed 1234567.
+        // Vigna's splitmix64.c, seed 1234567, as quoted by Rosetta Code.
         let mut rng = Rng::new(1_234_567);
-        let values: Vec<u64> = (0..3).map(|_| rng.next_u64()).collect();
-        assert_eq!(values, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+        let values: Vec<u64> = (0..5).map(|_| rng.next_u64()).collect();
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        assert_eq!(values, published);
     }
 
     #[test]
@@ -87,5 +134,44 @@ mod tests {
         let mean = values.iter().sum::<f64>() / 1e5;
         let var = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1e5;
         assert!(mean.abs() < 0.01 && (var - 1.0).abs() < 0.02, "mean {mean}, variance {var}");
+    }
+
+    #[test]
+    fn agrees_with_the_rule_of_the_parity_fixtures() {
+        // rule.json: integers_below_256_of_key_image_first_12, made by parity_rule.py.
+        let mut rng = Rng::new(fnv1a(b"image"));
+        let got: Vec<u64> = (0..12).map(|_| (rng.next_u64() >> 40) % 256).collect();
+        assert_eq!(got, [143, 233, 230, 20, 4, 18, 160, 168, 226, 112, 183, 89]);
+    }
+
+    #[test]
+    fn below_is_uniform_and_in_range() {
+        let mut rng = Rng::new(1);
+        let mut counts = [0usize; 7];
+        for _ in 0..70_000 {
+            counts[rng.below(7)] += 1;
+        }
+        // 10,000 expected each, standard deviation 93.
+        assert!(counts.iter().all(|c| c.abs_diff(10_000) < 400), "{counts:?}");
+        assert_eq!((rng.below(0), rng.below(1)), (0, 0));
+    }
+
+    #[test]
+    fn word_streams_differ_in_every_part_and_their_order() {
+        let first = |words: &[u64]| Rng::from_words(0, words).next_u64();
+        assert_ne!(first(&[1, 2, 3]), first(&[2, 1, 3]));
+        assert_ne!(first(&[0, 0]), first(&[0, 0, 0]));
+        assert_ne!(first(&[7, 0, 1]), first(&[7, 1, 0]));
+        assert_ne!(first(&[7, 1]), Rng::from_words(1, &[7, 1]).next_u64());
+        assert_eq!(first(&[7, 1, 0]), first(&[7, 1, 0]));
+    }
+
+    #[test]
+    fn shuffle_keeps_every_item() {
+        let mut items: Vec<usize> = (0..100).collect();
+        Rng::new(3).shuffle(&mut items);
+        assert_ne!(items, (0..100).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..100).collect::<Vec<_>>());
     }
 }

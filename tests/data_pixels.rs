@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frostline::data::transform::{normalize, preprocess, resize};
-use frostline::data::{DataError, ImageSource, MaskTarget, Rgb8, Rng, color, image, load_mask};
+use frostline::data::{DataError, ImageSource, MaskTarget, Rgb8, color, image, load_mask};
 use frostline::graph::{Interpolation, Preprocess, Resize};
+use frostline::rng::Rng;
 use serde_json::Value;
 
 fn fixture(name: &str) -> Value {

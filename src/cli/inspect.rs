@@ -7,6 +7,7 @@ use super::recognize::{self, Near, Recognized, Wish};
 use super::{Failure, Outcome, models};
 use crate::graph::{Describe as _, Graph, Node, NodeFacts, Source};
 use crate::session::{ModelTask, find_model};
+use crate::train::Ranked;
 use crate::weights::{Checkpoint, Row, RowState};
 
 /// Rows of one state that are listed for people; the rest is counted.
@@ -37,7 +38,7 @@ fn inspect_file(args: &InspectArgs) -> Outcome {
     };
     match recognize::recognize(&checkpoint, wish)? {
         Ok(found) => {
-            show_graph(&found.graph, found.variant.task, args.json)?;
+            show_graph(&found.model.graph, found.model.variant.task, args.json)?;
             show_report(&checkpoint, &found, args.json)
         }
         Err(near) => nothing_fits(&checkpoint, &near, args.json),
@@ -47,7 +48,7 @@ fn inspect_file(args: &InspectArgs) -> Outcome {
 fn show_graph(graph: &Graph, task: ModelTask, json: bool) -> Outcome {
     let facts = graph.facts().map_err(|error| Failure::Input(format!("{} cannot be built: {error}.", graph.name)))?;
     let input = graph.inputs.first().map(|input| input.shape.dims()).unwrap_or_default();
-    let classes = recognize::classes(graph);
+    let classes = graph.heads.first().map_or(0, |head| head.kind.classes());
     if json {
         output::json(&Line::Graph(GraphLine {
             model: &graph.name,
@@ -122,7 +123,7 @@ fn dims(dims: &[usize]) -> String {
 }
 
 fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outcome {
-    let Recognized { variant, report, similarity, .. } = found;
+    let Recognized { model: Ranked { variant, similarity, .. }, report } = found;
     let warning = report.warning();
     if json {
         report.rows.iter().try_for_each(|row| output::json(&Line::Tensor(row)))?;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::lines::Line;
+pub(super) use crate::format::short;
 use std::io::{ErrorKind, Write as _};
 
 /// Writes a line of data.
@@ -71,35 +72,7 @@ pub(super) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> Vec<String>
 
 /// A count for people: `11 689 512` with thin spaces between groups of three digits.
 pub(super) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let first = digits.len() % 3;
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && i % 3 == first {
-            out.push('\u{202f}');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A large number with three digits and a unit prefix: `1.82 G`.
-pub(super) fn short(value: u64) -> String {
-    let value = value as f64;
-    let (scaled, unit) = match value {
-        v if v >= 1e9 => (v / 1e9, " G"),
-        v if v >= 1e6 => (v / 1e6, " M"),
-        v if v >= 1e3 => (v / 1e3, " k"),
-        v => (v, ""),
-    };
-    let decimals = if unit.is_empty() || scaled >= 99.95 {
-        0
-    } else if scaled >= 9.995 {
-        1
-    } else {
-        2
-    };
-    format!("{scaled:.decimals$}{unit}")
+    crate::format::grouped(value, '\u{202f}')
 }
 
 #[cfg(test)]

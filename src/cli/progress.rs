@@ -1,6 +1,7 @@
 //! Progress for people, on standard error: one line that is replaced while things move.
 
 use super::output;
+use crate::format::clock;
 use crate::session::{EpochNews, RunView, View};
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -95,15 +96,6 @@ pub(super) fn epoch(news: &EpochNews, epochs: u32) -> String {
         (false, n) => format!("  {n} frozen tensors not verified"),
     };
     format!("epoch {:>width$}/{epochs}  {}  {:.1} s{frozen}", news.epoch, parts.join("  "), news.seconds)
-}
-
-/// Minutes and seconds, with hours where there are any.
-fn clock(time: Duration) -> String {
-    let secs = time.as_secs();
-    match secs / 3600 {
-        0 => format!("{:02}:{:02}", secs / 60, secs % 60),
-        hours => format!("{hours}:{:02}:{:02}", secs / 60 % 60, secs % 60),
-    }
 }
 
 #[cfg(test)]

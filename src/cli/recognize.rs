@@ -1,19 +1,18 @@
 //! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
 
 use super::Failure;
-use crate::graph::{Graph, HeadKind};
+use crate::graph::Graph;
 use crate::session::{Variant, catalogue, find_model};
-use crate::weights::{Checkpoint, LoadReport, RowState, Wanted, WeightsError, plan, similarity};
+use crate::train::{Ranked, rank};
+use crate::weights::{Checkpoint, LoadReport, RowState, WeightsError, plan};
 
 /// Models that are tried and told of when none fits.
 const NEAREST: usize = 3;
 
 /// A model that a file fits.
 pub(super) struct Recognized {
-    pub variant: Variant,
     /// With the file's classes, unless others were asked for.
-    pub graph: Graph,
-    pub similarity: f32,
+    pub model: Ranked,
     pub report: LoadReport,
 }
 
@@ -41,17 +40,13 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
         Some(name) => vec![find_model(name).map_err(Failure::Input)?],
         None => catalogue(),
     };
-    let mut ranked = Vec::new();
-    for variant in variants {
-        let graph = build(&variant, wish, None)?;
-        ranked.push((similarity(checkpoint, &wanted(&graph)?), variant, graph));
-    }
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let models = variants.into_iter().map(|variant| build(&variant, wish, None).map(|graph| (variant, graph)));
+    let ranked = rank(checkpoint, models.collect::<Result<_, _>>()?).map_err(Failure::Running)?;
     let mut near = Vec::new();
-    for (similarity, variant, graph) in ranked.into_iter().take(NEAREST) {
-        match plan(checkpoint, &wanted(&graph)?) {
-            Ok(report) => return settle(checkpoint, wish, Recognized { variant, graph, similarity, report }).map(Ok),
-            Err(error) => near.push(Near { model: variant.name, similarity, error }),
+    for model in ranked.into_iter().take(NEAREST) {
+        match plan(checkpoint, &model.wanted) {
+            Ok(report) => return settle(checkpoint, wish, Recognized { model, report }).map(Ok),
+            Err(error) => near.push(Near { model: model.variant.name, similarity: model.similarity, error }),
         }
     }
     Ok(Err(near))
@@ -60,10 +55,10 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
 /// Takes the file's number of classes where no other was asked for.
 fn settle(checkpoint: &Checkpoint, wish: Wish<'_>, found: Recognized) -> Result<Recognized, Failure> {
     let Some(classes) = classes_in_file(&found.report).filter(|_| wish.classes.is_none()) else { return Ok(found) };
-    let graph = build(&found.variant, wish, Some(classes))?;
-    let wanted = wanted(&graph)?;
-    Ok(match plan(checkpoint, &wanted) {
-        Ok(report) => Recognized { similarity: similarity(checkpoint, &wanted), graph, report, ..found },
+    let graph = build(&found.model.variant, wish, Some(classes))?;
+    let model = Ranked::new(checkpoint, found.model.variant.clone(), graph).map_err(Failure::Running)?;
+    Ok(match plan(checkpoint, &model.wanted) {
+        Ok(report) => Recognized { model, report },
         Err(_) => found,
     })
 }
@@ -83,17 +78,4 @@ fn classes_in_file(report: &LoadReport) -> Option<usize> {
     });
     let first = counts.next()??;
     counts.all(|count| count == Some(first)).then_some(first).filter(|&classes| classes > 0)
-}
-
-/// The tensors of a network as a checkpoint would name them.
-fn wanted(graph: &Graph) -> Result<Vec<Wanted>, Failure> {
-    let facts = graph.facts().map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", graph.name)))?;
-    Ok(crate::train::wanted(graph, &facts))
-}
-
-/// Classes of the first head.
-pub(super) fn classes(graph: &Graph) -> usize {
-    graph.heads.first().map_or(0, |head| match head.kind {
-        HeadKind::Classify { classes } | HeadKind::PixelClassify { classes } => classes,
-    })
 }

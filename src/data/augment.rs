@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::transform::{crop, mirror, preprocess};
-use super::{Placement, Rgb8, Rng, color};
+use super::{Placement, Rgb8, color};
 use crate::graph::{Preprocess, Resize};
+use crate::rng::Rng;
 
 /// Random changes of a training picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ impl Augment {
 /// The random numbers of one view of one picture.
 #[must_use]
 pub fn view_rng(seed: u64, epoch: u64, index: usize) -> Rng {
-    Rng::keyed(&[seed, epoch, index as u64])
+    Rng::from_words(0, &[seed, epoch, index as u64])
 }
 
 /// One random view of a picture at the rule's input size, and where the picture lies in it.
@@ -105,8 +106,8 @@ fn crop_box(width: u32, height: u32, range: &CropRange, rng: &mut Rng) -> [u32; 
     let (w, h) = (f64::from(width), f64::from(height));
     let [low, high] = range.ratio.map(f64::from);
     for _ in 0..10 {
-        let area = w * h * rng.range(f64::from(range.scale[0]), f64::from(range.scale[1]));
-        let ratio = rng.range(low.ln(), high.ln()).exp();
+        let area = w * h * rng.range_f64(f64::from(range.scale[0]), f64::from(range.scale[1]));
+        let ratio = rng.range_f64(low.ln(), high.ln()).exp();
         let (cw, ch) = ((area * ratio).sqrt().round_ties_even(), (area / ratio).sqrt().round_ties_even());
         if cw >= 1.0 && ch >= 1.0 && cw <= w && ch <= h {
             let (cw, ch) = (cw as u32, ch as u32);
@@ -132,10 +133,10 @@ fn crop_box(width: u32, height: u32, range: &CropRange, rng: &mut Rng) -> [u32; 
 fn apply_jitter(image: &mut Rgb8, jitter: &Jitter, rng: &mut Rng) {
     let mut order = [0, 1, 2, 3];
     rng.shuffle(&mut order);
-    let mut factor = |spread: f32| rng.range(f64::from((1.0 - spread).max(0.0)), f64::from(1.0 + spread)) as f32;
+    let mut factor = |spread: f32| rng.range_f64(f64::from((1.0 - spread).max(0.0)), f64::from(1.0 + spread)) as f32;
     let (brightness, contrast) = (factor(jitter.brightness), factor(jitter.contrast));
     let saturation = factor(jitter.saturation);
-    let turn = rng.range(f64::from(-jitter.hue), f64::from(jitter.hue)) as f32;
+    let turn = rng.range_f64(f64::from(-jitter.hue), f64::from(jitter.hue)) as f32;
     for step in order {
         match step {
             0 if jitter.brightness > 0.0 => color::brightness(image, brightness),

@@ -23,7 +23,6 @@ mod listing;
 pub mod loader;
 mod mask;
 mod open;
-pub mod rng;
 pub mod sample;
 mod split;
 pub mod transform;
@@ -42,7 +41,6 @@ pub use image::Rgb8;
 pub use loader::{Loader, RawBatch, View};
 pub use mask::load_mask;
 pub use open::open;
-pub use rng::Rng;
 pub use transform::Placement;
 
 /// The class id of mask pixels that count for nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rng::{Rng, fnv1a};
+use crate::rng::{Rng, fnv1a};
 
 /// One picture as far as the split is concerned.
 pub(crate) struct Candidate<'a> {
@@ -32,7 +32,7 @@ pub(crate) fn draw(pictures: &[Candidate<'_>], fraction: f32, seed: u64) -> Vec<
                 None => groups.push(vec![*index]),
             }
         }
-        let mut rng = Rng::keyed(&[seed, fnv1a(class.unwrap_or_default().as_bytes())]);
+        let mut rng = Rng::from_words(0, &[seed, fnv1a(class.unwrap_or_default().as_bytes())]);
         rng.shuffle(&mut groups);
         let wanted = (members.len() as f64 * f64::from(fraction)).round() as usize;
         let wanted = wanted.clamp(usize::from(members.len() > 1), members.len().saturating_sub(1));

@@ -99,6 +99,16 @@ pub enum HeadKind {
     },
 }
 
+impl HeadKind {
+    /// Number of classes that it tells apart.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        match *self {
+            Self::Classify { classes } | Self::PixelClassify { classes } => classes,
+        }
+    }
+}
+
 /// A head: where it ends, what its output means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Head {

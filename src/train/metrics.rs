@@ -25,9 +25,7 @@ impl Counts {
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
         let of = |head: &Head| {
-            let classes = match head.kind {
-                HeadKind::Classify { classes } | HeadKind::PixelClassify { classes } => classes,
-            };
+            let classes = head.kind.classes();
             let confusion = vec![vec![0; classes]; classes];
             HeadCounts { name: head.name.clone(), kind: head.kind.clone(), confusion, top5: 0, count: 0 }
         };

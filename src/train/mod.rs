@@ -12,6 +12,7 @@ mod plan;
 mod predict;
 mod prediction;
 mod proof;
+mod recognize;
 mod run;
 mod schedule;
 mod setup;
@@ -31,8 +32,9 @@ pub use plan::{
 pub use predict::{decode, host, predict};
 pub use prediction::{Answer, ClassScore, HeadPrediction, Prediction};
 pub use proof::Proof;
+pub use recognize::{Ranked, rank, recognize};
 pub use run::{Control, Observer, Summary, Trainer};
 pub use schedule::learning_rate;
-pub use setup::{Setup, inspect_checkpoint, load_into, open_data, open_model, recognize, wanted};
+pub use setup::{Setup, inspect_checkpoint, load_into, open_data, open_model, wanted};
 pub use step::{StepFailure, StepResult, train_step};
 pub use validate::{Pass, Validation, pinned, validate};

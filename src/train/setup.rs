@@ -3,6 +3,7 @@
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses;
 use super::plan::{DataSource, Plan, ValChoice, WeightsSource};
+use super::recognize::recognize;
 use crate::data::{self, Dataset, OpenOptions, Progress, ValSource};
 use crate::graph::{Facts, Graph, Part, Preprocess};
 use crate::models::{Network, find};
@@ -192,27 +193,6 @@ fn run_of(file: &Path) -> Result<RunFile, String> {
     let classes = (0..classes).map(|i| format!("class {i}")).collect();
     let plan = Plan { model: variant.name.to_owned(), size_px: variant.preprocess.size[0], ..Plan::default() };
     Ok(RunFile { version: 1, plan, classes, preprocess: variant.preprocess })
-}
-
-/// The model of the zoo whose tensors a checkpoint holds.
-///
-/// # Errors
-/// A sentence that names the nearest models.
-pub fn recognize(checkpoint: &Checkpoint) -> Result<crate::models::Variant, String> {
-    let mut scored: Vec<(f32, crate::models::Variant)> = Vec::new();
-    for variant in crate::models::catalogue() {
-        let graph = variant.published().map_err(|error| error.to_string())?;
-        let facts = graph.facts().map_err(|error| error.to_string())?;
-        scored.push((weights::similarity(checkpoint, &wanted(&graph, &facts)), variant));
-    }
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let nearest: Vec<String> =
-        scored.iter().take(3).map(|(score, variant)| format!("{} ({:.0} %)", variant.name, score * 100.0)).collect();
-    let name = checkpoint.path.display();
-    match scored.into_iter().next() {
-        Some((score, variant)) if score >= 0.7 => Ok(variant),
-        _ => Err(format!("{name} holds no model of this program; the nearest are {}.", nearest.join(", "))),
-    }
 }
 
 /// Classes of the first head as the checkpoint holds it.

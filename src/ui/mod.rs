@@ -9,7 +9,6 @@ mod app;
 mod context;
 pub mod drops;
 mod folders;
-pub mod format;
 pub mod graph;
 pub mod icons;
 mod inspector;
@@ -22,6 +21,7 @@ pub mod style;
 mod theme;
 pub mod widgets;
 
+pub use crate::format;
 pub use action::{Action, Page};
 pub use app::{App, Shot};
 pub use context::Context;

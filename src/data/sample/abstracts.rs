@@ -4,7 +4,7 @@
 use super::canvas::{Form, Spot};
 use super::math::{PI, TAU, atan2, cos, exp, floor, fract, length, ln, segment, sin, smoothstep, triangle};
 use super::noise;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// Class names, in the byte-wise order of their folders.
 pub(super) const CLASSES: &[&str] = &[
@@ -229,7 +229,7 @@ fn blob(rng: &mut Rng) -> Outline {
 /// The classes that a pattern makes; `None` for the others.
 fn pattern_class(name: &str, rng: &mut Rng) -> Option<Pattern> {
     let n = rng.range(2.2, 5.5); // rhythm: repeats per form unit
-    let key = rng.key();
+    let key = rng.next_u32();
     let fill = rng.range(0.35, 0.65);
     let deep = rng.range(0.0, 0.05);
     let flip = rng.chance(0.5);
@@ -294,7 +294,7 @@ fn pattern_class(name: &str, rng: &mut Rng) -> Option<Pattern> {
 
 /// A filling that says nothing about the class: plain, mottled, graded, ribbed, ringed, seeded or veined.
 fn any_pattern(rng: &mut Rng) -> Pattern {
-    let (n, key, strength) = (rng.range(2.0, 6.0), rng.key(), rng.range(0.15, 0.9));
+    let (n, key, strength) = (rng.range(2.0, 6.0), rng.next_u32(), rng.range(0.15, 0.9));
     let (dx, dy) = (rng.range(-0.5, 0.5), rng.range(-0.5, 0.5));
     match rng.below(7) {
         0 => Box::new(move |_, _| (0.0, 0.0)),

@@ -4,11 +4,11 @@ use super::canvas::{Finish, Form, Picture, Spot};
 use super::color::{Rgb, blend};
 use super::math::{cos, length, sin, smoothstep, triangle};
 use super::noise;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// Fills the picture with a random ground in the two colors.
 pub(super) fn fill(picture: &mut Picture, colors: [Rgb; 2], rng: &mut Rng) {
-    let (kind, key, zoom) = (rng.below(7), rng.key(), rng.range(0.7, 1.5));
+    let (kind, key, zoom) = (rng.below(7), rng.next_u32(), rng.range(0.7, 1.5));
     let angle = rng.range(0.0, super::math::TAU);
     let (turn_cos, turn_sin) = (cos(angle), sin(angle));
     let contrast = rng.range(0.45, 1.0);
@@ -56,7 +56,7 @@ pub(super) fn fill(picture: &mut Picture, colors: [Rgb; 2], rng: &mut Rng) {
 
 /// A pebble or a twig: a thing without a class, in the way or in front.
 pub(super) fn clutter(rng: &mut Rng) -> Form {
-    let key = rng.key();
+    let key = rng.next_u32();
     if rng.chance(0.5) {
         let (flat, lobe) = (rng.range(0.55, 0.95), rng.range(0.0, 0.35));
         return Box::new(move |x, y| {

@@ -3,7 +3,7 @@
 use super::color::{Rgb, blend};
 use super::math::{cos, sin};
 use super::noise;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// What a form says about one point of its own space, where the form fills the unit disk (x right, y down).
 #[derive(Debug, Clone, Copy)]
@@ -187,7 +187,7 @@ impl Picture {
         let (gx, gy) = (cos(angle), sin(angle));
         let (fall, corner, grain) = (rng.range(0.0, 0.3), rng.range(0.1, 0.45), rng.range(0.004, 0.015));
         let exposure = rng.range(0.85, 1.15);
-        let key = rng.key();
+        let key = rng.next_u32();
         let mut bytes = Vec::with_capacity(self.rgb.len() * 3);
         for (i, pixel) in self.rgb.iter().enumerate() {
             let x = ((i % self.side_px) as f32 + 0.5) / side - 0.5;

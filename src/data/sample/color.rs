@@ -1,7 +1,7 @@
 //! Colors as linear-ish RGB in 0..1. Every class of both worlds draws from the same ranges: color must not give the class away.
 
 use super::math::{TAU, cos, fract, mix};
-use super::rng::Rng;
+use crate::rng::Rng;
 
 pub(super) type Rgb = [f32; 3];
 

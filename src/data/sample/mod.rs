@@ -13,7 +13,6 @@ mod math;
 mod nature;
 mod noise;
 mod png;
-mod rng;
 mod scene;
 mod tar;
 

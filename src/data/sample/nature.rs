@@ -4,7 +4,7 @@
 use super::canvas::{Form, Spot};
 use super::math::{PI, TAU, atan2, cos, floor, fract, length, ln, mix, pow, segment, sin, smoothstep, triangle};
 use super::noise;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// Class names, in the byte-wise order of their folders.
 pub(super) const CLASSES: &[&str] = &["flower", "leaf", "shell", "snowflake"];
@@ -30,7 +30,7 @@ fn flower(rng: &mut Rng) -> Form {
     let (tip, notch) = (rng.range(0.35, 0.8), if rng.chance(0.3) { rng.range(0.05, 0.12) } else { 0.0 });
     let rings = 1 + rng.below(2);
     let (veins, dark_rim) = (rng.range(0.0, 0.35), rng.chance(0.5));
-    let key = rng.key();
+    let key = rng.next_u32();
     Box::new(move |x, y| {
         let (r, angle) = (length(x, y), atan2(y, x));
         let mut best = Spot::outside(1.0);
@@ -75,7 +75,7 @@ fn leaf(rng: &mut Rng) -> Form {
     let (bend, stem) = (rng.range(-0.3, 0.3), rng.range(0.012, 0.03));
     let pairs = (4 + rng.below(5)) as f32;
     let slant = rng.range(0.45, 0.95);
-    let (light_veins, mottle, key) = (rng.chance(0.6), rng.range(0.0, 0.45), rng.key());
+    let (light_veins, mottle, key) = (rng.chance(0.6), rng.range(0.0, 0.45), rng.next_u32());
     let teeth = pairs * rng.range(1.5, 2.5);
     Box::new(move |x, y| {
         let x = x - bend * (y * y - 0.4);
@@ -109,7 +109,7 @@ fn scallop(rng: &mut Rng) -> Form {
     let ridges = (6 + rng.below(8)) as f32;
     let frill = rng.range(0.015, 0.06);
     let (bands, band_tone) = (rng.range(2.0, 6.0), rng.range(0.25, 0.8));
-    let (deep, ear, key) = (rng.range(0.03, 0.07), rng.range(0.2, 0.34), rng.key());
+    let (deep, ear, key) = (rng.range(0.03, 0.07), rng.range(0.2, 0.34), rng.next_u32());
     Box::new(move |x, y| {
         let (hx, hy) = (x, 0.78 - y); // from the hinge, upwards
         let (r, angle) = (length(hx, hy), atan2(hx, hy.max(-0.2)));
@@ -139,7 +139,7 @@ fn snail(rng: &mut Rng) -> Form {
     let turn = rng.range(0.16, 0.24); // growth: radius times e^(turn * angle)
     let ribs = rng.range(12.0, 26.0);
     let stripe = rng.range(0.2, 0.8);
-    let (across, deep, key) = (rng.chance(0.5), rng.range(0.02, 0.06), rng.key());
+    let (across, deep, key) = (rng.chance(0.5), rng.range(0.02, 0.06), rng.next_u32());
     let mirror = if rng.chance(0.5) { 1.0 } else { -1.0 };
     Box::new(move |x, y| {
         let (cx, cy) = ((x - 0.12) * mirror, y - 0.05);

@@ -3,8 +3,11 @@
 use super::canvas::{Coverage, Finish, Light, Picture, Placement};
 use super::color::{ground_pair, object_pair};
 use super::math::length;
-use super::rng::Rng;
 use super::{World, abstracts, backdrop, nature};
+use crate::rng::Rng;
+
+/// Where the random words of every scene start (the first digits of pi), so that they are no other stream's.
+const START: u64 = 0x243F_6A88_85A3_08D3;
 
 /// One object of a scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +49,7 @@ pub fn scene(world: World, class: usize, index: u64, seed: u64, size_px: u32) ->
     let count = super::classes(world).len();
     let class = class % count;
     let size_px = size_px.clamp(16, 1024);
-    let mut rng = Rng::from_words(&[seed, world as u64, class as u64, index]);
+    let mut rng = Rng::from_words(START, &[seed, world as u64, class as u64, index]);
     let mut stage = Stage::new(size_px as usize, &mut rng);
 
     for _ in 0..rng.below(4) {

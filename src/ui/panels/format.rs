@@ -1,6 +1,6 @@
 //! Numbers and names as they are shown.
 
-use std::time::Duration;
+pub use crate::format::clock;
 
 /// A loss or another number without a unit, three to four digits.
 #[must_use]
@@ -35,32 +35,16 @@ pub fn rate(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{value:.2e}") }
 }
 
-/// A count with narrow gaps between thousands.
+/// Digits in groups of three.
 #[must_use]
 pub fn count(value: usize) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
+    crate::format::count(value as u64)
 }
 
 /// A count with its noun: `1 error`, `2 errors`.
 #[must_use]
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// A duration as `mm:ss`, or with hours in front.
-#[must_use]
-pub fn clock(time: Duration) -> String {
-    let secs = time.as_secs();
-    let (hours, minutes, seconds) = (secs / 3600, secs / 60 % 60, secs % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
 }
 
 /// A metric's name for people: `top1` is shown as `Top-1`; `shape/top1` as `shape Top-1`.
@@ -98,6 +82,7 @@ pub fn csv_field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn numbers_keep_three_digits_or_so() {

@@ -5,11 +5,17 @@ use std::time::Duration;
 /// Digits in groups of three: `525 568`.
 #[must_use]
 pub fn count(n: u64) -> String {
+    grouped(n, ' ')
+}
+
+/// Digits in groups of three with `gap` between the groups.
+#[must_use]
+pub fn grouped(n: u64, gap: char) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
+            out.push(gap);
         }
         out.push(digit);
     }
@@ -19,25 +25,23 @@ pub fn count(n: u64) -> String {
 /// Three significant digits with a unit prefix: `11.7 M`.
 #[must_use]
 pub fn short(n: u64) -> String {
-    let (value, unit) = match n {
-        0..1_000 => return n.to_string(),
+    prefixed(n, "").trim_end().to_owned()
+}
+
+/// Bytes in decimal units: `3.10 MB`.
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    prefixed(n, "B")
+}
+
+fn prefixed(n: u64, unit: &str) -> String {
+    let (value, prefix) = match n {
+        0..1_000 => return format!("{n} {unit}"),
         1_000..1_000_000 => (n as f64 / 1e3, "k"),
         1_000_000..1_000_000_000 => (n as f64 / 1e6, "M"),
         _ => (n as f64 / 1e9, "G"),
     };
-    format!("{} {unit}", significant(value))
-}
-
-/// Bytes in decimal units: `3.1 MB`.
-#[must_use]
-pub fn bytes(n: u64) -> String {
-    let (value, unit) = match n {
-        0..1_000 => return format!("{n} B"),
-        1_000..1_000_000 => (n as f64 / 1e3, "kB"),
-        1_000_000..1_000_000_000 => (n as f64 / 1e6, "MB"),
-        _ => (n as f64 / 1e9, "GB"),
-    };
-    format!("{} {unit}", significant(value))
+    format!("{} {prefix}{unit}", significant(value))
 }
 
 /// A change of bytes with its sign: `+38 MB`.
@@ -96,6 +100,10 @@ mod tests {
         assert_eq!(short(138_357_544), "138 M");
         assert_eq!(short(640), "640");
         assert_eq!(short(2_050), "2.05 k");
+        assert_eq!(short(1_814_073_344), "1.81 G");
+        assert_eq!(short(999_500), "1000 k");
+        assert_eq!(grouped(11_689_512, '\u{202f}'), "11\u{202f}689\u{202f}512");
+        assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(3_100_000), "3.10 MB");
         assert_eq!(bytes_change(900, 400), "−500 B");
         assert_eq!(clock(Duration::from_secs(372)), "06:12");
