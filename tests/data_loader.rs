@@ -197,7 +197,7 @@ fn dropping_it_stops_it_soon() {
     });
     let set = dataset(samples.collect());
     let start = Instant::now();
-    pictures::load(&set.samples[0].image).unwrap();
+    Loader::start(Arc::clone(&set), vec![0], 1, view(None, 0)).next_batch().unwrap();
     let one = start.elapsed();
     let loader = Loader::start(set, (0..64).collect(), 64, view(None, 0));
     std::thread::sleep(one);

@@ -12,12 +12,10 @@ use std::sync::Arc;
 /// # Errors
 /// A sentence, when the project cannot be read, or when there is no display or no graphics adapter for a window.
 pub fn run(project: Option<PathBuf>, device: DeviceChoice) -> anyhow::Result<()> {
-    let project = match project {
-        Some(path) => {
-            let opened = Project::load(&path).map_err(anyhow::Error::msg)?;
-            Some((path, opened))
-        }
-        None => None,
+    let file = project;
+    let project = match &file {
+        Some(path) => Project::load(path).map_err(anyhow::Error::msg)?,
+        None => Project::sample(),
     };
     let shot = Shot::from_env();
     let size = shot.as_ref().and_then(|shot| shot.size).unwrap_or([1400.0, 900.0]);
@@ -26,7 +24,7 @@ pub fn run(project: Option<PathBuf>, device: DeviceChoice) -> anyhow::Result<()>
         let ctx = creation.egui_ctx.clone();
         let waker = ctx.clone();
         let session = Session::spawn(device, Arc::new(move || waker.request_repaint()))?;
-        let mut app = App::new(&ctx, session, project)?;
+        let mut app = App::new(&ctx, session, project, file)?;
         app.set_recent(Recent::load());
         if let Some(shot) = shot {
             app.set_shot(&ctx, shot);

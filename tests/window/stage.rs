@@ -4,7 +4,7 @@ use egui_kittest::Harness;
 use frostline::data::{Dataset, ImageSource, Issue, Sample, Severity, Split, Target, Task};
 use frostline::graph::HeadKind;
 use frostline::session::{
-    Best, Command, DeviceInfo, EpochNews, Event, LiveSample, RunInfo, Session, StepNews, StepTimes, find_model,
+    Best, Command, DeviceInfo, EpochNews, Event, LiveSample, Project, RunInfo, Session, StepNews, StepTimes, find_model,
 };
 use frostline::train::{Answer, ClassScore, HeadPrediction, Plan, Prediction};
 use frostline::ui::{App, Theme};
@@ -32,7 +32,7 @@ pub fn open(size: [f32; 2], dark: bool, draws: bool) -> Stage<'static> {
         builder = builder.wgpu();
     }
     let window = builder.build_eframe(|creation| {
-        let mut app = App::new(&creation.egui_ctx, session, None).unwrap();
+        let mut app = App::new(&creation.egui_ctx, session, Project::default(), None).unwrap();
         app.set_theme(&creation.egui_ctx, if dark { Theme::dark() } else { Theme::light() });
         app
     });

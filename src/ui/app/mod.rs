@@ -73,15 +73,19 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// The app over a session, with a project that was opened or a new one.
+    /// The app over a session, with a new project or one that was read from `file`.
     ///
     /// # Errors
     /// When the registry holds no model that can be built.
-    pub fn new(ctx: &egui::Context, session: Session, project: Option<(PathBuf, Project)>) -> Result<Self, GraphError> {
+    pub fn new(
+        ctx: &egui::Context,
+        session: Session,
+        project: Project,
+        file: Option<PathBuf>,
+    ) -> Result<Self, GraphError> {
         let theme = Theme::dark();
         style::install_fonts(ctx);
         style::apply(ctx, &theme);
-        let (file, project) = project.map_or_else(|| (None, Project::sample()), |(path, p)| (Some(path), p));
         let network = Network::new(&project.plan)?;
         let waker = ctx.clone();
         let wake = Arc::new(move || waker.request_repaint());
