@@ -31,6 +31,12 @@ fn pretrain(assets: &Path, json: bool) -> Outcome {
     let fail = |cause: std::io::Error| Failure::Running(format!("Cannot use the temporary folder: {cause}."));
     let work = std::env::temp_dir().join(format!("frostline-pretrain-{}", std::process::id()));
     std::fs::create_dir_all(&work).map_err(fail)?;
+    let outcome = pretrain_in(&work, assets, json);
+    std::fs::remove_dir_all(&work).map_err(fail)?;
+    outcome
+}
+
+fn pretrain_in(work: &Path, assets: &Path, json: bool) -> Outcome {
     let (set, run) = (work.join("set"), work.join("run"));
     let mut line = super::progress::StatusLine::default();
     line.note(&format!("drawing the pretraining pictures in {}", set.display()));
@@ -61,7 +67,6 @@ fn pretrain(assets: &Path, json: bool) -> Outcome {
     driver.follow_run(json)?;
     let file = assets.join("backbone.safetensors");
     crate::session::save_backbone(&run, &file).map_err(Failure::Running)?;
-    std::fs::remove_dir_all(&work).map_err(fail)?;
     output::line(&file.display().to_string())
 }
 
