@@ -307,8 +307,8 @@ impl eframe::App for App {
             self.say(Severity::Error, problem);
         }
         self.set_title(ctx);
-        if let Some(camera) = &mut self.camera {
-            camera.tick(ctx, &self.view);
+        if self.camera.as_mut().is_some_and(|camera| camera.tick(ctx, &self.view)) {
+            self.act(Action::Start);
         }
     }
 

@@ -1,4 +1,5 @@
-//! `FROSTLINE_SHOT=file.png[,WIDTHxHEIGHT][,page][,light]`: the window draws itself into a file and closes.
+//! `FROSTLINE_SHOT=file.png[,WIDTHxHEIGHT][,page][,light][,start]`: the window draws itself into a file and closes; with
+//! `start` it presses Start first and waits for the middle of the run.
 
 use crate::session::View;
 use crate::ui::action::Page;
@@ -13,6 +14,9 @@ const FRAMES: u32 = 12;
 /// The picture is taken after this time even if the session is still busy.
 const LATEST: Duration = Duration::from_secs(20);
 
+/// The same with a run.
+const LATEST_WITH_RUN: Duration = Duration::from_secs(300);
+
 /// What is to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shot {
@@ -24,6 +28,8 @@ pub struct Shot {
     pub page: Option<Page>,
     /// Whether the light theme is used.
     pub light: bool,
+    /// Whether a run is started first.
+    pub start: bool,
 }
 
 impl Shot {
@@ -38,12 +44,13 @@ impl Shot {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(',').map(str::trim);
         let file = parts.next().filter(|file| !file.is_empty())?;
-        let mut shot = Self { file: PathBuf::from(file), size: None, page: None, light: false };
+        let mut shot = Self { file: PathBuf::from(file), size: None, page: None, light: false, start: false };
         for part in parts {
             let size = part.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
             match (size, part) {
                 (Some(size), _) => shot.size = Some(size),
                 (None, "light") => shot.light = true,
+                (None, "start") => shot.start = true,
                 (None, name) => shot.page = page(name).or(shot.page),
             }
         }
@@ -72,6 +79,7 @@ pub struct Camera {
     frames: u32,
     started: Instant,
     asked: bool,
+    pressed: bool,
     done: Arc<AtomicBool>,
 }
 
@@ -79,19 +87,25 @@ impl Camera {
     /// A camera for a shot.
     #[must_use]
     pub fn new(shot: Shot) -> Self {
-        Self { shot, frames: 0, started: Instant::now(), asked: false, done: Arc::default() }
+        Self { shot, frames: 0, started: Instant::now(), asked: false, pressed: false, done: Arc::default() }
     }
 
-    /// Called each frame.
-    pub fn tick(&mut self, ctx: &Context, view: &View) {
+    /// Called each frame; whether Start is to be pressed now.
+    pub fn tick(&mut self, ctx: &Context, view: &View) -> bool {
         ctx.request_repaint();
         self.frames += 1;
         if self.done.load(Ordering::Acquire) {
             ctx.send_viewport_cmd(ViewportCommand::Close);
-            return;
+            return false;
         }
         let settled = self.frames >= FRAMES && view.busy.is_none() && self.started.elapsed() > Duration::from_secs(2);
-        if !self.asked && (settled || self.started.elapsed() > LATEST) {
+        if self.shot.start && !self.pressed {
+            self.pressed = settled && view.data.is_some();
+            return self.pressed;
+        }
+        let halfway = view.run.as_ref().is_some_and(|run| 2.0 * run.position() >= f64::from(run.info.plan.epochs));
+        let (ready, latest) = if self.shot.start { (halfway, LATEST_WITH_RUN) } else { (settled, LATEST) };
+        if !self.asked && (ready || self.started.elapsed() > latest) {
             self.asked = true;
             let (file, done) = (self.shot.file.clone(), Arc::clone(&self.done));
             ctx.request_screenshot(move |image| {
@@ -103,6 +117,7 @@ impl Camera {
                 done.store(true, Ordering::Release);
             });
         }
+        false
     }
 }
 
@@ -122,7 +137,8 @@ mod tests {
         assert_eq!(shot.file, Path::new("out/a.png"));
         assert_eq!(shot.size, Some([1100.0, 700.0]));
         assert_eq!(shot.page, Some(Page::Model));
-        assert!(shot.light);
+        assert!(shot.light && !shot.start);
+        assert!(Shot::parse("a.png,start").unwrap().start);
         assert_eq!(Shot::parse("a.png,light").unwrap().size, None);
         assert!(Shot::parse("").is_none());
     }
