@@ -30,8 +30,11 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
         DeviceChoice::Wgpu(index) => adapter(index),
         DeviceChoice::Auto => Ok(match adapter(None) {
             Ok((device, info)) if !info.software => (device, info),
-            Ok((_, info)) => processor(&format!("the only graphics adapter is the software renderer {}", info.name)),
-            Err(_) => processor("no graphics adapter was found"),
+            Ok((_, info)) => processor(&format!(
+                "the processor computes: the only graphics adapter is the software renderer {}",
+                info.name
+            )),
+            Err(_) => processor("the processor computes: no graphics adapter was found"),
         }),
     }
 }

@@ -68,8 +68,9 @@ pub enum WeightsError {
     },
     /// The file belongs to another network.
     #[error(
-        "{} belongs to another architecture: {matched} of the {wanted} {part} tensors expected here match by name and shape, {used} of the {held} in the file find a place; {differences}",
-        path.display()
+        "{} belongs to another architecture: {matched} of the {wanted} {part} tensors expected here match by name and shape{}; {differences}",
+        path.display(),
+        placed(*used, *held)
     )]
     OtherArchitecture {
         /// The file concerned.
@@ -139,4 +140,9 @@ pub(super) fn quote(text: &str) -> String {
         out.push('…');
     }
     out
+}
+
+/// How much of the file has a place, where any of it could.
+fn placed(used: usize, held: usize) -> String {
+    if held == 0 { String::new() } else { format!(", {used} of the {held} in the file find a place") }
 }
