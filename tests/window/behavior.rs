@@ -261,6 +261,18 @@ fn a_dropped_folder_is_opened_as_data() {
 }
 
 #[test]
+fn a_dropped_checkpoint_shows_its_report() {
+    let mut stage = window();
+    let file = std::path::PathBuf::from("/w/resnet18-f37072fd.pth");
+    stage.window.state_mut().act(Action::Show(Page::Data));
+    stage.window.state_mut().act(Action::Open(vec![file.clone()]));
+    stage.window.run_steps(3);
+    assert_eq!(stage.plan().weights, frostline::train::WeightsSource::File(file.clone()));
+    assert!(matches!(stage.commands().as_slice(), [Command::InspectCheckpoint { path, .. }] if *path == file));
+    assert_eq!(stage.window.state().page(), Page::Model);
+}
+
+#[test]
 fn closing_while_training_asks() {
     let mut stage = window();
     let plan = stage.plan().clone();

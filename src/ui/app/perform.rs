@@ -218,7 +218,11 @@ impl App {
                 self.edit(&format!("Open {name}"), |plan| *plan = with_data(plan, DataSource::Path(path)));
                 self.show(Page::Data);
             }
-            Kind::Weights => self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path)),
+            Kind::Weights => {
+                self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path));
+                // Where the load report stands.
+                self.show(Page::Model);
+            }
             Kind::Project => self.load_project(&path),
             Kind::Run => self.send(Command::ResumeRun { run: path, epochs: None }),
             Kind::Picture => {}
