@@ -39,7 +39,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, textures:
         ui.add_space(8.0);
         let failed = predictions.iter().filter(|prediction| prediction.error.is_some()).count();
         let text = if failed == 0 { String::new() } else { format!(" · {} unreadable", format::count(failed)) };
-        kit::caps(ui, theme, &format!("{} pictures{text}", format::count(predictions.len())));
+        kit::caps(ui, theme, &format!("{}{text}", crate::format::plural(predictions.len(), "picture")));
         ui.spacing_mut().item_spacing.y = 3.0;
         let scroll = egui::ScrollArea::vertical().id_salt("predicted").auto_shrink(false);
         scroll.show_rows(ui, 44.0, predictions.len(), |ui, rows| {
