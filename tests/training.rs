@@ -160,6 +160,8 @@ fn what_cannot_train_is_refused_with_a_reason() {
     all.freeze.frozen = two_heads().nodes.iter().map(|node| node.path.clone()).collect();
     assert!(fail(all).contains("Nothing would train"));
     assert!(fail(Plan { lr: -1.0, ..plan(1) }).contains("learning rate"));
+    let metric = fail(Plan { best_by: "nonsense".to_owned(), ..plan(1) });
+    assert!(metric.ends_with("there are loss, top1, mask/miou, mask/dice, mask/pixel_accuracy."), "{metric}");
     let mut stray = plan(1);
     stray.freeze.set("layer9", true);
     assert!(fail(stray).contains("layer9"));

@@ -117,6 +117,21 @@ impl HeadCounts {
     }
 }
 
+/// The names of the metrics that a graph's runs have, `loss` among them.
+#[must_use]
+pub fn metric_names(graph: &Graph) -> Vec<String> {
+    let of = |(i, head): (usize, &Head)| {
+        let names: &[&str] = match head.kind {
+            HeadKind::Classify { classes } if classes > 5 => &["top1", "top5"],
+            HeadKind::Classify { .. } => &["top1"],
+            HeadKind::PixelClassify { .. } => &["miou", "dice", "pixel_accuracy"],
+        };
+        let prefix = if i == 0 { String::new() } else { format!("{}/", head.name) };
+        names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()
+    };
+    std::iter::once("loss".to_owned()).chain(graph.heads.iter().enumerate().flat_map(of)).collect()
+}
+
 /// Index of the largest value; the first of equal ones.
 pub fn argmax(values: impl Iterator<Item = f32>) -> usize {
     let better = |best: (usize, f32), next: (usize, f32)| if next.1 > best.1 { next } else { best };

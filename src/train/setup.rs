@@ -2,6 +2,7 @@
 
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses;
+use super::metrics::metric_names;
 use super::plan::{DataSource, Plan, ValChoice, WeightsSource};
 use super::recognize::recognize;
 use crate::data::{self, Dataset, OpenOptions, Progress, ValSource};
@@ -115,6 +116,14 @@ impl Setup {
         }
         if let Some(missing) = losses::missing_targets(&graph, &dataset).first() {
             return Err(missing.clone());
+        }
+        let known = metric_names(&graph);
+        if !plan.best_by.is_empty() && !known.contains(&plan.best_by) {
+            let known = known.join(", ");
+            return Err(format!(
+                "There is no metric named {} to pick the best epoch by; there are {known}.",
+                plan.best_by
+            ));
         }
         let stray = plan.freeze.retain_known(&graph);
         if let Some(name) = stray.first() {
