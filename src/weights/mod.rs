@@ -16,6 +16,7 @@ mod checkpoint;
 mod convert;
 mod error;
 mod guard;
+pub mod hub;
 mod matching;
 mod pickle_scan;
 mod report;
