@@ -273,7 +273,7 @@ fn a_server_that_stalls_is_left_and_asked_again() {
 #[test]
 fn a_length_that_is_a_lie_is_found() {
     // Shorter than announced: cut off. Longer: what is behind the length belongs to nobody, and the sum decides.
-    for (announced, word) in [(400_000, "early"), (200_000, "SHA-256 that begins with"), (1 << 40, "announces")] {
+    for (announced, word) in [(400_000, "early"), (200_000, "SHA-256 that begins with"), (1_u64 << 40, "announces")] {
         let home = tempfile::tempdir().unwrap();
         let server = Server::new(move |_, _, stream| {
             server::head(stream, "200 OK", &format!("content-length: {announced}\r\n"));

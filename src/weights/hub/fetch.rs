@@ -180,15 +180,14 @@ impl Download<'_> {
                     // Begun anew and cut off at the same place is no progress.
                     fruitless = if part.len > most { 1 } else { fruitless + 1 };
                     if fruitless >= self.options.tries {
+                        part.discard_empty();
                         return Err(Trouble::Passing(what, None));
                     }
                     let pause = self.options.pause * (1 << (fruitless - 1).min(6));
                     self.rest(after.unwrap_or(pause).min(Duration::from_secs(30)).max(pause), part.len)?;
                 }
                 other => {
-                    if part.len == 0 {
-                        part.discard();
-                    }
+                    part.discard_empty();
                     return Err(other);
                 }
             }

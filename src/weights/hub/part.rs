@@ -116,6 +116,13 @@ impl Part {
         Ok(())
     }
 
+    /// Takes a part away that holds nothing.
+    pub(super) fn discard_empty(self) {
+        if self.len == 0 {
+            self.discard();
+        }
+    }
+
     /// Takes an unusable part away.
     pub(super) fn discard(self) {
         std::fs::remove_file(&self.path).ok();
