@@ -124,9 +124,9 @@ fn what_cannot_be_done_is_said_and_the_session_goes_on() {
     assert!(desk.failure().contains("nothing does not exist"));
     let wrong = home.path().join("wrong.pth");
     std::fs::write(&wrong, "not a checkpoint").unwrap();
-    desk.send(Command::InspectCheckpoint { path: wrong.clone(), model: "resnet18".to_owned(), classes: 2 });
-    assert!(desk.failure().contains("wrong.pth"));
     let bad = Plan { weights: WeightsSource::File(wrong), ..plan() };
+    desk.send(Command::InspectWeights(Box::new(bad.clone())));
+    assert!(desk.failure().contains("wrong.pth"));
     desk.send(Command::Start { plan: Box::new(bad), out: home.path().join("run") });
     assert!(desk.failure().contains("wrong.pth"));
     assert!(!home.path().join("run").exists(), "a run that cannot start leaves nothing");

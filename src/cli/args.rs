@@ -87,15 +87,18 @@ pub(super) struct TrainArgs {
     /// A folder or an annotation file, or `sample` for the built-in one
     #[arg(long)]
     pub data: PathBuf,
-    /// A model's name (see frostline models)
+    /// A model's name (see frostline models) [default: that of the checkpoint given with --weights]
     #[arg(long, value_name = "NAME")]
-    pub model: String,
+    pub model: Option<String>,
     /// The run's folder, which must not hold a run yet
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// A checkpoint file, `public`, `builtin`, or `none` for random weights
-    #[arg(long, value_name = "FILE|public|builtin|none", default_value = "none")]
+    /// A checkpoint file, another run's folder, `public`, `builtin`, or `none` for random weights
+    #[arg(long, value_name = "FILE|RUN|public|builtin|none", default_value = "none")]
     pub weights: String,
+    /// Whether classes that the checkpoint's head knows by the same name keep their weights, or the head is made new
+    #[arg(long, default_value = "keep")]
+    pub head: HeadName,
     /// What stays as it is: none, backbone, head-only, last-stage, until:PATH, or names of nodes and stages
     #[arg(long, num_args = 1.., value_name = "PATH", default_value = "none")]
     pub freeze: Vec<String>,
@@ -175,6 +178,13 @@ pub(super) struct Recipe {
     /// Metric that picks the best checkpoint: top1, loss, … [default: the task's own]
     #[arg(long, value_name = "METRIC")]
     pub best_by: Option<String>,
+}
+
+/// What becomes of a checkpoint's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum HeadName {
+    Keep,
+    New,
 }
 
 #[derive(Debug, clap::Args)]

@@ -143,8 +143,12 @@ impl Driver {
         let device = self.view.device.as_ref().map_or("unknown", |device| device.name.as_str());
         let Some(run) = &self.view.run else { return Ok(()) };
         output::note(&progress::start(run, device));
-        if let Some(warning) = run.info.load.as_ref().and_then(|load| load.warning()) {
-            output::note(&format!("warning: {warning}."));
+        if let Some(load) = &run.info.load {
+            output::note(&format!("weights from {}: {}", load.file.display(), load.summary()));
+            load.head_notes().iter().for_each(|note| output::note(&format!("  {note}")));
+            if let Some(warning) = load.warning() {
+                output::note(&format!("warning: {warning}."));
+            }
         }
         if !json {
             return Ok(());

@@ -7,8 +7,8 @@ use super::recognize::{self, Near, Recognized, Wish};
 use super::{Failure, Outcome, models};
 use crate::graph::{Describe as _, Graph, Node, NodeFacts, Source};
 use crate::session::{ModelTask, find_model};
-use crate::train::Ranked;
-use crate::weights::{Checkpoint, Row, RowState};
+use crate::train::{Ranked, named_classes, open_weights};
+use crate::weights::{Checkpoint, ClassNames, Row, RowState};
 
 /// Rows of one state that are listed for people; the rest is counted.
 const LISTED: usize = 12;
@@ -30,7 +30,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Outcome {
 }
 
 fn inspect_file(args: &InspectArgs) -> Outcome {
-    let checkpoint = Checkpoint::open(&args.what).map_err(|error| Failure::Input(format!("{error}.")))?;
+    let checkpoint = open_weights(&args.what).map_err(|error| Failure::Input(format!("{error}.")))?;
     let wish = Wish {
         classes: args.classes.map(|classes| classes as usize),
         size_px: args.size.map(|size| size as usize),
@@ -125,6 +125,8 @@ fn dims(dims: &[usize]) -> String {
 fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outcome {
     let Recognized { model: Ranked { variant, similarity, .. }, report } = found;
     let warning = report.warning();
+    let classes = found.model.graph.heads.first().map_or(0, |head| head.kind.classes());
+    let classes = named_classes(checkpoint, Some(variant), classes);
     if json {
         report.rows.iter().try_for_each(|row| output::json(&Line::Tensor(row)))?;
         return output::json(&Line::Load(LoadLine {
@@ -138,6 +140,8 @@ fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outco
             stripped_prefix: report.stripped_prefix.as_deref(),
             added_prefix: report.added_prefix.as_deref(),
             metadata: &checkpoint.metadata,
+            class_names: classes.as_ref().map(|classes| classes.names.as_slice()),
+            classes_named_by: classes.as_ref().map(|classes| classes.source.as_str()),
             warning,
             summary: report.summary(),
         }));
@@ -150,6 +154,11 @@ fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outco
         variant.name,
         report.summary()
     ))?;
+    if let Some(ClassNames { names, source }) = classes {
+        let first = names.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > LISTED { format!(", … ({} in all)", names.len()) } else { String::new() };
+        output::line(&format!("  classes  {first}{more}, by {source}"))?;
+    }
     for (word, which) in [
         ("re-made", (|state| matches!(state, RowState::Remade { .. })) as fn(&RowState) -> bool),
         ("missing", |state| *state == RowState::Missing),

@@ -120,6 +120,9 @@ pub(super) struct LoadLine<'a> {
     pub stripped_prefix: Option<&'a str>,
     pub added_prefix: Option<&'a str>,
     pub metadata: &'a BTreeMap<String, String>,
+    /// Names of the head's classes in the order of ids, where something names them, and what does.
+    pub class_names: Option<&'a [String]>,
+    pub classes_named_by: Option<&'a str>,
     pub warning: Option<String>,
     pub summary: String,
 }

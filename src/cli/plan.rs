@@ -1,12 +1,15 @@
 //! From the arguments of `train` to a plan.
 
 use super::Failure;
-use super::args::{AugmentName, ClassWeightsName, DecayName, OptimizerName, Recipe, TrainArgs};
+use super::args::{AugmentName, ClassWeightsName, DecayName, HeadName, OptimizerName, Recipe, TrainArgs};
 use super::check::val_source;
 use crate::data::{Augment, CropRange, Jitter, ValSource};
 use crate::graph::{FreezePlan, Graph};
 use crate::session::{Variant, find_model};
-use crate::train::{ClassWeights, DataSource, Decay, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource};
+use crate::train::{
+    About, ClassWeights, DataSource, Decay, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource, about_weights,
+};
+use crate::weights::HeadPolicy;
 use std::path::{Path, PathBuf};
 
 /// Learning rate of AdamW where none is given; the plan's own default is SGD's.
@@ -17,15 +20,21 @@ const ADAMW_LR: f64 = 1e-3;
 /// # Errors
 /// The first thing in them that cannot be.
 pub(super) fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
-    let variant = find_model(&args.model).map_err(Failure::Input)?;
+    let about = about(&args.weights, args.model.is_some())?;
+    let model = args.model.as_ref().or(about.as_ref().map(|about| &about.model)).ok_or_else(|| {
+        Failure::Input("--model is missing; it can be left out where --weights names a checkpoint.".to_owned())
+    })?;
+    let variant = find_model(model).map_err(Failure::Input)?;
     let default = Plan::default();
-    let size_px = args.size.unwrap_or(variant.preprocess.size[0]);
+    let own = about.as_ref().and_then(|about| about.preprocess.as_ref());
+    let size_px = args.size.unwrap_or(own.unwrap_or(&variant.preprocess).size[0]);
     let graph = graph(&variant, size_px)?;
     let mut plan = Plan {
         data: data_source(&args.data)?,
         val: val_choice(args.val.as_deref())?,
-        model: args.model.clone(),
+        model: model.clone(),
         weights: weights(&args.weights, &variant)?,
+        head: HeadPolicy { keep: args.head == HeadName::Keep, ..HeadPolicy::default() },
         freeze: freeze(&graph, &args.freeze)?,
         epochs: args.epochs.unwrap_or(default.epochs),
         batch: args.batch.unwrap_or(default.batch),
@@ -76,12 +85,25 @@ fn val_choice(text: Option<&str>) -> Result<ValChoice, Failure> {
     })
 }
 
+/// What the checkpoint says of itself; where the model is given, one that says nothing is no error yet.
+fn about(weights: &str, model_is_given: bool) -> Result<Option<About>, Failure> {
+    let path = Path::new(weights);
+    if matches!(weights, "none" | "builtin" | "public") || !path.exists() {
+        return Ok(None);
+    }
+    match about_weights(path) {
+        Ok(about) => Ok(Some(about)),
+        Err(_) if model_is_given => Ok(None),
+        Err(what) => Err(Failure::Input(what)),
+    }
+}
+
 fn weights(text: &str, variant: &Variant) -> Result<WeightsSource, Failure> {
     match text {
         "none" => Ok(WeightsSource::Random),
         "builtin" => Ok(WeightsSource::BuiltIn),
         "public" => public_weights(variant).map(WeightsSource::File),
-        path if Path::new(path).is_file() => Ok(WeightsSource::File(PathBuf::from(path))),
+        path if Path::new(path).exists() => Ok(WeightsSource::File(PathBuf::from(path))),
         path => Err(Failure::Input(format!("--weights {path}: there is no such file."))),
     }
 }

@@ -22,15 +22,9 @@ pub enum Command {
     },
     /// Open the built-in sample.
     OpenSample,
-    /// Compare a checkpoint file with a model; answered by [`Event::CheckpointReady`] or [`Event::Failed`].
-    InspectCheckpoint {
-        /// The file.
-        path: PathBuf,
-        /// The model's name in the registry.
-        model: String,
-        /// Number of classes of the head to be.
-        classes: usize,
-    },
+    /// Compare the weights that a plan starts from with its network; answered by [`Event::CheckpointReady`] or
+    /// [`Event::Failed`].
+    InspectWeights(Box<Plan>),
     /// Train; answered by [`Event::RunStarted`] or [`Event::Failed`].
     Start {
         /// Everything that decides the run.

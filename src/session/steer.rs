@@ -52,7 +52,7 @@ impl<'a> Steer<'a> {
             | Command::Evaluate { .. }
             | Command::OpenData { .. }
             | Command::OpenSample
-            | Command::InspectCheckpoint { .. }
+            | Command::InspectWeights(_)
             | Command::Start { .. }
             | Command::ResumeRun { .. } => Err("A run is in progress; finish or cancel it first.".to_owned()),
         };

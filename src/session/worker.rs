@@ -107,7 +107,7 @@ impl Worker<'_> {
         let answer = match command {
             Command::OpenData { path, val, seed } => self.open(&DataSource::Path(path), &val, seed).map(|_| ()),
             Command::OpenSample => self.open(&DataSource::Sample, &ValChoice::Auto, 0).map(|_| ()),
-            Command::InspectCheckpoint { path, model, classes } => self.inspect(&path, &model, classes),
+            Command::InspectWeights(plan) => self.inspect(&plan),
             Command::Start { plan, out } => return self.start(*plan, &out),
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
@@ -145,13 +145,16 @@ impl Worker<'_> {
         Report { outbox: self.outbox, stop: self.stop, last: std::sync::Mutex::new(Instant::now()) }
     }
 
-    fn inspect(&self, path: &Path, model: &str, classes: usize) -> Result<(), String> {
-        self.outbox.send(Event::Progress { what: format!("reading {}", path.display()), done: 0, total: 0 });
-        let variant = crate::models::find(model)?;
-        let size = variant.preprocess.size[0] as usize;
-        let graph = variant.graph(classes.max(1), size).map_err(|error| error.to_string())?;
-        let report = train::inspect_checkpoint(path, &graph)?;
-        self.outbox.send(Event::CheckpointReady(Arc::new(report)));
+    fn inspect(&mut self, plan: &Plan) -> Result<(), String> {
+        let dataset = match &self.opened {
+            Some((source, .., dataset)) if *source == plan.data => Arc::clone(dataset),
+            _ => self.data_of(plan)?,
+        };
+        self.outbox.send(Event::Progress { what: "reading the weights".to_owned(), done: 0, total: 0 });
+        self.outbox.send(match train::inspect_weights(plan, &dataset)? {
+            Some(report) => Event::CheckpointReady(Arc::new(report)),
+            None => Event::Idle,
+        });
         Ok(())
     }
 
@@ -162,28 +165,30 @@ impl Worker<'_> {
 
     fn resume(&mut self, run: &Path, epochs: Option<u32>) {
         let prepared = RunFolder::open(run).and_then(|(folder, file)| {
-            let mut plan = file.plan;
+            let mut plan = file.plan.clone();
             if let Some(epochs) = epochs {
                 plan.epochs = epochs;
             }
-            // Its own weights come from the run's checkpoint.
-            let weights = std::mem::replace(&mut plan.weights, train::WeightsSource::Random);
-            let mut setup = self.prepare(plan)?;
-            setup.plan.weights = weights;
-            Trainer::resume(setup, folder)
+            // Its weights come from the run's checkpoint.
+            let dataset = self.data_of(&plan)?;
+            Trainer::resume(Setup::again(RunFile { plan, ..file }, dataset, &self.device)?, folder)
         });
         self.train(prepared);
     }
 
     fn prepare(&mut self, plan: Plan) -> Result<Setup, String> {
-        self.outbox.send(Event::Progress { what: "preparing the run".to_owned(), done: 0, total: 0 });
-        let dataset = match &self.opened {
-            Some((source, val, seed, dataset)) if (source, val, *seed) == (&plan.data, &plan.val, plan.seed) => {
-                Arc::clone(dataset)
-            }
-            _ => self.open(&plan.data.clone(), &plan.val.clone(), plan.seed)?,
-        };
+        let dataset = self.data_of(&plan)?;
         Setup::new(plan, dataset, &self.device)
+    }
+
+    fn data_of(&mut self, plan: &Plan) -> Result<Arc<Dataset>, String> {
+        self.outbox.send(Event::Progress { what: "preparing the run".to_owned(), done: 0, total: 0 });
+        match &self.opened {
+            Some((source, val, seed, dataset)) if (source, val, *seed) == (&plan.data, &plan.val, plan.seed) => {
+                Ok(Arc::clone(dataset))
+            }
+            _ => self.open(&plan.data, &plan.val, plan.seed),
+        }
     }
 
     fn train(&mut self, prepared: Result<Trainer, String>) {

@@ -8,6 +8,7 @@ pub mod losses;
 mod metrics;
 mod news;
 mod optim;
+mod origin;
 mod plan;
 mod predict;
 mod prediction;
@@ -26,6 +27,7 @@ pub use folder::{Position, RunFile, RunFolder, export};
 pub use metrics::{Counts, default_metric, higher_is_better};
 pub use news::{Best, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};
 pub use optim::{Optimizer, OptimizerState, TensorState, global_norm};
+pub use origin::{About, about_weights, inspect_weights, named_classes, open_weights, weights_file};
 pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };
@@ -35,6 +37,6 @@ pub use proof::Proof;
 pub use recognize::{Ranked, rank, recognize};
 pub use run::{Control, Observer, Summary, Trainer};
 pub use schedule::learning_rate;
-pub use setup::{Setup, inspect_checkpoint, load_into, open_data, open_model, wanted};
+pub use setup::{Setup, load_into, open_data, open_model, wanted};
 pub use step::{StepFailure, StepResult, train_step};
 pub use validate::{Pass, Validation, pinned, validate};

@@ -2,6 +2,7 @@
 
 use crate::data::Augment;
 use crate::graph::FreezePlan;
+use crate::weights::HeadPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ pub enum WeightsSource {
     Random,
     /// The small backbone that comes with the program.
     BuiltIn,
-    /// A checkpoint file.
+    /// A checkpoint file, or a run's folder: its best weights.
     File(PathBuf),
 }
 
@@ -132,6 +133,8 @@ pub struct Plan {
     pub model: String,
     /// Where its weights come from.
     pub weights: WeightsSource,
+    /// What of the checkpoint's head goes on.
+    pub head: HeadPolicy,
     /// Which nodes stay as they are.
     pub freeze: FreezePlan,
     /// Passes over the training pictures.
@@ -177,6 +180,7 @@ impl Default for Plan {
             val: ValChoice::default(),
             model: "resnet18".to_owned(),
             weights: WeightsSource::default(),
+            head: HeadPolicy::default(),
             freeze: FreezePlan::default(),
             epochs: 10,
             batch: 16,

@@ -3,7 +3,8 @@
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses;
 use super::metrics::metric_names;
-use super::plan::{DataSource, Plan, ValChoice, WeightsSource};
+use super::origin;
+use super::plan::{DataSource, Plan, ValChoice};
 use super::recognize::recognize;
 use crate::data::{self, Dataset, OpenOptions, Progress, ValSource};
 use crate::graph::{Facts, Graph, Part, Preprocess};
@@ -62,24 +63,22 @@ pub fn open_data(source: &DataSource, val: &ValChoice, seed: u64, progress: &dyn
     }
 }
 
-/// Compares a checkpoint file with a graph, without loading it.
-///
-/// # Errors
-/// A sentence with the file and the cause.
-pub fn inspect_checkpoint(path: &Path, graph: &Graph) -> Result<LoadReport, String> {
-    let facts = graph.facts().map_err(|error| error.to_string())?;
-    let checkpoint = Checkpoint::open(path).map_err(|error| error.to_string())?;
-    weights::plan(&checkpoint, &wanted(graph, &facts)).map_err(|error| error.to_string())
-}
-
-/// Fills a network from a checkpoint. Everything is read before anything changes.
+/// Fills a network from a checkpoint of the same classes in the same order. Everything is read before anything changes.
 ///
 /// # Errors
 /// A sentence with the file and the cause; the network is as before.
 pub fn load_into(network: &mut Network, checkpoint: &Checkpoint) -> Result<LoadReport, String> {
     let wanted = wanted(network.graph(), network.facts());
-    let mut report = weights::plan(checkpoint, &wanted).map_err(|error| error.to_string())?;
-    let tensors = weights::read(checkpoint, &mut report).map_err(|error| error.to_string())?;
+    let report = weights::plan(checkpoint, &wanted).map_err(|error| error.to_string())?;
+    load(network, checkpoint, report)
+}
+
+/// Puts into a network what a report says.
+fn load(network: &mut Network, checkpoint: &Checkpoint, mut report: LoadReport) -> Result<LoadReport, String> {
+    let in_part = |name: &str| report.heads.iter().any(|head| head.tensors.iter().any(|tensor| tensor == name));
+    let fresh = network.tensors_where(|_, spec| in_part(&spec.name)).map_err(|error| error.to_string())?;
+    let fresh = |name: &str| fresh.iter().find(|tensor| tensor.spec.name == name).map(|tensor| tensor.values.clone());
+    let tensors = weights::read_onto(checkpoint, &mut report, &fresh).map_err(|error| error.to_string())?;
     let tensors = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
     network.assign(tensors).map_err(|error| format!("Cannot load {}: {error}.", checkpoint.path.display()))?;
     Ok(report)
@@ -92,9 +91,31 @@ impl Setup {
     /// A sentence with the cause.
     pub fn new(plan: Plan, dataset: Arc<Dataset>, device: &Device) -> Result<Self, String> {
         let variant = find(&plan.model)?;
-        let rule = variant.preprocess.with_size(plan.size_px);
+        let checkpoint = origin::of_plan(&plan)?;
+        // What the weights were trained with goes before what is usual for the model.
+        let own = checkpoint.as_ref().and_then(origin::preprocess);
+        let rule = own.unwrap_or_else(|| variant.preprocess.clone()).with_size(plan.size_px);
         let graph = variant.graph(dataset.classes.len(), plan.size_px as usize).map_err(|error| error.to_string())?;
-        Self::with_graph(plan, dataset, graph, rule, device)
+        Self::build(plan, dataset, graph, rule, checkpoint.as_ref(), device)
+    }
+
+    /// The same for a run that was started before: with its preprocessing, and without the weights that it started
+    /// from, which may be gone.
+    ///
+    /// # Errors
+    /// A sentence with the cause.
+    pub fn again(run: RunFile, dataset: Arc<Dataset>, device: &Device) -> Result<Self, String> {
+        if run.classes != dataset.classes {
+            return Err(format!(
+                "The classes of {} are no longer those of the run ({} now, {} then); start a new run from its weights.",
+                dataset.name,
+                dataset.classes.join(", "),
+                run.classes.join(", ")
+            ));
+        }
+        let graph = find(&run.plan.model)?.graph(dataset.classes.len(), run.plan.size_px as usize);
+        let graph = graph.map_err(|error| error.to_string())?;
+        Self::build(run.plan, dataset, graph, run.preprocess, None, device)
     }
 
     /// The same for a graph that no registry knows.
@@ -102,10 +123,22 @@ impl Setup {
     /// # Errors
     /// A sentence with the cause.
     pub fn with_graph(
+        plan: Plan,
+        dataset: Arc<Dataset>,
+        graph: Graph,
+        rule: Preprocess,
+        device: &Device,
+    ) -> Result<Self, String> {
+        let checkpoint = origin::of_plan(&plan)?;
+        Self::build(plan, dataset, graph, rule, checkpoint.as_ref(), device)
+    }
+
+    fn build(
         mut plan: Plan,
         dataset: Arc<Dataset>,
         graph: Graph,
         rule: Preprocess,
+        checkpoint: Option<&Checkpoint>,
         device: &Device,
     ) -> Result<Self, String> {
         if let Some(problem) = plan.problems().first() {
@@ -130,12 +163,13 @@ impl Setup {
             return Err(format!("The freeze plan names {name}, which {} does not have.", graph.name));
         }
         let mut network = Network::new(Arc::new(graph), plan.seed, device).map_err(|error| error.to_string())?;
-        let checkpoint = match &plan.weights {
-            WeightsSource::Random => None,
-            WeightsSource::BuiltIn => Some(super::builtin::checkpoint(&plan.model)?),
-            WeightsSource::File(path) => Some(Checkpoint::open(path).map_err(|error| error.to_string())?),
+        let load = match checkpoint {
+            None => None,
+            Some(checkpoint) => {
+                let report = origin::transfer(checkpoint, &plan, network.graph(), network.facts(), &dataset)?;
+                Some(load(&mut network, checkpoint, report)?)
+            }
         };
-        let load = checkpoint.map(|checkpoint| load_into(&mut network, &checkpoint)).transpose()?;
         network.set_plan(&plan.freeze);
         if network.frontier().trainable == 0 {
             return Err("Nothing would train: every node is frozen. Thaw at least one.".to_owned());
@@ -160,24 +194,18 @@ impl Setup {
 /// # Errors
 /// A sentence with the cause.
 pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), String> {
-    let (file, run) = if source.is_dir() {
-        let (folder, run) = RunFolder::open(source)?;
-        let file = if folder.best().exists() { folder.best() } else { folder.last() };
-        (file, run)
-    } else {
-        (source.to_path_buf(), run_of(source)?)
-    };
+    let checkpoint = origin::open_weights(source)?;
+    let run = if source.is_dir() { RunFolder::open(source)?.1 } else { run_of(&checkpoint)? };
     let variant = find(&run.plan.model)?;
     let size = run.preprocess.size[0] as usize;
     let graph = variant.graph(run.classes.len(), size).map_err(|error| error.to_string())?;
     let mut network = Network::new(Arc::new(graph), 0, device).map_err(|error| error.to_string())?;
-    let checkpoint = Checkpoint::open(&file).map_err(|error| error.to_string())?;
     let report = load_into(&mut network, &checkpoint)?;
     let counts = report.counts();
     if counts.missing + counts.remade > 0 {
         return Err(format!(
             "{} lacks {} tensors of {}, so its answers would be random; train it first.",
-            file.display(),
+            checkpoint.path.display(),
             counts.missing + counts.remade,
             run.plan.model
         ));
@@ -186,22 +214,31 @@ pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), 
 }
 
 /// What a checkpoint of this program says of itself, or what its tensors say.
-fn run_of(file: &Path) -> Result<RunFile, String> {
-    let checkpoint = Checkpoint::open(file).map_err(|error| error.to_string())?;
+fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
     let meta = |key: &str| checkpoint.metadata.get(&format!("frostline.{key}"));
     if let (Some(model), Some(classes), Some(rule)) = (meta("model"), meta("classes"), meta("preprocess")) {
-        let damaged = |error: serde_json::Error| format!("The description in {} is damaged: {error}.", file.display());
+        let damaged =
+            |error: serde_json::Error| format!("The description in {} is damaged: {error}.", checkpoint.path.display());
         let classes: Vec<String> = serde_json::from_str(classes).map_err(damaged)?;
         let preprocess: Preprocess = serde_json::from_str(rule).map_err(damaged)?;
         let plan = Plan { model: model.clone(), size_px: preprocess.size[0], ..Plan::default() };
         return Ok(RunFile { version: 1, plan, classes, preprocess });
     }
-    let variant = recognize(&checkpoint)?;
+    let variant = recognize(checkpoint)?;
     let graph = variant.published().map_err(|error| error.to_string())?;
-    let classes = head_classes(&checkpoint, &graph).unwrap_or(0);
-    let classes = (0..classes).map(|i| format!("class {i}")).collect();
+    let count = head_classes(checkpoint, &graph).unwrap_or(0);
+    let named = origin::named_classes(checkpoint, Some(&variant), count).map(|names| first_names(names.names));
+    let classes = named.unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect());
     let plan = Plan { model: variant.name.to_owned(), size_px: variant.preprocess.size[0], ..Plan::default() };
     Ok(RunFile { version: 1, plan, classes, preprocess: variant.preprocess })
+}
+
+/// Of several names for one class, divided by commas, the first.
+fn first_names(names: Vec<String>) -> Vec<String> {
+    let first = |name: &String| name.split(',').next().unwrap_or_default().trim().to_owned();
+    let short: Vec<String> = names.iter().map(first).collect();
+    let distinct: std::collections::HashSet<&String> = short.iter().collect();
+    if distinct.len() == names.len() { short } else { names }
 }
 
 /// Classes of the first head as the checkpoint holds it.

@@ -13,6 +13,7 @@
 //! so that a broken file changes nothing.
 
 mod checkpoint;
+mod classes;
 mod convert;
 mod error;
 mod guard;
@@ -22,14 +23,17 @@ mod pickle_scan;
 mod report;
 mod save;
 mod sniff;
+mod surgery;
 mod torch_file;
 
 pub use checkpoint::{Checkpoint, Container, Entry};
+pub use classes::{ClassNames, class_names, imagenet_classes};
 pub use convert::Dtype;
 pub use error::WeightsError;
 pub use matching::similarity;
-pub use report::{Counts, LoadReport, Row, RowState, plan, read};
+pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
 pub use save::{SaveDtype, save_safetensors};
+pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, Why};
 
 /// One tensor that a network has, as a checkpoint would name it.
 #[derive(Clone, Debug, PartialEq, Eq)]

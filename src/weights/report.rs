@@ -1,9 +1,12 @@
 //! The load report: what of a file goes where, decided before a byte of tensor data is read.
 
 use super::checkpoint::{Checkpoint, Entry};
+use super::classes::ClassNames;
 use super::error::{WeightsError, quote};
 use super::matching::{Mapping, best_mapping, same_shape};
+use super::surgery::{HeadPolicy, HeadReport, NewHead};
 use super::{PlainTensor, Wanted, is_batch_counter};
+use crate::graph::Preprocess;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -23,6 +26,13 @@ const SHOWN: usize = 3;
 pub enum RowState {
     /// It is read from the file.
     Loaded,
+    /// Rows of it are read from the file, those of classes that go on; the others start anew.
+    Rows {
+        /// Rows from the file.
+        kept: usize,
+        /// Rows that start anew.
+        made: usize,
+    },
     /// It belongs to a head whose shape differs, and starts anew.
     Remade {
         /// Why, in words: `1000 classes in the file, 2 here`.
@@ -34,6 +44,14 @@ pub enum RowState {
     Unused,
     /// BatchNorm's step counter, which is never needed.
     Ignored,
+}
+
+impl RowState {
+    /// Whether something of it is read from the file.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Loaded | Self::Rows { .. })
+    }
 }
 
 /// One tensor of the network or of the file.
@@ -61,6 +79,7 @@ pub struct Row {
 #[expect(missing_docs, reason = "the fields are the states of a row")]
 pub struct Counts {
     pub loaded: usize,
+    pub rows: usize,
     pub remade: usize,
     pub missing: usize,
     pub unused: usize,
@@ -88,6 +107,10 @@ pub struct LoadReport {
     pub backbone_matched: f32,
     /// Loaded tensors that hold NaN or infinity; filled by [`read`].
     pub non_finite: Vec<String>,
+    /// How the classes of each head go over, where the classes to be are known.
+    pub heads: Vec<HeadReport>,
+    /// What pictures went through when the weights were trained, where the file says so.
+    pub preprocess: Option<Preprocess>,
 }
 
 impl LoadReport {
@@ -97,6 +120,7 @@ impl LoadReport {
         for row in &self.rows {
             let count = match row.state {
                 RowState::Loaded => &mut counts.loaded,
+                RowState::Rows { .. } => &mut counts.rows,
                 RowState::Remade { .. } => &mut counts.remade,
                 RowState::Missing => &mut counts.missing,
                 RowState::Unused => &mut counts.unused,
@@ -109,8 +133,9 @@ impl LoadReport {
 
     /// The report in one line: `295 loaded, 4 re-made, 0 unused`, with missing tensors where there are any.
     pub fn summary(&self) -> String {
-        let Counts { loaded, remade, missing, unused, .. } = self.counts();
+        let Counts { loaded, rows, remade, missing, unused, .. } = self.counts();
         let mut parts = vec![format!("{loaded} loaded")];
+        parts.extend((rows > 0).then(|| format!("{rows} in part")));
         parts.extend((remade > 0).then(|| format!("{remade} re-made")));
         parts.extend((missing > 0).then(|| format!("{missing} missing")));
         parts.push(format!("{unused} unused"));
@@ -127,6 +152,11 @@ impl LoadReport {
             line = format!("{line} ({})", origin.join(", "));
         }
         line
+    }
+
+    /// What happens to the heads, a sentence each: which classes keep their weights, which will be forgotten.
+    pub fn head_notes(&self) -> Vec<String> {
+        self.heads.iter().flat_map(|head| std::iter::once(head.summary()).chain(head.concerns())).collect()
     }
 
     /// What should be looked at before training, in words: much of the backbone missing, values that are not numbers.
@@ -158,6 +188,21 @@ impl LoadReport {
 /// The file belongs to another architecture, or a tensor outside the heads has another shape or type; the
 /// message names the first differences.
 pub fn plan(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<LoadReport, WeightsError> {
+    plan_heads(checkpoint, wanted, &[], &mut |_, _| None, &HeadPolicy::default())
+}
+
+/// The same for a network whose heads' classes are known: rows of classes that go on are taken from the file, each to
+/// its class's place. `names` is asked for what the file's classes are called, given the head and their number.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_heads(
+    checkpoint: &Checkpoint,
+    wanted: &[Wanted],
+    heads: &[NewHead],
+    names: &mut dyn FnMut(&str, usize) -> Option<ClassNames>,
+    policy: &HeadPolicy,
+) -> Result<LoadReport, WeightsError> {
     let mapping = best_mapping(checkpoint, wanted);
     let mut taken = HashSet::new();
     let mut misfits = Vec::new();
@@ -167,6 +212,7 @@ pub fn plan(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<LoadReport, We
         taken.extend(found.map(|(name, _)| name));
         rows.push(wanted_row(tensor, found, &mut misfits));
     }
+    let heads = heads.iter().filter_map(|head| operate(&mut rows, head, names, policy)).collect();
     remake_whole_layers(&mut rows, wanted);
     let (nested_under, stripped_prefix) = split_nesting(checkpoint, &mapping.strip);
     let scope = nested_under.as_ref().map(|key| format!("{key}.")).unwrap_or_default();
@@ -187,7 +233,7 @@ pub fn plan(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<LoadReport, We
     let matched = backbone.iter().filter(|row| row.state == RowState::Loaded).count();
     let (used, held) = use_of_file(&rows, &mapping);
     let backbone_matched = if backbone.is_empty() { 1.0 } else { matched as f32 / backbone.len() as f32 };
-    let loads = rows.iter().any(|row| row.state == RowState::Loaded);
+    let loads = rows.iter().any(|row| row.state.is_read());
     if !loads || backbone_matched < ENOUGH || (used as f32) < ENOUGH * held as f32 {
         return Err(WeightsError::OtherArchitecture {
             path: checkpoint.path.clone(),
@@ -212,6 +258,8 @@ pub fn plan(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<LoadReport, We
         outside: outside.len(),
         backbone_matched,
         non_finite: Vec::new(),
+        heads,
+        preprocess: None,
     })
 }
 
@@ -221,17 +269,76 @@ pub fn plan(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<LoadReport, We
 /// # Errors
 /// A tensor's bytes are missing or damaged.
 pub fn read(checkpoint: &Checkpoint, report: &mut LoadReport) -> Result<Vec<PlainTensor>, WeightsError> {
+    read_onto(checkpoint, report, &|_| None)
+}
+
+/// The same where heads take over rows: `fresh` gives the values that a tensor starts anew with; the rows of classes that
+/// go on are put in their places there.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_onto(
+    checkpoint: &Checkpoint,
+    report: &mut LoadReport,
+    fresh: &dyn Fn(&str) -> Option<Vec<f32>>,
+) -> Result<Vec<PlainTensor>, WeightsError> {
     let mut tensors = Vec::new();
     report.non_finite.clear();
-    for row in report.rows.iter().filter(|row| row.state == RowState::Loaded) {
+    for row in report.rows.iter().filter(|row| row.state.is_read()) {
         let (Some(file_name), Some(shape)) = (&row.file_name, &row.wanted_shape) else { continue };
-        let values = checkpoint.read_f32(file_name)?;
+        let mut values = checkpoint.read_f32(file_name)?;
+        if row.state != RowState::Loaded {
+            let head = report.heads.iter().find(|head| head.tensors.contains(&row.name));
+            let (Some(head), Some(mut own)) = (head, fresh(&row.name)) else { continue };
+            let width = shape.iter().skip(1).product::<usize>().max(1);
+            for (place, from) in own.chunks_exact_mut(width).zip(head.sources()) {
+                if let Some(old) = from.and_then(|id| values.chunks_exact(width).nth(id)) {
+                    place.copy_from_slice(old);
+                }
+            }
+            values = own;
+        }
         if !values.iter().all(|value| value.is_finite()) {
             report.non_finite.push(row.name.clone());
         }
         tensors.push((row.name.clone(), shape.clone(), values));
     }
     Ok(tensors)
+}
+
+/// Decides class by class what a head takes over, and puts its tensors' states accordingly. Nothing where the file has
+/// none of them.
+fn operate(
+    rows: &mut [Row],
+    head: &NewHead,
+    names: &mut dyn FnMut(&str, usize) -> Option<ClassNames>,
+    policy: &HeadPolicy,
+) -> Option<HeadReport> {
+    let mut found: Vec<&mut Row> =
+        rows.iter_mut().filter(|row| head.tensors.contains(&row.name) && row.file_shape.is_some()).collect();
+    let counts = |row: &&mut Row| row.file_shape.as_ref().and_then(|shape| shape.first().copied()).unwrap_or(0);
+    let old = found.first().map(counts)?;
+    let names = names(&head.name, old);
+    let report = HeadReport::new(head, old, names.as_ref(), policy);
+    let fits = |row: &&mut Row| {
+        let rest = |shape: &Option<Vec<usize>>| shape.as_ref().and_then(|shape| shape.get(1..).map(<[usize]>::to_vec));
+        let float = row.dtype.is_some_and(|dtype| dtype.contains("float"));
+        float && counts(row) == old && rest(&row.file_shape) == rest(&row.wanted_shape)
+    };
+    if !found.iter().all(fits) {
+        return Some(report.made_new());
+    }
+    let (kept, all) = (report.kept(), report.rows.len());
+    let state = if report.is_whole() {
+        RowState::Loaded
+    } else if kept > 0 {
+        RowState::Rows { kept, made: all - kept }
+    } else {
+        let counts = if old == all { String::new() } else { format!("{old} classes in the file, {all} here; ") };
+        RowState::Remade { reason: format!("{counts}{}", report.why_new()) }
+    };
+    found.iter_mut().for_each(|row| row.state = state.clone());
+    Some(report)
 }
 
 /// The row of one tensor of the network. What does not fit and may not be re-made goes to `misfits` in words.
@@ -324,14 +431,14 @@ fn use_of_file(rows: &[Row], mapping: &Mapping) -> (usize, usize) {
     fn module<'n>(name: &'n str, strip: &str) -> Option<&'n str> {
         name.strip_prefix(strip)?.split('.').next()
     }
-    let names = |state: RowState| {
+    let names = |test: fn(&RowState) -> bool| {
         rows.iter()
-            .filter(move |row| row.state == state && !is_batch_counter(&row.name))
+            .filter(move |row| test(&row.state) && !is_batch_counter(&row.name))
             .filter_map(|row| module(row.file_name.as_deref()?, &mapping.strip))
     };
-    let shared: BTreeSet<&str> = names(RowState::Loaded).collect();
-    let used = names(RowState::Loaded).count();
-    (used, used + names(RowState::Unused).filter(|module| shared.contains(module)).count())
+    let shared: BTreeSet<&str> = names(RowState::is_read).collect();
+    let used = names(RowState::is_read).count();
+    (used, used + names(|state| *state == RowState::Unused).filter(|module| shared.contains(module)).count())
 }
 
 /// The first few differences in words: shapes first, then missing tensors, then tensors without a place.

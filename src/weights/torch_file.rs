@@ -1,6 +1,7 @@
 //! `.pth` files, through `pytorch-reader`.
 
 use super::checkpoint::{Container, Entry};
+use super::classes;
 use super::error::WeightsError;
 use super::guard;
 use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader};
@@ -94,6 +95,7 @@ pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container
                 metadata.insert(key.chars().take(METADATA_TEXT).collect(), text);
             }
         }
+        classes::keep_names(&root, &mut metadata);
         note_dictionaries(&root, "", 3, &mut dictionaries);
     }
     Ok(Contents { entries, metadata, dictionaries, copy })

@@ -268,7 +268,8 @@ fn a_dropped_checkpoint_shows_its_report() {
     stage.window.state_mut().act(Action::Open(vec![file.clone()]));
     stage.window.run_steps(3);
     assert_eq!(stage.plan().weights, frostline::train::WeightsSource::File(file.clone()));
-    assert!(matches!(stage.commands().as_slice(), [Command::InspectCheckpoint { path, .. }] if *path == file));
+    let asked = |plan: &frostline::train::Plan| plan.weights == frostline::train::WeightsSource::File(file.clone());
+    assert!(matches!(stage.commands().as_slice(), [Command::InspectWeights(plan)] if asked(plan)));
     assert_eq!(stage.window.state().page(), Page::Model);
 }
 

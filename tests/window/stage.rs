@@ -222,6 +222,8 @@ pub fn load_report(file: &str) -> LoadReport {
         outside: 0,
         backbone_matched: 1.0,
         non_finite: Vec::new(),
+        heads: Vec::new(),
+        preprocess: None,
     }
 }
 

@@ -98,7 +98,7 @@ impl App {
         let before = std::mem::replace(&mut self.project.plan, plan);
         let plan = &self.project.plan;
         let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed;
-        let weights = plan.weights != before.weights || plan.model != before.model;
+        let weights = plan.weights != before.weights || plan.model != before.model || plan.head != before.head;
         let freeze = (plan.freeze != before.freeze).then(|| plan.freeze.clone());
         let lr = (plan.lr.to_bits() != before.lr.to_bits()).then_some(plan.lr);
         if data {
@@ -152,14 +152,9 @@ impl App {
 
     /// Asks how the checkpoint maps onto the model, as soon as the data says how many classes there are.
     pub(super) fn inspect_weights(&mut self) {
-        let WeightsSource::File(path) = &self.project.plan.weights else { return };
-        let Some(data) = &self.view.data else { return };
-        let command = Command::InspectCheckpoint {
-            path: path.clone(),
-            model: self.project.plan.model.clone(),
-            classes: data.classes.len(),
-        };
-        self.send(command);
+        if matches!(self.project.plan.weights, WeightsSource::File(_)) && self.view.data.is_some() {
+            self.send(Command::InspectWeights(Box::new(self.project.plan.clone())));
+        }
     }
 
     fn start(&mut self) {

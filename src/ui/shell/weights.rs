@@ -27,7 +27,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 ui.add(egui::Label::new(widgets::bold(name, 12.0).color(ctx.theme.text)).truncate())
                     .on_hover_text(path.display().to_string());
-                let report = ctx.view.load.as_ref().filter(|report| report.file == path);
+                let report = ctx.view.load.as_ref().filter(|report| report.file.starts_with(&path));
                 match report {
                     Some(report) => loaded(ui, ctx, report),
                     None => {

@@ -1,0 +1,140 @@
+//! Where a run's weights come from: the file behind a plan's choice, and what it says of itself.
+
+use super::folder::RunFolder;
+use super::plan::{Plan, WeightsSource};
+use super::recognize::recognize;
+use super::setup::wanted;
+use crate::data::Dataset;
+use crate::graph::{Facts, Graph, Preprocess};
+use crate::models::{Variant, find};
+use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, imagenet_classes};
+use std::path::{Path, PathBuf};
+
+/// The tensors of a checkpoint: the file itself, or of a run's folder its best weights, else its last.
+///
+/// # Errors
+/// A sentence, when the folder is not a run's or holds no weights yet.
+pub fn weights_file(path: &Path) -> Result<PathBuf, String> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let (folder, _) = RunFolder::open(path)?;
+    let files = [folder.best(), folder.last()];
+    let found = files.into_iter().find(|file| file.is_file());
+    found.ok_or_else(|| format!("{} holds no weights yet: no epoch of the run was finished.", path.display()))
+}
+
+/// Opens a checkpoint file, or the weights of a run's folder.
+///
+/// # Errors
+/// A sentence with the file and the cause.
+pub fn open_weights(path: &Path) -> Result<Checkpoint, String> {
+    Checkpoint::open(&weights_file(path)?).map_err(|error| error.to_string())
+}
+
+/// What a checkpoint says of itself, for a plan that shall start from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// The model whose tensors it holds.
+    pub model: String,
+    /// What pictures went through when it was trained, where it says so.
+    pub preprocess: Option<Preprocess>,
+}
+
+/// Asks a checkpoint file, or a run's folder, which model it is and what it was trained with.
+///
+/// # Errors
+/// A sentence with the file and the cause: unreadable, or of no model of this program.
+pub fn about_weights(path: &Path) -> Result<About, String> {
+    let checkpoint = open_weights(path)?;
+    let named = checkpoint.metadata.get("frostline.model").filter(|model| find(model).is_ok()).cloned();
+    let model = named.map_or_else(|| recognize(&checkpoint).map(|variant| variant.name.to_owned()), Ok)?;
+    Ok(About { model, preprocess: preprocess(&checkpoint) })
+}
+
+/// Opens what a plan starts from; none for random weights.
+///
+/// # Errors
+/// A sentence with the file and the cause.
+pub(super) fn of_plan(plan: &Plan) -> Result<Option<Checkpoint>, String> {
+    match &plan.weights {
+        WeightsSource::Random => Ok(None),
+        WeightsSource::BuiltIn => super::builtin::checkpoint(&plan.model).map(Some),
+        WeightsSource::File(path) => open_weights(path).map(Some),
+    }
+}
+
+/// The preprocessing that a checkpoint was trained with, where it says so, and who says so.
+pub(super) fn preprocess(checkpoint: &Checkpoint) -> Option<Preprocess> {
+    serde_json::from_str(checkpoint.metadata.get("frostline.preprocess")?).ok()
+}
+
+/// What the rows of a checkpoint's head are called, if they are `count`: by the file, by one beside it, or as
+/// ImageNet's, where the model's public weights were trained on that and the count agrees.
+#[must_use]
+pub fn named_classes(checkpoint: &Checkpoint, variant: Option<&Variant>, count: usize) -> Option<ClassNames> {
+    let own = class_names(checkpoint).into_iter().find(|names| names.names.len() == count);
+    own.or_else(|| {
+        let public = variant?.weights.iter().find(|public| public.classes == count)?;
+        let names = imagenet_classes();
+        (public.trained_on.starts_with("ImageNet-1k") && names.len() == count).then(|| ClassNames {
+            names: names.into_iter().map(str::to_owned).collect(),
+            source: "ImageNet-1k's order".to_owned(),
+        })
+    })
+}
+
+/// The heads of a graph with their classes, given in the order of heads.
+fn new_heads(graph: &Graph, facts: &Facts, classes: &[Vec<String>]) -> Vec<NewHead> {
+    let heads = graph.heads.iter().zip(classes).filter(|(head, classes)| head.kind.classes() == classes.len());
+    let new = heads.map(|(head, classes)| {
+        // Only where a row of a tensor is a class; one with several outputs for each class has no place here yet.
+        let tensors = facts.node(head.output).tensors.iter().filter(|spec| spec.shape.first() == Some(&classes.len()));
+        let tensors = tensors.map(|spec| spec.name.clone()).collect();
+        NewHead { name: head.name.clone(), tensors, classes: classes.clone() }
+    });
+    new.collect()
+}
+
+/// The classes of a data set, for each head that it can train.
+fn classes_of(dataset: &Dataset) -> Vec<Vec<String>> {
+    vec![dataset.classes.clone()]
+}
+
+/// Decides what of a checkpoint goes where in the network of a plan for a data set.
+///
+/// # Errors
+/// A sentence with the file and the cause.
+pub(super) fn transfer(
+    checkpoint: &Checkpoint,
+    plan: &Plan,
+    graph: &Graph,
+    facts: &Facts,
+    dataset: &Dataset,
+) -> Result<LoadReport, String> {
+    let variant = find(&plan.model).ok();
+    // The names in a file are those of its first head.
+    let first = graph.heads.first().map(|head| head.name.as_str());
+    let mut names = |head: &str, count: usize| {
+        if Some(head) == first { named_classes(checkpoint, variant.as_ref(), count) } else { None }
+    };
+    let heads = new_heads(graph, facts, &classes_of(dataset));
+    let report = weights::plan_heads(checkpoint, &wanted(graph, facts), &heads, &mut names, &plan.head);
+    let mut report = report.map_err(|error| error.to_string())?;
+    report.preprocess = preprocess(checkpoint);
+    Ok(report)
+}
+
+/// What of the weights that a plan starts from would go where, without loading them; none for random weights.
+///
+/// # Errors
+/// A sentence with the file and the cause.
+pub fn inspect_weights(plan: &Plan, dataset: &Dataset) -> Result<Option<LoadReport>, String> {
+    let variant = find(&plan.model)?;
+    let Some(checkpoint) = of_plan(plan)? else { return Ok(None) };
+    // No tensor depends on the size of the input.
+    let graph = variant.graph(dataset.classes.len().max(1), variant.preprocess.size[0] as usize);
+    let graph = graph.map_err(|error| error.to_string())?;
+    let facts = graph.facts().map_err(|error| error.to_string())?;
+    transfer(&checkpoint, plan, &graph, &facts, dataset).map(Some)
+}
