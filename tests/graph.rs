@@ -1,7 +1,7 @@
 //! The graph alone against the built module, a real forward pass and published numbers, for every model of the zoo.
 
 use burn::tensor::{Device, Tensor};
-use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preset, Shape};
+use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape};
 use frostline::models::{Mode, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
 use std::collections::BTreeMap;
@@ -31,19 +31,54 @@ fn shapes_and_tensors_are_those_of_the_built_module_and_a_real_forward() {
     }
 }
 
+/// torchvision's word on its classifiers (`tests/fixtures/torchvision_zoo.py`).
+fn published() -> serde_json::Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torchvision_zoo.json");
+    serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path).unwrap()).unwrap()["models"].take()
+}
+
 #[test]
 fn parameters_and_multiply_adds_are_the_published_ones() {
-    // torchvision's documentation of the IMAGENET1K_V1 weights: parameters and GFLOPS (multiply-adds).
-    for (name, params, giga) in [
-        ("resnet18", 11_689_512, 1.81),
-        ("resnet34", 21_797_672, 3.66),
-        ("resnet50", 25_557_032, 4.09),
-        ("resnet101", 44_549_160, 7.80),
-        ("resnet152", 60_192_808, 11.51),
-    ] {
-        let facts = find(name).unwrap().published().unwrap().facts().unwrap();
-        assert_eq!(facts.params(), params, "{name}");
-        assert!((facts.macs() as f64 / 1e9 - giga).abs() < 0.006, "{name}: {}", facts.macs());
+    let mut checked = 0;
+    for (name, entries) in published().as_object().unwrap() {
+        let Ok(variant) = find(name) else { continue };
+        let facts = variant.published().unwrap().facts().unwrap();
+        let published = &entries[0];
+        assert_eq!(facts.params(), published["params"].as_u64().unwrap(), "{name}");
+        // Published to a thousandth.
+        let giga = facts.macs() as f64 / 1e9;
+        assert!((giga - published["gmacs"].as_f64().unwrap()).abs() <= 0.000_51, "{name}: {giga}");
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked} models");
+}
+
+#[test]
+fn public_weights_are_torchvisions() {
+    let published = published();
+    for variant in catalogue() {
+        let Some(entries) = published[variant.name].as_array() else {
+            assert!(variant.weights.is_empty(), "{} is not torchvision's", variant.name);
+            continue;
+        };
+        assert_eq!(entries.len(), variant.weights.len(), "{}", variant.name);
+        assert_eq!(variant.weights[0].preprocess, variant.preprocess);
+        for (ours, theirs) in variant.weights.iter().zip(entries) {
+            assert_eq!((ours.name, ours.url), (theirs["name"].as_str().unwrap(), theirs["url"].as_str().unwrap()));
+            assert!(ours.url.ends_with(&format!("/{}", ours.file)) && ours.hash_prefix().is_some(), "{}", ours.url);
+            let number = |key: &str| theirs[key].as_f64().unwrap();
+            assert_eq!((ours.params as f64, ours.size_mib, ours.top1), (number("params"), number("mib"), number("top1")));
+            let three = |key: &str| std::array::from_fn(|i| theirs[key][i].as_f64().unwrap() as f32);
+            let rule = Preprocess {
+                size: [number("crop") as u32; 2],
+                resize: Resize::ShorterThenCrop { shorter_px: number("resize") as u32 },
+                interpolation: serde_json::from_value(theirs["interpolation"].clone()).unwrap(),
+                mean: three("mean"),
+                std: three("std"),
+                ..Preprocess::imagenet(224)
+            };
+            assert_eq!(ours.preprocess, rule, "{} {}", variant.name, ours.name);
+        }
     }
 }
 

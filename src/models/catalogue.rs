@@ -1,6 +1,6 @@
 //! The zoo as plain rows: what a front end lists and what the registry builds.
 
-use crate::graph::{Graph, GraphError, Preprocess};
+use crate::graph::{Graph, GraphError, Preprocess, Resize};
 use serde::Serialize;
 
 /// What a model is for.
@@ -15,19 +15,68 @@ pub enum ModelTask {
     Segment,
 }
 
-/// Where public weights of a model are found.
+/// Public weights of a model, as their publisher states them.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublicWeights {
+    /// The publisher's name of the entry, such as `IMAGENET1K_V1`.
+    pub name: &'static str,
     /// Address.
     pub url: &'static str,
-    /// The file's usual name.
+    /// The file's usual name: the last part of the address.
     pub file: &'static str,
-    /// Licence of the weights.
+    /// License of the weights.
     pub license: &'static str,
     /// What they were trained on.
     pub trained_on: &'static str,
     /// Classes of their head.
     pub classes: usize,
+    /// From a picture to the input that they were trained for.
+    pub preprocess: Preprocess,
+    /// Learnable values.
+    pub params: u64,
+    /// Size of the file in MiB, to a thousandth.
+    pub size_mib: f64,
+    /// Published top-1 accuracy on ImageNet's validation set, in percent.
+    pub top1: f64,
+    /// SHA-256 of the file in hexadecimal, where it is known for sure.
+    pub sha256: Option<&'static str>,
+}
+
+impl PublicWeights {
+    /// An entry of torchvision: a classifier for ImageNet at 224 px, cropped after a resize to `shorter_px`.
+    pub(super) fn torchvision(
+        name: &'static str,
+        url: &'static str,
+        shorter_px: u32,
+        params: u64,
+        size_mib: f64,
+        top1: f64,
+    ) -> Self {
+        let resize = Resize::ShorterThenCrop { shorter_px };
+        Self {
+            name,
+            url,
+            file: url.rsplit('/').next().unwrap_or(url),
+            license: "BSD-3-Clause",
+            trained_on: "ImageNet-1k",
+            classes: 1000,
+            preprocess: Preprocess { resize, ..Preprocess::imagenet(224) },
+            params,
+            size_mib,
+            top1,
+            sha256: None,
+        }
+    }
+
+    /// The first digits of the file's SHA-256, which torch's publishers put into its name (`resnet18-f37072fd.pth`):
+    /// the rule of `torch.hub`.
+    #[must_use]
+    pub fn hash_prefix(&self) -> Option<&'static str> {
+        let (_, end) = self.file.rsplit_once('-')?;
+        let (digits, _) = end.split_once('.')?;
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (digits.len() >= 8 && digits.bytes().all(hex)).then_some(digits)
+    }
 }
 
 /// One model of the zoo.
@@ -41,9 +90,9 @@ pub struct Variant {
     pub family: &'static str,
     /// What it is for.
     pub task: ModelTask,
-    /// Preprocessing of its public weights; the default input size.
+    /// Preprocessing of its first public weights; the default input size.
     pub preprocess: Preprocess,
-    /// Public weights, the usual ones first.
+    /// Public weights, the usual ones first (torchvision's V1: V2's recipe gains accuracy on ImageNet itself).
     pub weights: Vec<PublicWeights>,
     /// Whether the program carries weights for its backbone.
     pub built_in: bool,
@@ -67,5 +116,25 @@ impl Variant {
     pub fn published(&self) -> Result<Graph, GraphError> {
         let classes = self.weights.first().map_or(1000, |weights| weights.classes);
         self.graph(classes, self.preprocess.size[0] as usize)
+    }
+
+    /// The public weights with this file name.
+    #[must_use]
+    pub fn public(&self, file: &str) -> Option<&PublicWeights> {
+        self.weights.iter().find(|weights| weights.file == file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_in_a_name_is_found_as_torch_hub_finds_it() {
+        let prefix = |url| PublicWeights::torchvision("", url, 256, 0, 0.0, 0.0).hash_prefix();
+        assert_eq!(prefix("https://h/models/resnet18-f37072fd.pth"), Some("f37072fd"));
+        assert_eq!(prefix("https://h/vgg16_features-amdegroot-88682ab5.pth"), Some("88682ab5"));
+        assert_eq!(prefix("https://h/some-model.pth"), None);
+        assert_eq!(prefix("https://h/resnet18.pth"), None);
     }
 }

@@ -6,52 +6,69 @@ use super::catalogue::{ModelTask, PublicWeights, Variant};
 use crate::graph::blocks::{BasicBlock, Bottleneck, Classifier, GlobalAvgPool, Stem};
 use crate::graph::{BlockSpec, Builder, Graph, GraphError, HeadKind, Part, Preprocess};
 
-/// Name, title, whether it has bottlenecks, blocks in each stage, file of the public weights.
-const VARIANTS: [(&str, &str, bool, [usize; 4], &str); 6] = [
-    ("resnet18", "ResNet-18", false, [2, 2, 2, 2], "resnet18-f37072fd.pth"),
-    ("resnet34", "ResNet-34", false, [3, 4, 6, 3], "resnet34-b627a593.pth"),
-    ("resnet50", "ResNet-50", true, [3, 4, 6, 3], "resnet50-0676ba61.pth"),
-    ("resnet101", "ResNet-101", true, [3, 4, 23, 3], "resnet101-63fe2227.pth"),
-    ("resnet152", "ResNet-152", true, [3, 8, 36, 3], "resnet152-394f9c45.pth"),
-    // Ours: a quarter of the channels, for the built-in sample. No public weights.
-    ("resnet_mini", "ResNet mini", false, [1, 1, 1, 1], ""),
+/// Name, title, whether it has bottlenecks, blocks in each stage.
+const VARIANTS: [(&str, &str, bool, [usize; 4]); 6] = [
+    ("resnet18", "ResNet-18", false, [2, 2, 2, 2]),
+    ("resnet34", "ResNet-34", false, [3, 4, 6, 3]),
+    ("resnet50", "ResNet-50", true, [3, 4, 6, 3]),
+    ("resnet101", "ResNet-101", true, [3, 4, 23, 3]),
+    ("resnet152", "ResNet-152", true, [3, 8, 36, 3]),
+    // Ours: half of the channels, one block in each stage, for the built-in sample. No public weights.
+    (MINI, "ResNet mini", false, [1, 1, 1, 1]),
 ];
+
+const MINI: &str = "resnet_mini";
 
 /// The family's rows.
 #[must_use]
 pub fn variants() -> Vec<Variant> {
     VARIANTS
         .iter()
-        .map(|&(name, title, _, _, file)| Variant {
-            name,
-            title,
-            family: "ResNet",
-            task: ModelTask::Classify,
-            preprocess: Preprocess::imagenet(if file.is_empty() { 96 } else { 224 }),
-            weights: public(file),
-            built_in: file.is_empty(),
-            build: graph,
+        .map(|&(name, title, ..)| {
+            let weights = public(name);
+            let first = weights.first().map(|weights| weights.preprocess.clone());
+            Variant {
+                name,
+                title,
+                family: "ResNet",
+                task: ModelTask::Classify,
+                preprocess: first.unwrap_or_else(|| Preprocess::imagenet(96)),
+                weights,
+                built_in: name == MINI,
+                build: graph,
+            }
         })
         .collect()
 }
 
-fn public(file: &'static str) -> Vec<PublicWeights> {
-    let url = match file {
-        "resnet18-f37072fd.pth" => "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-        "resnet34-b627a593.pth" => "https://download.pytorch.org/models/resnet34-b627a593.pth",
-        "resnet50-0676ba61.pth" => "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-        "resnet101-63fe2227.pth" => "https://download.pytorch.org/models/resnet101-63fe2227.pth",
-        "resnet152-394f9c45.pth" => "https://download.pytorch.org/models/resnet152-394f9c45.pth",
-        _ => return Vec::new(),
-    };
-    vec![PublicWeights { url, file, license: "BSD-3-Clause", trained_on: "ImageNet-1k", classes: 1000 }]
+/// torchvision's entries.
+fn public(name: &str) -> Vec<PublicWeights> {
+    let row = PublicWeights::torchvision;
+    let (v1, v2) = ("IMAGENET1K_V1", "IMAGENET1K_V2");
+    match name {
+        "resnet18" => vec![row(v1, "https://download.pytorch.org/models/resnet18-f37072fd.pth", 256, 11_689_512, 44.661, 69.758)],
+        "resnet34" => vec![row(v1, "https://download.pytorch.org/models/resnet34-b627a593.pth", 256, 21_797_672, 83.275, 73.314)],
+        "resnet50" => vec![
+            row(v1, "https://download.pytorch.org/models/resnet50-0676ba61.pth", 256, 25_557_032, 97.781, 76.130),
+            row(v2, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth", 232, 25_557_032, 97.79, 80.858),
+        ],
+        "resnet101" => vec![
+            row(v1, "https://download.pytorch.org/models/resnet101-63fe2227.pth", 256, 44_549_160, 170.511, 77.374),
+            row(v2, "https://download.pytorch.org/models/resnet101-cd907fc2.pth", 232, 44_549_160, 170.53, 81.886),
+        ],
+        "resnet152" => vec![
+            row(v1, "https://download.pytorch.org/models/resnet152-394f9c45.pth", 256, 60_192_808, 230.434, 78.312),
+            row(v2, "https://download.pytorch.org/models/resnet152-f82ba261.pth", 232, 60_192_808, 230.474, 82.284),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
-    let Some(&(_, _, bottleneck, blocks, file)) = VARIANTS.iter().find(|variant| variant.0 == name) else {
+    let Some(&(_, _, bottleneck, blocks)) = VARIANTS.iter().find(|variant| variant.0 == name) else {
         return Err(GraphError::Structure(format!("there is no ResNet named {name}")));
     };
-    let base = if file.is_empty() { 32 } else { 64 };
+    let base = if name == MINI { 32 } else { 64 };
     let mut b = Builder::new(name, size_px, size_px);
     let mut x = b.named("stem", "", Stem { inputs: 3, outputs: base }, &[b.image()]);
     let mut inputs = base;
