@@ -1,7 +1,7 @@
 //! The graph alone against the built module, a real forward pass and published numbers, for every model of the zoo.
 
 use burn::tensor::{Device, Tensor};
-use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape};
+use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec};
 use frostline::models::{Mode, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
 use std::collections::BTreeMap;
@@ -12,10 +12,12 @@ fn shapes_and_tensors_are_those_of_the_built_module_and_a_real_forward() {
     for variant in catalogue() {
         let graph = Arc::new(variant.graph(7, 64).unwrap());
         let facts = graph.facts().unwrap();
-        let network = Network::new(Arc::clone(&graph), 1, &Device::flex()).unwrap();
-        let tensors = network.tensors().unwrap();
-        assert_eq!(tensors.len(), facts.tensors().count(), "{}", variant.name);
-        for (have, want) in tensors.iter().zip(facts.tensors()) {
+        let zeros = |spec: &TensorSpec| vec![0.0; spec.numel() as usize];
+        let network = Network::filled(Arc::clone(&graph), &zeros, &Device::flex()).unwrap();
+        let tensors = network.tensors_where(|_, spec| spec.numel() < 10_000_000).unwrap();
+        let wanted: Vec<_> = facts.tensors().filter(|spec| spec.numel() < 10_000_000).collect();
+        assert_eq!(tensors.len(), wanted.len(), "{}", variant.name);
+        for (have, want) in tensors.iter().zip(wanted) {
             assert_eq!((&have.spec.name, have.values.len() as u64), (&want.name, want.numel()), "{}", variant.name);
         }
         let images = Tensor::<4>::zeros([2, 3, 64, 64], &Device::flex());
@@ -41,7 +43,7 @@ fn published() -> serde_json::Value {
 fn parameters_and_multiply_adds_are_the_published_ones() {
     let mut checked = 0;
     for (name, entries) in published().as_object().unwrap() {
-        let Ok(variant) = find(name) else { continue };
+        let Ok(variant) = find(name) else { panic!("{name} is missing") };
         let facts = variant.published().unwrap().facts().unwrap();
         let published = &entries[0];
         assert_eq!(facts.params(), published["params"].as_u64().unwrap(), "{name}");
@@ -50,7 +52,7 @@ fn parameters_and_multiply_adds_are_the_published_ones() {
         assert!((giga - published["gmacs"].as_f64().unwrap()).abs() <= 0.000_51, "{name}: {giga}");
         checked += 1;
     }
-    assert!(checked >= 5, "{checked} models");
+    assert_eq!(checked, 16, "models");
 }
 
 #[test]
@@ -67,7 +69,10 @@ fn public_weights_are_torchvisions() {
             assert_eq!((ours.name, ours.url), (theirs["name"].as_str().unwrap(), theirs["url"].as_str().unwrap()));
             assert!(ours.url.ends_with(&format!("/{}", ours.file)) && ours.hash_prefix().is_some(), "{}", ours.url);
             let number = |key: &str| theirs[key].as_f64().unwrap();
-            assert_eq!((ours.params as f64, ours.size_mib, ours.top1), (number("params"), number("mib"), number("top1")));
+            assert_eq!(
+                (ours.params as f64, ours.size_mib, ours.top1),
+                (number("params"), number("mib"), number("top1"))
+            );
             let three = |key: &str| std::array::from_fn(|i| theirs[key][i].as_f64().unwrap() as f32);
             let rule = Preprocess {
                 size: [number("crop") as u32; 2],

@@ -29,7 +29,7 @@ fn biased() -> Network {
     let mut b = Builder::new("bias", 8, 8);
     b.part(Part::Head("cls".to_owned()));
     let x = b.node("pool", GlobalAvgPool {}, &[b.image()]);
-    let x = b.node("fc", Classifier { inputs: 3, classes: 4 }, &[x]);
+    let x = b.node("fc", Classifier::new(3, 4), &[x]);
     b.head("cls", x, HeadKind::Classify { classes: 4 });
     let mut network = Network::new(Arc::new(b.finish().unwrap()), 0, &Device::flex()).unwrap();
     network.set_plan(&FreezePlan::default());

@@ -21,7 +21,7 @@ pub use network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source};
 pub use preprocess::{Channels, Interpolation, Preprocess, Resize};
 pub use signal::{Shape, Signal};
 pub use tensor::{Init, Role, TensorSpec};
-pub use trace::{Conv, Layer, Trace};
+pub use trace::{Conv, Layer, Norm, Trace};
 
 /// What can be wrong with a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -47,6 +47,22 @@ impl Conv {
     }
 }
 
+/// The numbers of a batch normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Norm {
+    /// Added to the variance before the root.
+    pub epsilon: f64,
+    /// Share of the batch's statistics in the new running ones.
+    pub momentum: f64,
+}
+
+impl Default for Norm {
+    /// torch's.
+    fn default() -> Self {
+        Self { epsilon: 1e-5, momentum: 0.1 }
+    }
+}
+
 /// One leaf layer of a block, for the inspector's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
@@ -130,7 +146,7 @@ impl Trace {
     ///
     /// # Errors
     /// When the input is not a map.
-    pub fn batch_norm(&mut self, name: &str, x: &Signal) -> Result<Signal, GraphError> {
+    pub fn batch_norm(&mut self, name: &str, x: &Signal, _: Norm) -> Result<Signal, GraphError> {
         let [channels, ..] = x.expect_map(name)?;
         for (tensor, role, value) in [
             ("weight", Role::NormScale, 1.0),
@@ -185,20 +201,82 @@ impl Trace {
         Ok(Signal { shape, receptive_px: x.receptive_px + reach * x.stride_px, stride_px: x.stride_px })
     }
 
-    /// A linear layer on a vector; tensors `weight` `[outputs, inputs]` and `bias`.
+    /// The mean over `side`² parts of equal size, which overlap where the sides are no multiples: torch's
+    /// `AdaptiveAvgPool2d`. A smaller map is enlarged.
+    ///
+    /// # Errors
+    /// When the input is not a map.
+    pub fn adaptive_avg_pool(&mut self, x: &Signal, side: usize) -> Result<Signal, GraphError> {
+        let [channels, height, width] = x.expect_map("average pool")?;
+        let shape = Shape::map(channels, side, side);
+        self.layer("", format!("average pool to {side}×{side}"), &shape, 0, 0);
+        let window = |n: usize| n.div_ceil(side.max(1));
+        let reach = window(height).max(window(width)).saturating_sub(1) as u64;
+        let stride = (height.max(width) / side.max(1)).max(1) as u64;
+        Ok(Signal { shape, receptive_px: x.receptive_px + reach * x.stride_px, stride_px: x.stride_px * stride })
+    }
+
+    /// A map written as a vector, channel by channel.
+    ///
+    /// # Errors
+    /// When the input is not a map.
+    pub fn flatten(&mut self, x: &Signal) -> Result<Signal, GraphError> {
+        x.expect_map("flatten")?;
+        let shape = Shape::Vector { features: x.shape.numel() as usize };
+        self.layer("", "flatten".to_owned(), &shape, 0, 0);
+        Ok(Signal { shape, ..x.clone() })
+    }
+
+    /// Each channel of a map times its value in a map of one cell.
+    ///
+    /// # Errors
+    /// When the numbers of channels differ.
+    pub fn scale(&mut self, x: &Signal, gate: &Signal) -> Result<Signal, GraphError> {
+        let [channels, ..] = x.expect_map("scale")?;
+        if gate.shape != Shape::map(channels, 1, 1) {
+            return Err(GraphError::Shape(format!("cannot scale {} by {}", x.shape, gate.shape)));
+        }
+        self.layer("", "scale".to_owned(), &x.shape, 0, 0);
+        self.kept += x.shape.numel() + gate.shape.numel();
+        let receptive_px = x.receptive_px.max(gate.receptive_px);
+        Ok(Signal { receptive_px, ..x.clone() })
+    }
+
+    /// Dropout: in a training step a `share` of the values, drawn anew, becomes zero and the rest grows by as much.
+    #[must_use]
+    pub fn dropout(&mut self, x: &Signal, share: f32) -> Signal {
+        if share <= 0.0 {
+            return x.clone();
+        }
+        self.layer("", format!("dropout {share}"), &x.shape, 0, 0);
+        self.kept += x.shape.numel();
+        x.clone()
+    }
+
+    /// A linear layer on a vector; tensors `weight` `[outputs, inputs]` and `bias`, which starts as the weight where
+    /// that is torch's default, else at zero.
     ///
     /// # Errors
     /// When the input is not a vector of length `inputs`.
-    pub fn linear(&mut self, name: &str, x: &Signal, inputs: usize, outputs: usize) -> Result<Signal, GraphError> {
+    pub fn linear(
+        &mut self,
+        name: &str,
+        x: &Signal,
+        [inputs, outputs]: [usize; 2],
+        init: Init,
+    ) -> Result<Signal, GraphError> {
         let Shape::Vector { features } = x.shape else {
             return Err(GraphError::Shape(format!("{name} wants a vector and gets {}", x.shape)));
         };
         if features != inputs {
             return Err(GraphError::Shape(format!("{name} wants {inputs} features and gets {features}")));
         }
-        let init = Init::UniformFanIn { fan_in: inputs };
+        let bias = match init {
+            Init::UniformFanIn { .. } => init,
+            _ => Init::Constant(0.0),
+        };
         self.tensor(name, "weight", vec![outputs, inputs], Role::Weight, init);
-        self.tensor(name, "bias", vec![outputs], Role::Bias, init);
+        self.tensor(name, "bias", vec![outputs], Role::Bias, bias);
         let shape = Shape::Vector { features: outputs };
         let macs = (inputs * outputs) as u64;
         self.layer(name, "linear".to_owned(), &shape, macs + outputs as u64, macs);

@@ -1,8 +1,10 @@
 //! Families, each a description, and the [`Network`] that executes one.
 
 mod catalogue;
+mod mobilenet;
 mod network;
 mod resnet;
+mod vgg;
 
 pub use catalogue::{ModelTask, PublicWeights, Variant};
 pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
@@ -10,7 +12,7 @@ pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]
 pub fn catalogue() -> Vec<Variant> {
-    [resnet::variants()].concat()
+    [resnet::variants(), mobilenet::variants(), vgg::variants()].concat()
 }
 
 /// The model with this name.

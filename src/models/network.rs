@@ -2,7 +2,8 @@
 
 use crate::graph::{BnPolicy, Facts, FreezePlan, Frontier, Graph, GraphError, Node, NodeId, Source, TensorSpec};
 use crate::nn::visit::{self, Change, Visit};
-use crate::nn::{Block, Ctx, NormMode, Params, RunError, Value};
+use crate::nn::{self, Block, Ctx, NormMode, Params, RunError, Value};
+use crate::rng::Rng;
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::{BTreeMap, HashMap};
@@ -60,13 +61,25 @@ impl Network {
     /// # Errors
     /// When the graph is faulty.
     pub fn new(graph: Arc<Graph>, seed: u64, device: &Device) -> Result<Self, RunError> {
+        Self::filled(graph, &|spec| nn::values(spec, seed), device)
+    }
+
+    /// The same with the values that `fill` gives for each tensor.
+    ///
+    /// # Errors
+    /// When the graph is faulty.
+    pub fn filled(
+        graph: Arc<Graph>,
+        fill: &dyn Fn(&TensorSpec) -> Vec<f32>,
+        device: &Device,
+    ) -> Result<Self, RunError> {
         let describe = |error: GraphError| RunError::Description(error.to_string());
         let facts = Arc::new(graph.facts().map_err(describe)?);
         let device = device.clone().inner();
         let mut blocks = Vec::with_capacity(graph.nodes.len());
         for id in graph.ids() {
             let node = graph.node(id);
-            let mut params = Params::new(&facts.node(id).tensors, &node.prefix, seed, &device);
+            let mut params = Params::new(&facts.node(id).tensors, &node.prefix, fill, &device);
             blocks.push(Block::new(&node.block, &mut params)?);
             if let Some(name) = params.left().first() {
                 return Err(RunError::Description(format!("the module of {} does not take {name}", node.path)));
@@ -167,6 +180,8 @@ impl Network {
             }
             let batch_statistics = mode == Mode::Train && self.plan.bn_policy(&node.path) == BnPolicy::Train;
             ctx.norm = if batch_statistics { NormMode::Batch } else { NormMode::Stored };
+            let drops = mode == Mode::Train && !self.plan.is_frozen(&node.path);
+            ctx.dropout = ctx.seed.filter(|_| drops).map(|seed| Rng::keyed(seed, &node.path));
             values[id.0] = Some(self.blocks[id.0].forward(&arguments, ctx)?);
         }
         let missing = RunError::Kind { wanted: "an output", got: "none" };

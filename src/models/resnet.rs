@@ -46,8 +46,12 @@ fn public(name: &str) -> Vec<PublicWeights> {
     let row = PublicWeights::torchvision;
     let (v1, v2) = ("IMAGENET1K_V1", "IMAGENET1K_V2");
     match name {
-        "resnet18" => vec![row(v1, "https://download.pytorch.org/models/resnet18-f37072fd.pth", 256, 11_689_512, 44.661, 69.758)],
-        "resnet34" => vec![row(v1, "https://download.pytorch.org/models/resnet34-b627a593.pth", 256, 21_797_672, 83.275, 73.314)],
+        "resnet18" => {
+            vec![row(v1, "https://download.pytorch.org/models/resnet18-f37072fd.pth", 256, 11_689_512, 44.661, 69.758)]
+        }
+        "resnet34" => {
+            vec![row(v1, "https://download.pytorch.org/models/resnet34-b627a593.pth", 256, 21_797_672, 83.275, 73.314)]
+        }
         "resnet50" => vec![
             row(v1, "https://download.pytorch.org/models/resnet50-0676ba61.pth", 256, 25_557_032, 97.781, 76.130),
             row(v2, "https://download.pytorch.org/models/resnet50-11ad3fa6.pth", 232, 25_557_032, 97.79, 80.858),
@@ -91,7 +95,7 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
     b.part(Part::Backbone);
     x = b.node("avgpool", GlobalAvgPool {}, &[x]);
     b.part(Part::Head("cls".to_owned()));
-    let logits = b.node("fc", Classifier { inputs, classes }, &[x]);
+    let logits = b.node("fc", Classifier::new(inputs, classes), &[x]);
     b.head("cls", logits, HeadKind::Classify { classes });
     b.finish()
 }

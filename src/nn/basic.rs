@@ -1,8 +1,9 @@
 //! Modules of `graph::blocks::basic`.
 
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d};
+use super::layers::{BatchNorm, Conv2d, Linear, dropout};
 use super::value::{Ctx, RunError, Value, single};
+use crate::graph::Norm;
 use crate::graph::blocks::{self, Activation};
 use burn::module::Module;
 use burn::tensor::ops::MaxPoolOptions;
@@ -17,6 +18,7 @@ pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D>
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::Silu => activation::silu(x),
         Activation::Hardswish => activation::hard_swish(x),
+        Activation::HardSigmoid => activation::hard_sigmoid(x, 1.0 / 6.0, 0.5),
     }
 }
 
@@ -29,7 +31,10 @@ pub struct Stem {
 
 impl Stem {
     pub(crate) fn new(spec: &blocks::Stem, params: &mut Params<'_>) -> Result<Self, RunError> {
-        Ok(Self { conv1: Conv2d::new(spec.conv(), "conv1", params)?, bn1: BatchNorm::new("bn1", params)? })
+        Ok(Self {
+            conv1: Conv2d::new(spec.conv(), "conv1", params)?,
+            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
+        })
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
@@ -51,13 +56,23 @@ pub struct ConvNormAct {
 
 impl ConvNormAct {
     pub(crate) fn new(spec: &blocks::ConvNormAct, params: &mut Params<'_>) -> Result<Self, RunError> {
-        let n0 = Conv2d::new(spec.conv, "0", params)?;
-        Ok(Self { n0, n1: BatchNorm::new("1", params)?, activation: spec.activation })
+        Self::at("", spec, params)
+    }
+
+    /// The block with `prefix` before its tensors' names.
+    pub(super) fn at(prefix: &str, spec: &blocks::ConvNormAct, params: &mut Params<'_>) -> Result<Self, RunError> {
+        let n0 = Conv2d::new(spec.conv, &format!("{prefix}0"), params)?;
+        let n1 = BatchNorm::new(spec.norm, &format!("{prefix}1"), params)?;
+        Ok(Self { n0, n1, activation: spec.activation })
+    }
+
+    /// `[batch, inputs, h, w]` → `[batch, outputs, h', w']`
+    pub(super) fn apply(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
+        activate(self.n1.forward(self.n0.forward(x), ctx), self.activation)
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let x = self.n0.forward(single(inputs)?.map()?);
-        Ok(Value::Map(activate(self.n1.forward(x, ctx), self.activation)))
+        Ok(Value::Map(self.apply(single(inputs)?.map()?, ctx)))
     }
 }
 
@@ -77,5 +92,64 @@ impl GlobalAvgPool {
         let [batch, channels, height, width] = x.dims();
         let x = x.reshape([batch, channels, height * width]).mean_dim(2);
         Ok(Value::Vector(x.reshape([batch, channels])))
+    }
+}
+
+/// See [`blocks::MaxPool`].
+#[derive(Module, Debug)]
+pub struct MaxPool {
+    kernel: usize,
+    stride: usize,
+}
+
+impl MaxPool {
+    #[expect(clippy::unnecessary_wraps, reason = "all blocks are made alike")]
+    pub(crate) fn new(spec: &blocks::MaxPool, _: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { kernel: spec.kernel, stride: spec.stride })
+    }
+
+    pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
+        let pool = MaxPoolOptions::new([self.kernel; 2]).with_stride([self.stride; 2]);
+        Ok(Value::Map(module::max_pool2d(single(inputs)?.map()?, pool))) // [batch, channels, h / stride, w / stride]
+    }
+}
+
+/// See [`blocks::PoolFlatten`].
+#[derive(Module, Debug)]
+pub struct PoolFlatten {
+    side: usize,
+}
+
+impl PoolFlatten {
+    #[expect(clippy::unnecessary_wraps, reason = "all blocks are made alike")]
+    pub(crate) fn new(spec: &blocks::PoolFlatten, _: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { side: spec.side })
+    }
+
+    pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
+        let x = module::adaptive_avg_pool2d(single(inputs)?.map()?, [self.side; 2]);
+        let [batch, channels, height, width] = x.dims();
+        Ok(Value::Vector(x.reshape([batch, channels * height * width])))
+    }
+}
+
+/// See [`blocks::Dense`]. Its layer's tensors are the node's own, so the names have no segment for it.
+#[derive(Module, Debug)]
+pub struct Dense {
+    this: Linear,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    dropout: f32,
+}
+
+impl Dense {
+    pub(crate) fn new(spec: &blocks::Dense, params: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { this: Linear::new("", params)?, activation: spec.activation, dropout: spec.dropout })
+    }
+
+    pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
+        let x = dropout(single(inputs)?.vector()?, self.dropout, ctx); // [batch, inputs]
+        Ok(Value::Vector(activate(self.this.forward(x), self.activation))) // [batch, outputs]
     }
 }

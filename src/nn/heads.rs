@@ -1,7 +1,7 @@
 //! Modules of `graph::blocks::heads`.
 
 use super::init::Params;
-use super::layers::{Conv2d, Linear};
+use super::layers::{Conv2d, Linear, dropout};
 use super::value::{Ctx, RunError, Value, single};
 use crate::graph::blocks;
 use burn::module::Module;
@@ -11,15 +11,18 @@ use burn::tensor::Tensor;
 #[derive(Module, Debug)]
 pub struct Classifier {
     this: Linear,
+    #[module(skip)]
+    dropout: f32,
 }
 
 impl Classifier {
-    pub(crate) fn new(_: &blocks::Classifier, params: &mut Params<'_>) -> Result<Self, RunError> {
-        Ok(Self { this: Linear::new("", params)? })
+    pub(crate) fn new(spec: &blocks::Classifier, params: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { this: Linear::new("", params)?, dropout: spec.dropout })
     }
 
-    pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
-        Ok(Value::Vector(self.this.forward(single(inputs)?.vector()?))) // [batch, classes]
+    pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
+        let x = dropout(single(inputs)?.vector()?, self.dropout, ctx); // [batch, inputs]
+        Ok(Value::Vector(self.this.forward(x))) // [batch, classes]
     }
 }
 

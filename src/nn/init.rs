@@ -8,20 +8,30 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Hands a block the tensors that its description lists.
-#[derive(Debug)]
 pub struct Params<'a> {
     specs: Vec<&'a TensorSpec>,
     prefix: String,
-    seed: u64,
+    fill: &'a dyn Fn(&TensorSpec) -> Vec<f32>,
     device: &'a Device,
 }
 
+impl std::fmt::Debug for Params<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Params").field("prefix", &self.prefix).field("left", &self.left()).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Params<'a> {
-    /// The tensors of one node; `prefix` is the node's, without the last dot.
+    /// The tensors of one node, each with the values that `fill` gives; `prefix` is the node's, without the last dot.
     #[must_use]
-    pub fn new(specs: &'a [TensorSpec], prefix: &str, seed: u64, device: &'a Device) -> Self {
+    pub fn new(
+        specs: &'a [TensorSpec],
+        prefix: &str,
+        fill: &'a dyn Fn(&TensorSpec) -> Vec<f32>,
+        device: &'a Device,
+    ) -> Self {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
-        Self { specs: specs.iter().collect(), prefix, seed, device }
+        Self { specs: specs.iter().collect(), prefix, fill, device }
     }
 
     /// Takes the tensor `name` of the layer `layer` (both relative to the node; `layer` may be empty).
@@ -41,7 +51,7 @@ impl<'a> Params<'a> {
                 spec.shape.len()
             )));
         }
-        let data = TensorData::new(values(spec, self.seed), spec.shape.clone());
+        let data = TensorData::new((self.fill)(spec), spec.shape.clone());
         Ok(Param::initialized(ParamId::new(), Tensor::from_data(data, self.device)))
     }
 

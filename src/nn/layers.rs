@@ -2,10 +2,10 @@
 
 use super::init::Params;
 use super::value::{Ctx, RunError};
-use crate::graph::Conv;
+use crate::graph::{Conv, Norm};
 use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, module};
+use burn::tensor::{Tensor, TensorData, module};
 
 /// How batch normalisation behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,23 +60,22 @@ pub struct BatchNorm {
     pub running_mean: Param<Tensor<1>>,
     /// `[channels]`
     pub running_var: Param<Tensor<1>>,
-    epsilon: f64,
-    momentum: f64,
+    #[module(skip)]
+    norm: Norm,
 }
 
 impl BatchNorm {
-    /// Makes the layer with torch's defaults: epsilon 1e-5, momentum 0.1.
+    /// Makes the layer from the tensors of `name`.
     ///
     /// # Errors
-    /// When the description lacks its tensors.
-    pub fn new(name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
+    /// When the description lacks them.
+    pub fn new(norm: Norm, name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
         Ok(Self {
             weight: params.take(name, "weight")?,
             bias: params.take(name, "bias")?,
             running_mean: params.take(name, "running_mean")?,
             running_var: params.take(name, "running_var")?,
-            epsilon: 1e-5,
-            momentum: 0.1,
+            norm,
         })
     }
 
@@ -91,7 +90,7 @@ impl BatchNorm {
 
     fn forward_stored(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, channels, ..] = x.dims();
-        let scale = self.weight.val() / (self.running_var.val() + self.epsilon).sqrt();
+        let scale = self.weight.val() / (self.running_var.val() + self.norm.epsilon).sqrt();
         let shift = self.bias.val() - self.running_mean.val() * scale.clone();
         x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
     }
@@ -99,10 +98,11 @@ impl BatchNorm {
     fn forward_batch(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let result = module::batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
+        let result = module::batch_norm_train(x, self.weight.val(), self.bias.val(), self.norm.epsilon);
         // torch divides by n - 1 here; burn gives the variance divided by n.
         let unbiased = result.variance.inner() * (count / (count - 1.0).max(1.0));
-        let blend = |old: &Param<Tensor<1>>, new: Tensor<1>| old.val() * (1.0 - self.momentum) + new * self.momentum;
+        let momentum = self.norm.momentum;
+        let blend = |old: &Param<Tensor<1>>, new: Tensor<1>| old.val() * (1.0 - momentum) + new * momentum;
         ctx.statistics.insert(self.running_mean.id, blend(&self.running_mean, result.mean.inner()));
         ctx.statistics.insert(self.running_var.id, blend(&self.running_var, unbiased));
         result.output
@@ -132,4 +132,16 @@ impl Linear {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
+}
+
+/// Dropout of a training step (Srivastava et al. 2014): a `share` of the values becomes zero, the rest grows by
+/// 1 / (1 - share), as in torch. Drawn on the CPU, so that a run does not depend on the device. Elsewhere the identity.
+#[must_use]
+pub fn dropout<const D: usize>(x: Tensor<D>, share: f32, ctx: &mut Ctx) -> Tensor<D> {
+    let Some(rng) = ctx.dropout.as_mut().filter(|_| share > 0.0) else { return x };
+    let kept = 1.0 / (1.0 - share);
+    let count = x.shape().num_elements();
+    let mask: Vec<f32> = (0..count).map(|_| if rng.chance(share) { 0.0 } else { kept }).collect();
+    let mask = Tensor::<D>::from_data(TensorData::new(mask, x.shape()), &x.device());
+    x * mask
 }

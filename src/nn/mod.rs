@@ -9,14 +9,16 @@ mod init;
 mod layers;
 pub mod loss;
 mod residual;
+mod sequence;
 mod value;
 pub mod visit;
 
-pub use basic::{ConvNormAct, GlobalAvgPool, Stem, activate};
+pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, activate};
 pub use heads::{Classifier, PixelClassifier};
-pub use init::Params;
+pub use init::{Params, values};
 pub use layers::{BatchNorm, Conv2d, Linear, NormMode};
 pub use residual::{BasicBlock, Bottleneck};
+pub use sequence::{InvertedResidual, PlainConv};
 pub use value::{Ctx, RunError, Value};
 
 use crate::graph::BlockSpec;
@@ -51,4 +53,17 @@ macro_rules! blocks {
     };
 }
 
-blocks!(Stem, ConvNormAct, BasicBlock, Bottleneck, GlobalAvgPool, Classifier, PixelClassifier);
+blocks!(
+    Stem,
+    ConvNormAct,
+    PlainConv,
+    BasicBlock,
+    Bottleneck,
+    InvertedResidual,
+    MaxPool,
+    GlobalAvgPool,
+    PoolFlatten,
+    Dense,
+    Classifier,
+    PixelClassifier,
+);

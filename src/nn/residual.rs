@@ -3,7 +3,7 @@
 use super::init::Params;
 use super::layers::{BatchNorm, Conv2d};
 use super::value::{Ctx, RunError, Value, single};
-use crate::graph::{Conv, blocks};
+use crate::graph::{Conv, Norm, blocks};
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
@@ -12,7 +12,7 @@ type Projection = Option<(Conv2d, BatchNorm)>;
 
 fn projection(conv: Option<Conv>, params: &mut Params<'_>) -> Result<Projection, RunError> {
     let Some(conv) = conv else { return Ok(None) };
-    Ok(Some((Conv2d::new(conv, "downsample.0", params)?, BatchNorm::new("downsample.1", params)?)))
+    Ok(Some((Conv2d::new(conv, "downsample.0", params)?, BatchNorm::new(Norm::default(), "downsample.1", params)?)))
 }
 
 fn shortcut(projection: &Projection, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
@@ -37,9 +37,9 @@ impl BasicBlock {
         let [conv1, conv2] = spec.convs();
         Ok(Self {
             conv1: Conv2d::new(conv1, "conv1", params)?,
-            bn1: BatchNorm::new("bn1", params)?,
+            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
             conv2: Conv2d::new(conv2, "conv2", params)?,
-            bn2: BatchNorm::new("bn2", params)?,
+            bn2: BatchNorm::new(Norm::default(), "bn2", params)?,
             downsample: projection(spec.projection(), params)?,
         })
     }
@@ -69,11 +69,11 @@ impl Bottleneck {
         let [conv1, conv2, conv3] = spec.convs();
         Ok(Self {
             conv1: Conv2d::new(conv1, "conv1", params)?,
-            bn1: BatchNorm::new("bn1", params)?,
+            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
             conv2: Conv2d::new(conv2, "conv2", params)?,
-            bn2: BatchNorm::new("bn2", params)?,
+            bn2: BatchNorm::new(Norm::default(), "bn2", params)?,
             conv3: Conv2d::new(conv3, "conv3", params)?,
-            bn3: BatchNorm::new("bn3", params)?,
+            bn3: BatchNorm::new(Norm::default(), "bn3", params)?,
             downsample: projection(spec.projection(), params)?,
         })
     }

@@ -1,6 +1,7 @@
 //! What flows between blocks at run time, and what a forward pass carries along.
 
 use super::layers::NormMode;
+use crate::rng::Rng;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
 use std::collections::HashMap;
@@ -100,11 +101,23 @@ pub(crate) fn single(inputs: &[Value]) -> Result<&Value, RunError> {
     }
 }
 
-/// What a forward pass carries along: how batch norm behaves in the node that runs, and new statistics.
+/// What a forward pass carries along: how batch norm and dropout behave in the node that runs, and new statistics.
 #[derive(Debug, Default)]
 pub struct Ctx {
+    /// What this training step's dropout is drawn from; without it nothing is dropped.
+    pub seed: Option<u64>,
+    /// The stream of the node that runs; none where nothing is dropped. Set for each node.
+    pub dropout: Option<Rng>,
     /// How batch norm behaves; set for each node.
     pub norm: NormMode,
     /// New running statistics of batch norms that ran in [`NormMode::Batch`], by parameter.
     pub statistics: HashMap<ParamId, Tensor<1>>,
+}
+
+impl Ctx {
+    /// For the training step with this number of a run with this seed.
+    #[must_use]
+    pub fn of_step(seed: u64, step: u64) -> Self {
+        Self { seed: Some(Rng::from_words(seed, &[step]).next_u64()), ..Self::default() }
+    }
 }

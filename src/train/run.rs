@@ -278,8 +278,8 @@ impl Trainer {
         // A rate set by hand replaces the plan's base; the schedule's shape stays.
         let lr = self.position.lr.map_or(scheduled, |own| scheduled / self.setup.plan.lr * own);
         let start = Instant::now();
-        let result =
-            train_step(&mut self.setup.network, &mut self.optimizer, batch, &self.options, &self.setup.plan, lr);
+        let Setup { network, plan, .. } = &mut self.setup;
+        let result = train_step(network, &mut self.optimizer, batch, &self.options, plan, self.position.step, lr);
         let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
         ms.data = data_ms;
         let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;

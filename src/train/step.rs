@@ -43,7 +43,7 @@ impl From<RunError> for StepFailure {
     }
 }
 
-/// Makes one step with base learning rate `lr`.
+/// Makes the step with this number (from 0, for dropout) with base learning rate `lr`.
 ///
 /// # Errors
 /// When a loss or the clipped gradient is not finite, or the device fails.
@@ -53,11 +53,12 @@ pub fn train_step(
     batch: &Batch,
     options: &LossOptions,
     plan: &Plan,
+    step: u64,
     lr: f64,
 ) -> Result<StepResult, StepFailure> {
     let start = Instant::now();
     let graph = std::sync::Arc::clone(network.graph());
-    let mut ctx = Ctx::default();
+    let mut ctx = Ctx::of_step(plan.seed, step);
     let outputs = network.forward(batch.images.clone(), Mode::Train, &mut ctx)?;
     let terms = losses::losses(&graph, &outputs, batch, options)?;
     let Some(total) = losses::total(&graph, &terms, options) else {

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 use frostline::data::{Augment, Dataset, ImageSource, MaskPixels, MaskTarget, Sample, Split, Target, Task};
-use frostline::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
-use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
+use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
+use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Norm, Part, Preprocess};
 use frostline::models::Network;
 use frostline::train::{
     Best, Control, DeviceChoice, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunInfo, Setup,
@@ -56,13 +56,13 @@ pub fn two_heads() -> Graph {
     let mut b = Builder::new("two_heads", 16, 16);
     b.stage("stem");
     let conv = Conv::new(3, 8, 3, 1);
-    let x = b.node("stem", ConvNormAct { conv, activation: frostline::graph::blocks::Activation::Relu }, &[b.image()]);
+    let x = b.node("stem", ConvNormAct { conv, activation: Activation::Relu, norm: Norm::default() }, &[b.image()]);
     b.stage("body");
     let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2 }, &[x]);
     let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);
     b.part(Part::Head("shape".to_owned()));
     let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
-    let logits = b.node("shape", Classifier { inputs: 16, classes: 2 }, &[pooled]);
+    let logits = b.node("shape", Classifier::new(16, 2), &[pooled]);
     b.head("shape", logits, HeadKind::Classify { classes: 2 });
     b.part(Part::Head("mask".to_owned()));
     let pixels = b.node("mask", PixelClassifier { inputs: 16, classes: 2, upsample: 2 }, &[x]);

@@ -4,7 +4,7 @@ use super::{Describe, single};
 use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
-use crate::graph::trace::{Conv, Trace};
+use crate::graph::trace::{Conv, Norm, Trace};
 use serde::{Deserialize, Serialize};
 
 /// Activation functions.
@@ -22,6 +22,8 @@ pub enum Activation {
     Silu,
     /// x · relu6(x + 3) / 6.
     Hardswish,
+    /// relu6(x + 3) / 6.
+    HardSigmoid,
 }
 
 impl Activation {
@@ -34,6 +36,7 @@ impl Activation {
             Self::Relu6 => "ReLU6",
             Self::Silu => "SiLU",
             Self::Hardswish => "hard swish",
+            Self::HardSigmoid => "hard sigmoid",
         }
     }
 
@@ -70,7 +73,7 @@ impl Describe for Stem {
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
         let x = single(self.kind(), inputs)?;
         let x = t.conv("conv1", x, self.conv(), Init::KaimingNormalFanOut)?;
-        let x = t.batch_norm("bn1", &x)?;
+        let x = t.batch_norm("bn1", &x, Norm::default())?;
         let x = t.activation("ReLU", &x);
         t.max_pool(&x, 3, 2, 1)
     }
@@ -83,6 +86,18 @@ pub struct ConvNormAct {
     pub conv: Conv,
     /// The activation.
     pub activation: Activation,
+    /// The batch norm.
+    #[serde(default)]
+    pub norm: Norm,
+}
+
+impl ConvNormAct {
+    /// The symbolic forward pass with `prefix` before the names.
+    pub(super) fn trace_at(&self, prefix: &str, t: &mut Trace, x: &Signal) -> Result<Signal, GraphError> {
+        let x = t.conv(&format!("{prefix}0"), x, self.conv, Init::KaimingNormalFanOut)?;
+        let x = t.batch_norm(&format!("{prefix}1"), &x, self.norm)?;
+        Ok(self.activation.trace(t, &x))
+    }
 }
 
 impl Describe for ConvNormAct {
@@ -91,10 +106,7 @@ impl Describe for ConvNormAct {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        let x = single(self.kind(), inputs)?;
-        let x = t.conv("0", x, self.conv, Init::KaimingNormalFanOut)?;
-        let x = t.batch_norm("1", &x)?;
-        Ok(self.activation.trace(t, &x))
+        self.trace_at("", t, single(self.kind(), inputs)?)
     }
 }
 
@@ -109,5 +121,67 @@ impl Describe for GlobalAvgPool {
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
         t.global_avg_pool(single(self.kind(), inputs)?)
+    }
+}
+
+/// The greatest value of each square. No tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaxPool {
+    /// Side of the square.
+    pub kernel: usize,
+    /// Step between squares.
+    pub stride: usize,
+}
+
+impl Describe for MaxPool {
+    fn kind(&self) -> &'static str {
+        "Max pool"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        t.max_pool(single(self.kind(), inputs)?, self.kernel, self.stride, 0)
+    }
+}
+
+/// The mean over `side`² parts of a map, as a vector: what stands before the linear layers of older classifiers. No tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolFlatten {
+    /// Parts along each side.
+    pub side: usize,
+}
+
+impl Describe for PoolFlatten {
+    fn kind(&self) -> &'static str {
+        "Average pool"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = t.adaptive_avg_pool(single(self.kind(), inputs)?, self.side)?;
+        t.flatten(&x)
+    }
+}
+
+/// A linear layer with its activation, and dropout before it, on a feature vector. Tensors `weight`, `bias`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dense {
+    /// Length of the input.
+    pub inputs: usize,
+    /// Length of the output.
+    pub outputs: usize,
+    /// The activation.
+    pub activation: Activation,
+    /// Share of the inputs that a training step drops.
+    pub dropout: f32,
+}
+
+impl Describe for Dense {
+    fn kind(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = t.dropout(single(self.kind(), inputs)?, self.dropout);
+        let x = t.linear("", &x, [self.inputs, self.outputs], Init::Normal(0.01))?;
+        Ok(self.activation.trace(t, &x))
     }
 }

@@ -7,13 +7,26 @@ use crate::graph::tensor::Init;
 use crate::graph::trace::{Conv, Trace};
 use serde::{Deserialize, Serialize};
 
-/// A linear classifier on a feature vector. Tensors `weight`, `bias`. Raw output: one logit per class.
+/// A linear classifier on a feature vector, with dropout before it. Tensors `weight`, `bias`. Raw output: one logit per
+/// class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Classifier {
     /// Length of the feature vector.
     pub inputs: usize,
     /// Number of classes.
     pub classes: usize,
+    /// Share of the features that a training step drops.
+    pub dropout: f32,
+    /// How a new weight starts.
+    pub init: Init,
+}
+
+impl Classifier {
+    /// A classifier without dropout that starts as torch's linear layers do.
+    #[must_use]
+    pub fn new(inputs: usize, classes: usize) -> Self {
+        Self { inputs, classes, dropout: 0.0, init: Init::UniformFanIn { fan_in: inputs } }
+    }
 }
 
 impl Describe for Classifier {
@@ -22,7 +35,8 @@ impl Describe for Classifier {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        t.linear("", single(self.kind(), inputs)?, self.inputs, self.classes)
+        let x = t.dropout(single(self.kind(), inputs)?, self.dropout);
+        t.linear("", &x, [self.inputs, self.classes], self.init)
     }
 }
 

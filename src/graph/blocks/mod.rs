@@ -4,10 +4,12 @@
 mod basic;
 mod heads;
 mod residual;
+mod sequence;
 
-pub use basic::{Activation, ConvNormAct, GlobalAvgPool, Stem};
+pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
 pub use heads::{Classifier, PixelClassifier};
 pub use residual::{BasicBlock, Bottleneck};
+pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
 
 use super::GraphError;
 use super::signal::Signal;
@@ -50,7 +52,20 @@ macro_rules! blocks {
     };
 }
 
-blocks!(Stem, ConvNormAct, BasicBlock, Bottleneck, GlobalAvgPool, Classifier, PixelClassifier);
+blocks!(
+    Stem,
+    ConvNormAct,
+    PlainConv,
+    BasicBlock,
+    Bottleneck,
+    InvertedResidual,
+    MaxPool,
+    GlobalAvgPool,
+    PoolFlatten,
+    Dense,
+    Classifier,
+    PixelClassifier,
+);
 
 /// The only input of a block that takes one.
 pub(crate) fn single<'a>(kind: &str, inputs: &'a [Signal]) -> Result<&'a Signal, GraphError> {

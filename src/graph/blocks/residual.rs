@@ -4,7 +4,7 @@ use super::{Describe, single};
 use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
-use crate::graph::trace::{Conv, Trace};
+use crate::graph::trace::{Conv, Norm, Trace};
 use serde::{Deserialize, Serialize};
 
 /// Two 3×3 convolutions and a shortcut. Tensors `conv1`, `bn1`, `conv2`, `bn2`, `downsample.{0,1}`.
@@ -72,7 +72,7 @@ fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) ->
     let mut y = x.clone();
     for (i, conv) in convs.iter().enumerate() {
         y = t.conv(&format!("conv{}", i + 1), &y, *conv, Init::KaimingNormalFanOut)?;
-        y = t.batch_norm(&format!("bn{}", i + 1), &y)?;
+        y = t.batch_norm(&format!("bn{}", i + 1), &y, Norm::default())?;
         if i + 1 < convs.len() {
             y = t.activation("ReLU", &y);
         }
@@ -80,7 +80,7 @@ fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) ->
     let shortcut = match projection {
         Some(conv) => {
             let s = t.conv("downsample.0", x, conv, Init::KaimingNormalFanOut)?;
-            t.batch_norm("downsample.1", &s)?
+            t.batch_norm("downsample.1", &s, Norm::default())?
         }
         None => x.clone(),
     };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::graph::blocks::Activation;
 use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
-use crate::graph::{Builder, Conv, HeadKind};
+use crate::graph::{Builder, Conv, HeadKind, Norm};
 use crate::session::catalogue;
 use crate::ui::graph::{cut, state};
 
@@ -10,7 +10,7 @@ fn request(folded: BTreeSet<String>, aspect_tenths: u32) -> Request {
 }
 
 fn conv(inputs: usize) -> ConvNormAct {
-    ConvNormAct { conv: Conv::new(inputs, 24, 1, 1), activation: Activation::Relu }
+    ConvNormAct { conv: Conv::new(inputs, 24, 1, 1), activation: Activation::Relu, norm: Norm::default() }
 }
 
 /// A made-up network with a neck over three stages and two heads: what no family of the zoo has yet.
@@ -39,7 +39,7 @@ fn with_neck() -> Graph {
     b.head("mask", mask, HeadKind::PixelClassify { classes: 3 });
     b.part(Part::Head("cls".to_owned()));
     let pooled = b.node("pool", GlobalAvgPool {}, &[outputs[2]]);
-    let cls = b.node("cls", Classifier { inputs: 24, classes: 5 }, &[pooled]);
+    let cls = b.node("cls", Classifier::new(24, 5), &[pooled]);
     b.head("cls", cls, HeadKind::Classify { classes: 5 });
     b.finish().unwrap()
 }
