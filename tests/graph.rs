@@ -1,5 +1,7 @@
 //! The graph alone against the built module, a real forward pass and published numbers, for every model of the zoo.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use burn::tensor::{Device, Tensor};
 use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec};
 use frostline::models::{Mode, Network, catalogue, find};
