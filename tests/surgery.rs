@@ -42,11 +42,11 @@ fn floats(json: &serde_json::Value) -> Vec<f32> {
 fn small(classes: usize, width: usize) -> Graph {
     let mut b = Builder::new("small", 16, 16);
     let conv = Conv::new(3, width, 3, 1);
-    let x = b.named("stem", "stem", ConvNormAct { conv, activation: Activation::Relu }, &[b.image()]);
+    let x = b.named("stem", "stem", ConvNormAct::new(conv, Activation::Relu), &[b.image()]);
     b.part(Part::Backbone);
     let x = b.node("avgpool", GlobalAvgPool {}, &[x]);
     b.part(Part::Head("cls".to_owned()));
-    let x = b.node("fc", Classifier { inputs: width, classes }, &[x]);
+    let x = b.node("fc", Classifier::new(width, classes), &[x]);
     b.head("cls", x, HeadKind::Classify { classes });
     b.finish().unwrap()
 }

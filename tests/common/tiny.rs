@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use frostline::data::{Augment, Dataset, ImageSource, MaskPixels, MaskTarget, Sample, Split, Target, Task};
 use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
-use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Norm, Part, Preprocess};
+use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
 use frostline::models::Network;
 use frostline::train::{
     Best, Control, DeviceChoice, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunInfo, Setup,
@@ -56,7 +56,7 @@ pub fn two_heads() -> Graph {
     let mut b = Builder::new("two_heads", 16, 16);
     b.stage("stem");
     let conv = Conv::new(3, 8, 3, 1);
-    let x = b.node("stem", ConvNormAct { conv, activation: Activation::Relu, norm: Norm::default() }, &[b.image()]);
+    let x = b.node("stem", ConvNormAct::new(conv, Activation::Relu), &[b.image()]);
     b.stage("body");
     let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2 }, &[x]);
     let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);

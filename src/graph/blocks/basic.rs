@@ -92,6 +92,12 @@ pub struct ConvNormAct {
 }
 
 impl ConvNormAct {
+    /// With torch's default norm.
+    #[must_use]
+    pub fn new(conv: Conv, activation: Activation) -> Self {
+        Self { conv, activation, norm: Norm::default() }
+    }
+
     /// The symbolic forward pass with `prefix` before the names.
     pub(super) fn trace_at(&self, prefix: &str, t: &mut Trace, x: &Signal) -> Result<Signal, GraphError> {
         let x = t.conv(&format!("{prefix}0"), x, self.conv, Init::KaimingNormalFanOut)?;

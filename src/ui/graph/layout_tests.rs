@@ -1,7 +1,7 @@
 use super::*;
 use crate::graph::blocks::Activation;
 use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
-use crate::graph::{Builder, Conv, HeadKind, Norm};
+use crate::graph::{Builder, Conv, HeadKind};
 use crate::session::catalogue;
 use crate::ui::graph::{cut, state};
 
@@ -10,7 +10,7 @@ fn request(folded: BTreeSet<String>, aspect_tenths: u32) -> Request {
 }
 
 fn conv(inputs: usize) -> ConvNormAct {
-    ConvNormAct { conv: Conv::new(inputs, 24, 1, 1), activation: Activation::Relu, norm: Norm::default() }
+    ConvNormAct::new(Conv::new(inputs, 24, 1, 1), Activation::Relu)
 }
 
 /// A made-up network with a neck over three stages and two heads: what no family of the zoo has yet.
