@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use frostline::data::transform::{normalize, preprocess};
 use frostline::data::{
-    Augment, BoxTarget, CropRange, Dataset, ImageSource, Jitter, Loader, MaskPixels, MaskTarget, OpenOptions,
-    PixelCache, Quiet, RawBatch, Sample, Split, Target, Task, View, image as pictures, open,
+    Augment, BoxTarget, CropRange, Dataset, ImageSource, Jitter, LabelColumn, Loader, MaskPixels, MaskTarget,
+    OpenOptions, PixelCache, Quiet, RawBatch, Sample, Split, Target, Task, View, image as pictures, open,
 };
 use frostline::graph::Preprocess;
 
@@ -31,7 +31,7 @@ fn set(count: u32) -> Arc<Dataset> {
     let samples = (0..count).map(|n| {
         let [width, height] = if n % 4 == 3 { [420, 300] } else { [50 + n, 40] };
         let source = ImageSource::Memory { name: format!("{n}.png"), bytes: png(width, height, n) };
-        sample(source, [width, height], Target { class: Some(n % 2), ..Target::default() })
+        sample(source, [width, height], Target::of_class(Some(n % 2)))
     });
     dataset(samples.collect())
 }
@@ -42,7 +42,7 @@ fn dataset(samples: Vec<Sample>) -> Arc<Dataset> {
         name: "memory".into(),
         task: Task::Classify,
         format: "memory".into(),
-        classes: vec!["a".into(), "b".into()],
+        columns: vec![LabelColumn::single(vec!["a".into(), "b".into()])],
         found: samples.len(),
         samples,
         issues: Vec::new(),
@@ -75,7 +75,7 @@ fn the_order_is_kept_and_the_numbers_are_the_rules() {
     let sizes: Vec<usize> = batches.iter().map(|b| b.indices.len()).collect();
     assert_eq!(sizes, [4, 4, 1]);
     assert_eq!(batches.iter().flat_map(|b| b.indices.clone()).collect::<Vec<_>>(), order);
-    let classes: Vec<Option<u32>> = batches.iter().flat_map(|b| b.targets.iter().map(|t| t.class)).collect();
+    let classes: Vec<Option<u32>> = batches.iter().flat_map(|b| b.targets.iter().map(Target::class)).collect();
     assert_eq!(classes, order.iter().map(|i| Some(*i as u32 % 2)).collect::<Vec<_>>());
     let rule = Preprocess::imagenet(32);
     for (position, index) in order.iter().enumerate() {
@@ -158,7 +158,7 @@ fn boxes_and_masks_come_with_the_pixels() {
     let ids = (0..width * height).map(|i| (i % width / 8) as u8).collect();
     let mask = MaskTarget::Pixels(Arc::new(MaskPixels { width, height, ids }));
     let target = BoxTarget { class: 1, xyxy: [16.0, 12.0, 48.0, 36.0], crowd: false };
-    let target = Target { class: None, boxes: Some(vec![target]), mask: Some(mask) };
+    let target = Target { labels: Vec::new(), boxes: Some(vec![target]), mask: Some(mask) };
     let source = ImageSource::Memory { name: "m".into(), bytes: png(width, height, 0) };
     let set = dataset(vec![sample(source, [width, height], target)]);
     let rule = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..Preprocess::imagenet(32) };

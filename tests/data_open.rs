@@ -71,7 +71,7 @@ fn split_then_class() {
     let dir =
         set(&[("train/b", 3), ("train/B", 2), ("train/a", 4), ("val/a", 1), ("val/b", 2), ("val/B", 1), ("test/a", 2)]);
     let set = open_set(&dir);
-    assert_eq!((set.task, set.classes.clone()), (Task::Classify, vec!["B".to_owned(), "a".into(), "b".into()]));
+    assert_eq!((set.task, set.classes().to_vec()), (Task::Classify, vec!["B".to_owned(), "a".into(), "b".into()]));
     assert_eq!(counts(&set), [vec![2, 4, 3], vec![1, 1, 2], vec![0, 2, 0]]);
     assert_eq!((set.found, set.used(), set.skipped(), set.suggested_split), (15, 15, 0, false));
     assert_eq!(set.usable(), Ok(()));
@@ -85,7 +85,7 @@ fn split_then_class() {
 fn class_then_split() {
     let dir = set(&[("cat/train", 3), ("cat/val", 2), ("dog/train", 4), ("dog/valid", 1), ("dog/test", 1)]);
     let set = open_set(&dir);
-    assert_eq!(set.classes, ["cat", "dog"]);
+    assert_eq!(set.classes(), ["cat", "dog"]);
     assert_eq!(counts(&set), [vec![3, 4], vec![2, 1], vec![0, 1]]);
     assert!(!set.suggested_split);
 }
@@ -124,7 +124,7 @@ fn another_set_validates_with_classes_matched_by_name() {
     let val = set(&[("a", 2), ("b", 4), ("c", 1)]);
     let options = OpenOptions { val: ValSource::Other(val.path().to_owned()), seed: 0 };
     let set = open(train.path(), &options, &Quiet).unwrap();
-    assert_eq!(set.classes, ["a", "c"]);
+    assert_eq!(set.classes(), ["a", "c"]);
     assert_eq!(counts(&set), [vec![3, 3], vec![2, 1], vec![0, 0]]);
     let issue = issue(&set, "", "class b is in val or test, but has no picture to train on; its 4 pictures");
     assert_eq!(issue.severity, Severity::Warning);
@@ -142,7 +142,7 @@ fn classes_that_train_and_val_do_not_share_are_reported() {
         ("val/Wasps", 2),
     ]);
     let set = open_set(&dir);
-    assert_eq!(set.classes, ["ants", "bees", "wasps"]);
+    assert_eq!(set.classes(), ["ants", "bees", "wasps"]);
     assert_eq!(counts(&set)[1], [1, 1, 0]);
     issue(&set, "", "class wasps is in train, but has no picture in val");
     issue(&set, "", "class Wasps is in val or test, but has no picture to train on; its 2 pictures are left out");
@@ -164,7 +164,7 @@ fn every_trap_is_named_and_the_rest_is_used() {
     write(root, "b/no_extension", &png(902));
     write(root, "b/\u{e4}\u{f6}\u{fc} \u{6f22}\u{5b57}.PNG", &png(903));
     let set = open_set(&dir);
-    assert_eq!(set.classes, ["a", "b"]);
+    assert_eq!(set.classes(), ["a", "b"]);
     let total = |split| set.class_counts(split).iter().sum::<usize>();
     // 5 + 5, one without an extension, one with a name beyond ASCII; 3 broken, 1 outside.
     assert_eq!((total(Split::Train) + total(Split::Val), set.found, set.skipped()), (12, 16, 4));
@@ -244,7 +244,7 @@ fn links_in_a_circle_end() {
 fn a_folder_around_the_set_is_stepped_into() {
     let dir = set(&[("inner/train/a", 2), ("inner/train/b", 2), ("inner/val/a", 1), ("inner/val/b", 1)]);
     let set = open_set(&dir);
-    assert_eq!((set.classes.clone(), counts(&set)[1].clone()), (vec!["a".to_owned(), "b".into()], vec![1, 1]));
+    assert_eq!((set.classes().to_vec(), counts(&set)[1].clone()), (vec!["a".to_owned(), "b".into()], vec![1, 1]));
     issue(&set, "inner", "starts in this folder");
 }
 
@@ -325,7 +325,7 @@ fn opening_can_be_cancelled() {
 fn hymenoptera() {
     let Some(path) = shared("classification/hymenoptera") else { return };
     let set = open(&path, &OpenOptions::default(), &Quiet).unwrap();
-    assert_eq!(set.classes, ["ants", "bees"]);
+    assert_eq!(set.classes(), ["ants", "bees"]);
     // SOURCE.md: train 124 ants (the GIF among them) and 121 bees, val 70 and 83.
     assert_eq!(counts(&set), [vec![124, 121], vec![70, 83], vec![0, 0]]);
     assert_eq!((set.found, set.skipped(), set.suggested_split), (398, 0, false));
@@ -339,7 +339,7 @@ fn hymenoptera() {
 fn cifar10_in_bare_folders() {
     let Some(path) = shared("classification/cifar10_test1000_jpg") else { return };
     let set = open(&path, &OpenOptions::default(), &Quiet).unwrap();
-    assert_eq!(set.classes.first().map(String::as_str), Some("airplane"));
+    assert_eq!(set.classes().first().map(String::as_str), Some("airplane"));
     assert_eq!(counts(&set), [vec![80; 10], vec![20; 10], vec![0; 10]]);
     assert!(set.suggested_split && set.samples.iter().all(|s| s.size_px == [32, 32]));
 }

@@ -130,3 +130,27 @@ fn cross_entropies_and_their_gradients_are_torchs() {
     }
     assert_eq!(checked, 4);
 }
+
+/// torch 2.15: `binary_cross_entropy_with_logits`, and its gradients, with logits at the kink and far outside.
+#[test]
+fn binary_cross_entropy_and_its_gradients_are_torchs() {
+    let upload = |values: [f32; 6]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [2, 3]), &Device::flex());
+    let targets = upload([1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    let weight = Tensor::<1>::from_floats([2.0, 0.5, 3.0], &Device::flex());
+    for (weight, value, gradients) in [
+        (None, 11.140_457, [-0.083_333_336, 0.146_799_5, -0.158_762_35, 0.166_666_67, -0.166_666_67, 0.103_743_225]),
+        (
+            Some(weight),
+            9.772_178,
+            [-0.166_666_67, 0.146_799_5, -0.476_287_04, 0.166_666_67, -0.083_333_336, 0.103_743_225],
+        ),
+    ] {
+        let logits = upload([0.0, 2.0, -3.0, 30.0, -30.0, 0.5]).autodiff().require_grad();
+        let loss = loss::binary_cross_entropy(logits.clone(), targets.clone(), weight);
+        assert!((loss.clone().inner().into_scalar::<f32>() - value).abs() < 1e-5);
+        let ours = logits.grad(&loss.backward()).unwrap().into_data().try_to_vec::<f32>().unwrap();
+        for (have, want) in ours.iter().zip(gradients) {
+            assert!((have - want).abs() < 1e-7, "{ours:?}");
+        }
+    }
+}

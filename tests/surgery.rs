@@ -54,7 +54,7 @@ fn small(classes: usize, width: usize) -> Graph {
 /// A set of pictures with these classes.
 fn named(classes: &[&str]) -> Arc<Dataset> {
     let mut dataset = Arc::unwrap_or_clone(tiny::dataset(16));
-    dataset.classes = classes.iter().map(|&class| class.to_owned()).collect();
+    dataset.columns[0].classes = classes.iter().map(|&class| class.to_owned()).collect();
     Arc::new(dataset)
 }
 

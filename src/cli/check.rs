@@ -91,7 +91,7 @@ fn dataset_line<'a>(set: &'a Dataset, reasons: &[String]) -> DatasetLine<'a> {
     DatasetLine {
         task: Some(set.task),
         format: Some(&set.format),
-        classes: &set.classes,
+        classes: set.classes(),
         images: set.found,
         used: set.used(),
         skipped: set.skipped(),
@@ -128,7 +128,7 @@ fn show(set: &Dataset) -> Outcome {
         let count = |split: &Vec<usize>| split.get(id).copied().unwrap_or(0).to_string();
         std::iter::once(name.clone()).chain(counts.iter().map(count)).collect()
     };
-    let rows: Vec<Vec<String>> = set.classes.iter().enumerate().map(row).collect();
+    let rows: Vec<Vec<String>> = set.classes().iter().enumerate().map(row).collect();
     let head = [("class", Align::Left), ("train", Align::Right), ("val", Align::Right), ("test", Align::Right)];
     output::table(&head, &rows).iter().try_for_each(|line| output::line(line))
 }

@@ -1,7 +1,7 @@
 //! From plain buffers to tensors: the only file here that names burn.
 
-use super::IGNORE_ID;
 use super::loader::RawBatch;
+use super::{IGNORE_ID, Label};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// A batch on the device. Targets are there when every picture has one.
@@ -11,10 +11,8 @@ pub struct Batch {
     pub indices: Vec<usize>,
     /// `[batch, 3, height, width]`
     pub images: Tensor<4>,
-    /// Class of each picture, `[batch]`
-    pub classes: Option<Tensor<1, Int>>,
-    /// The same on the host.
-    pub class_ids: Vec<Option<u32>>,
+    /// What each label column says of each picture: `[picture][column]`, on the host.
+    pub labels: Vec<Vec<Label>>,
     /// Class of each pixel, `[batch, height, width]`, [`IGNORE_ID`] where none counts.
     pub masks: Option<Tensor<3, Int>>,
     /// The same on the host.
@@ -31,14 +29,53 @@ impl Batch {
         }
         let [height, width] = raw.size_px.map(|n| n as usize);
         let images = Tensor::from_data(TensorData::new(raw.pixels, [count, 3, height, width]), device);
-        let class_ids: Vec<Option<u32>> = raw.targets.iter().map(|target| target.class).collect();
-        let classes: Option<Vec<i32>> = class_ids.iter().map(|id| id.and_then(|id| i32::try_from(id).ok())).collect();
-        let classes = classes.map(|ids| Tensor::from_data(TensorData::new(ids, [count]), device));
+        let labels = raw.targets.into_iter().map(|target| target.labels).collect();
         let masks = raw.masks.iter().all(Option::is_some).then(|| {
             let ids: Vec<i32> = raw.masks.iter().flatten().flatten().map(|&id| i32::from(id)).collect();
             Tensor::from_data(TensorData::new(ids, [count, height, width]), device)
         });
-        Some(Self { indices: raw.indices, images, classes, class_ids, masks, mask_ids: raw.masks })
+        Some(Self { indices: raw.indices, images, labels, masks, mask_ids: raw.masks })
+    }
+
+    /// What a column says of each picture.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = &Label> {
+        self.labels.iter().map(move |labels| labels.get(column).unwrap_or(&Label::Unknown))
+    }
+
+    /// Classes of the pictures whose class in a column is known, `[known]`, and which pictures these are, `[known]`;
+    /// none where no class is known.
+    #[must_use]
+    pub fn classes(&self, column: usize) -> Option<(Tensor<1, Int>, Tensor<1, Int>)> {
+        let known = |(at, label): (usize, &Label)| Some((i32::try_from(label.class()?).ok()?, i32::try_from(at).ok()?));
+        let (ids, rows): (Vec<i32>, Vec<i32>) = self.column(column).enumerate().filter_map(known).unzip();
+        self.upload_rows(ids, rows)
+    }
+
+    /// For each picture whose labels in a column are known, 1 where it has a class and 0 where not, `[known, classes]`,
+    /// and which pictures these are, `[known]`; none where no labels are known.
+    #[must_use]
+    pub fn label_sets(&self, column: usize, classes: usize) -> Option<(Tensor<2>, Tensor<1, Int>)> {
+        let (mut values, mut rows) = (Vec::new(), Vec::new());
+        for (at, label) in self.column(column).enumerate().filter(|(_, label)| label.is_known()) {
+            let has = |class: usize| u32::try_from(class).is_ok_and(|class| label.has(class));
+            values.extend((0..classes).map(|class| f32::from(has(class))));
+            rows.push(i32::try_from(at).unwrap_or(i32::MAX));
+        }
+        let device = self.images.device();
+        (!rows.is_empty()).then(|| {
+            let count = rows.len();
+            let values = Tensor::from_data(TensorData::new(values, [count, classes]), &device);
+            (values, Tensor::from_data(TensorData::new(rows, [count]), &device))
+        })
+    }
+
+    fn upload_rows(&self, ids: Vec<i32>, rows: Vec<i32>) -> Option<(Tensor<1, Int>, Tensor<1, Int>)> {
+        let device = self.images.device();
+        let upload = |values: Vec<i32>| {
+            let count = values.len();
+            Tensor::from_data(TensorData::new(values, [count]), &device)
+        };
+        (!rows.is_empty()).then(|| (upload(ids), upload(rows)))
     }
 
     /// Number of pictures.

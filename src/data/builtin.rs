@@ -1,6 +1,6 @@
 //! The built-in sample as a data set: pictures that the program carries in itself.
 
-use super::{DataError, Dataset, ImageSource, Sample, Split, Target, Task, image, sample};
+use super::{DataError, Dataset, ImageSource, LabelColumn, Sample, Split, Target, Task, image, sample};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub fn open_builtin() -> Result<Dataset, DataError> {
             image: ImageSource::Memory { name, bytes: Arc::clone(&bytes) },
             split,
             size_px: [picture.width, picture.height],
-            target: Target { class: u32::try_from(id).ok(), ..Target::default() },
+            target: Target::of_class(u32::try_from(id).ok()),
         });
     }
     Ok(Dataset {
@@ -33,7 +33,7 @@ pub fn open_builtin() -> Result<Dataset, DataError> {
         name: "built-in sample".to_owned(),
         task: Task::Classify,
         format: "built-in".to_owned(),
-        classes,
+        columns: vec![LabelColumn::single(classes)],
         found: samples.len(),
         samples,
         issues: Vec::new(),

@@ -244,7 +244,7 @@ impl Work {
         let boxes = sample.target.boxes.as_ref().map(|boxes| {
             boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
         });
-        Ok(Loaded { target: Target { class: sample.target.class, boxes, mask: None }, mask, placement })
+        Ok(Loaded { target: Target { labels: sample.target.labels.clone(), boxes, mask: None }, mask, placement })
     }
 }
 

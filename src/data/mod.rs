@@ -19,6 +19,7 @@ mod error;
 mod formats;
 pub mod image;
 mod jpeg;
+mod labels;
 mod listing;
 pub mod loader;
 mod mask;
@@ -38,6 +39,7 @@ pub use builtin::open_builtin;
 pub use cache::PixelCache;
 pub use error::DataError;
 pub use image::Rgb8;
+pub use labels::{DEFAULT_COLUMN, Label, LabelColumn};
 pub use loader::{Loader, RawBatch, View};
 pub use mask::load_mask;
 pub use open::open;
@@ -135,12 +137,32 @@ impl fmt::Display for Issue {
 /// What is known about one picture. Several kinds may be present: several heads can train on one picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
-    /// Class of the whole picture, index into [`Dataset::classes`].
-    pub class: Option<u32>,
+    /// What each of [`Dataset::columns`] says of the whole picture, in their order; a missing one says nothing.
+    pub labels: Vec<Label>,
     /// Objects; an empty list is a picture known to be without objects.
     pub boxes: Option<Vec<BoxTarget>>,
     /// A class per pixel.
     pub mask: Option<MaskTarget>,
+}
+
+impl Target {
+    /// The target of a picture whose class in the only column is known, or not.
+    #[must_use]
+    pub fn of_class(class: Option<u32>) -> Self {
+        Self { labels: vec![class.map_or(Label::Unknown, Label::One)], ..Self::default() }
+    }
+
+    /// What a column says.
+    #[must_use]
+    pub fn label(&self, column: usize) -> &Label {
+        self.labels.get(column).unwrap_or(&Label::Unknown)
+    }
+
+    /// The class in the first column, where that gives one to each picture.
+    #[must_use]
+    pub fn class(&self) -> Option<u32> {
+        self.label(0).class()
+    }
 }
 
 /// One object.
@@ -232,8 +254,9 @@ pub struct Dataset {
     pub task: Task,
     /// The layout that was recognized, for people.
     pub format: String,
-    /// Class names; the position is the class id. Class folders are sorted byte-wise.
-    pub classes: Vec<String>,
+    /// How pictures are labelled, one entry for each head that can be trained. The first names the classes of boxes and
+    /// masks too. Class names are sorted byte-wise.
+    pub columns: Vec<LabelColumn>,
     /// Every usable picture.
     pub samples: Vec<Sample>,
     /// The pre-flight report.
@@ -245,19 +268,74 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// Class names of the first column; the position is the class id.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        self.columns.first().map_or(&[], |column| column.classes.as_slice())
+    }
+
+    /// The columns with these names (as they stand in the file, or as heads bear them), in their order; the first one
+    /// where no name is given.
+    ///
+    /// # Errors
+    /// A sentence, when a name is unknown or given twice.
+    pub fn find_columns(&self, names: &[String]) -> Result<Vec<usize>, String> {
+        if names.is_empty() {
+            return Ok((0..self.columns.len().min(1)).collect());
+        }
+        let mut found: Vec<usize> = Vec::new();
+        for name in names {
+            let is = |column: &LabelColumn| column.name == *name || column.head() == *name;
+            let Some(at) = self.columns.iter().position(is) else {
+                let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+                let known = known.join(", ");
+                return Err(format!("{} has no label column {name} to train a head on; it has {known}.", self.name));
+            };
+            if found.contains(&at) {
+                return Err(format!("Two heads cannot be trained on one label column, {name}."));
+            }
+            found.push(at);
+        }
+        Ok(found)
+    }
+
+    /// The same pictures with these columns, in this order.
+    #[must_use]
+    pub fn with_columns(&self, columns: &[usize]) -> Self {
+        let mut set = self.clone();
+        set.columns = columns.iter().filter_map(|at| self.columns.get(*at).cloned()).collect();
+        for sample in &mut set.samples {
+            sample.target.labels = columns.iter().map(|at| sample.target.label(*at).clone()).collect();
+        }
+        set
+    }
+
     /// Indices into `samples` of one split, ascending.
     #[must_use]
     pub fn indices(&self, split: Split) -> Vec<usize> {
         self.samples.iter().enumerate().filter(|(_, s)| s.split == split).map(|(i, _)| i).collect()
     }
 
-    /// Pictures (or, for boxes, objects) per class in one split.
+    /// Pictures (or, for boxes, objects) per class of the first column in one split.
     #[must_use]
     pub fn class_counts(&self, split: Split) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
+        let mut counts = self.label_counts(0, split);
         for sample in self.samples.iter().filter(|s| s.split == split) {
-            let boxes = sample.target.boxes.iter().flatten().map(|b| b.class);
-            for class in sample.target.class.into_iter().chain(boxes) {
+            for one in sample.target.boxes.iter().flatten() {
+                if let Some(count) = counts.get_mut(one.class as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
+    }
+
+    /// Pictures per class of a column in one split.
+    #[must_use]
+    pub fn label_counts(&self, column: usize, split: Split) -> Vec<usize> {
+        let mut counts = vec![0; self.columns.get(column).map_or(0, |column| column.classes.len())];
+        for sample in self.samples.iter().filter(|s| s.split == split) {
+            for class in sample.target.label(column).classes() {
                 if let Some(count) = counts.get_mut(class as usize) {
                     *count += 1;
                 }
@@ -285,8 +363,9 @@ impl Dataset {
     pub fn usable(&self) -> Result<(), Vec<String>> {
         let mut reasons = Vec::new();
         let count = |split| self.samples.iter().filter(|s| s.split == split).count();
-        if self.task == Task::Classify && self.classes.len() == 1 {
-            let class = self.classes.first().map_or("", String::as_str);
+        if let (Task::Classify, [LabelColumn { classes, multi: false, .. }]) = (self.task, self.columns.as_slice())
+            && let [class] = classes.as_slice()
+        {
             reasons.push(format!("there is only one class ({class}); a classifier needs at least two"));
         }
         if self.samples.is_empty() {

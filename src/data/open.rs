@@ -8,7 +8,8 @@ use super::formats::{Draft, Item, fold, recognize};
 use super::listing::{Folder, extension, list};
 use super::split::{Candidate, draw};
 use super::{
-    DataError, Dataset, ImageSource, Issue, OpenOptions, Progress, Sample, Severity, Split, Target, Task, ValSource,
+    DEFAULT_COLUMN, DataError, Dataset, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress, Sample,
+    Severity, Split, Target, Task, ValSource,
 };
 
 /// Part of the pictures that validates where neither the set nor the user says which.
@@ -66,7 +67,7 @@ impl Picture {
 struct Set {
     task: Task,
     format: String,
-    classes: Vec<String>,
+    columns: Vec<LabelColumn>,
     classes_from_pictures: bool,
     found: usize,
     pictures: Vec<Picture>,
@@ -77,7 +78,7 @@ impl Set {
     fn read(path: &Path, progress: &dyn Progress) -> Result<Self, DataError> {
         let mut issues = Vec::new();
         let draft = draft(path, progress, &mut issues)?;
-        let Draft { task, format, classes, classes_from_pictures, items, found, issues: more } = draft;
+        let Draft { task, format, columns, classes_from_pictures, items, found, issues: more } = draft;
         issues.extend(more);
         let results = check(&items, progress)?;
         let mut pictures = Vec::with_capacity(items.len());
@@ -88,15 +89,31 @@ impl Set {
             }
         }
         remarks(path, &pictures, &mut issues);
-        Ok(Self { task, format, classes, classes_from_pictures, found, pictures, issues })
+        Ok(Self { task, format, columns, classes_from_pictures, found, pictures, issues })
     }
 
     fn has(&self, split: Split) -> bool {
         self.pictures.iter().any(|p| p.item.split == Some(split))
     }
 
-    fn class_name(&self, picture: &Picture) -> Option<&str> {
-        self.classes.get(picture.item.target.class? as usize).map(String::as_str)
+    /// What a picture counts as when a split is drawn: its class in the first column, or its rarest label.
+    fn stratum(&self, picture: &Picture, counts: &[usize]) -> Option<&str> {
+        let rarity = |class: &u32| counts.get(*class as usize).copied().unwrap_or(0);
+        let class = picture.item.target.label(0).classes().min_by_key(rarity)?;
+        self.columns.first()?.classes.get(class as usize).map(String::as_str)
+    }
+
+    /// Pictures per class of a column among those that `keep` chooses.
+    fn counts(&self, column: usize, keep: impl Fn(&Picture) -> bool) -> Vec<usize> {
+        let mut counts = vec![0; self.columns.get(column).map_or(0, |column| column.classes.len())];
+        for picture in self.pictures.iter().filter(|picture| keep(picture)) {
+            for class in picture.item.target.label(column).classes() {
+                if let Some(count) = counts.get_mut(class as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
     }
 
     /// Draws train and val anew from both; test stays.
@@ -104,10 +121,11 @@ impl Set {
         let pool: Vec<usize> = (0..self.pictures.len())
             .filter(|i| self.pictures.get(*i).is_some_and(|p| p.item.split != Some(Split::Test)))
             .collect();
+        let counts = self.counts(0, |picture| picture.item.split != Some(Split::Test));
         let candidates: Vec<Candidate<'_>> = pool
             .iter()
             .filter_map(|i| self.pictures.get(*i))
-            .map(|p| Candidate { class: self.class_name(p), digest: p.checked.digest })
+            .map(|p| Candidate { class: self.stratum(p, &counts), digest: p.checked.digest })
             .collect();
         let val = draw(&candidates, fraction, seed);
         for (index, is_val) in pool.into_iter().zip(val) {
@@ -117,7 +135,7 @@ impl Set {
         }
     }
 
-    /// Everything here trains; `other` validates. Classes are matched by name.
+    /// Everything here trains; `other` validates. Columns and classes are matched by name; an only column is the other's.
     fn validate_on(&mut self, other: Self, other_path: &Path) {
         let own_val = self.pictures.iter().filter(|p| p.item.split == Some(Split::Val)).count();
         if own_val > 0 {
@@ -129,14 +147,14 @@ impl Set {
             self.pictures.retain(|p| p.item.split != Some(Split::Val));
         }
         let only_val = other.has(Split::Val);
-        let Self { classes, pictures, issues, found, .. } = other;
-        let ids: Vec<u32> = classes.iter().map(|class| self.class_id(class)).collect();
+        let Self { columns, pictures, issues, found, .. } = other;
+        let matched = self.match_columns(&columns, other_path);
         self.found += found;
         self.issues.extend(issues);
         let before = pictures.len();
         let kept = pictures.into_iter().filter(|p| !only_val || p.item.split == Some(Split::Val)).map(|mut picture| {
             picture.item.split = Some(Split::Val);
-            renumber(&mut picture.item.target, &ids);
+            renumber(&mut picture.item.target, &matched);
             picture
         });
         let kept: Vec<Picture> = kept.collect();
@@ -147,42 +165,72 @@ impl Set {
         self.pictures.extend(kept);
     }
 
-    /// The id of a class name, which is added when it is new.
-    fn class_id(&mut self, name: &str) -> u32 {
-        let at = self.classes.iter().position(|class| class == name).unwrap_or_else(|| {
-            self.classes.push(name.to_owned());
-            self.classes.len() - 1
-        });
-        u32::try_from(at).unwrap_or(u32::MAX)
+    /// For each column of this set: which of `others` it is there, and the ids of that one's classes here.
+    fn match_columns(&mut self, others: &[LabelColumn], path: &Path) -> Vec<Option<(usize, Vec<u32>)>> {
+        let alone = self.columns.len() == 1 && others.len() == 1;
+        let mut matched = Vec::new();
+        for column in &mut self.columns {
+            let at = others.iter().position(|other| alone || other.name == column.name);
+            let other = at.and_then(|at| Some((at, others.get(at)?)));
+            if other.is_none() {
+                let what = format!("there is no column {} in it to validate on", column.name);
+                self.issues.push(Issue::new(Severity::Warning, path, what));
+            }
+            matched
+                .push(other.map(|(at, other)| (at, other.classes.iter().map(|name| class_id(column, name)).collect())));
+        }
+        matched
     }
 
     /// Keeps the classes that can be learned, and says which others there were.
     fn settle_classes(&mut self, path: &Path, suggested_split: bool) {
-        let counts = |split: Split| {
-            let mut counts = vec![0usize; self.classes.len()];
-            for picture in self.pictures.iter().filter(|p| p.split() == split) {
-                if let Some(count) = picture.item.target.class.and_then(|id| counts.get_mut(id as usize)) {
-                    *count += 1;
-                }
-            }
-            counts
-        };
         if !self.classes_from_pictures {
             return;
         }
+        let kept: Vec<Vec<usize>> =
+            (0..self.columns.len()).map(|column| self.learnable(column, path, suggested_split)).collect();
+        if kept.iter().all(Vec::is_empty) {
+            return; // nothing to train on at all: `usable` says so
+        }
+        let new_id = |column: usize, old: u32| {
+            let at = kept.get(column)?.iter().position(|id| *id == old as usize)?;
+            u32::try_from(at).ok()
+        };
+        self.pictures.retain_mut(|picture| {
+            let labels = std::mem::take(&mut picture.item.target.labels).into_iter().enumerate();
+            let labels = labels.map(|(column, label)| (column, label.renumbered(|old| new_id(column, old))));
+            let labels = labels.filter(|(column, _)| kept.get(*column).is_some_and(|kept| !kept.is_empty()));
+            picture.item.target.labels = labels.map(|(_, label)| label).collect();
+            picture.item.target.labels.iter().any(Label::is_known)
+        });
+        let columns = std::mem::take(&mut self.columns).into_iter().zip(&kept).filter(|(_, kept)| !kept.is_empty());
+        let of = |(column, kept): (LabelColumn, &Vec<usize>)| LabelColumn {
+            classes: kept.iter().filter_map(|id| column.classes.get(*id).cloned()).collect(),
+            ..column
+        };
+        self.columns = columns.map(of).collect();
+    }
+
+    /// The classes of a column that have a picture to train on, in order of name; the issues say which have not.
+    fn learnable(&mut self, column: usize, path: &Path, suggested_split: bool) -> Vec<usize> {
+        let counts = |split: Split| self.counts(column, |picture| picture.split() == split);
         let (train, val, test) = (counts(Split::Train), counts(Split::Val), counts(Split::Test));
+        let Some(own) = self.columns.get(column) else { return Vec::new() };
         let has_val = val.iter().any(|n| *n > 0);
+        let of_column = if self.columns.len() > 1 { format!(" of {}", own.name) } else { String::new() };
+        let lost = if self.columns.len() > 1 || own.multi { "labels" } else { "pictures" };
         let mut kept = Vec::new();
-        for (id, name) in self.classes.iter().enumerate() {
+        for (id, name) in own.classes.iter().enumerate() {
             let of = |counts: &[usize]| counts.get(id).copied().unwrap_or(0);
+            let class = format!("class {name}{of_column}");
             let what = match (of(&train), of(&val) + of(&test)) {
-                (0, 0) => format!("class {name} has no usable picture; left out"),
-                (0, n) => format!(
-                    "class {name} is in val or test, but has no picture to train on; its {n} pictures are left out"
-                ),
-                (1, _) if of(&val) == 0 => format!("class {name} has only 1 picture; none is left to validate on"),
+                (0, 0) => format!("{class} has no usable picture; left out"),
+                (0, n) => {
+                    format!("{class} is in val or test, but has no picture to train on; its {n} {lost} are left out")
+                }
+                (1, _) if of(&val) == 0 => format!("{class} has only 1 picture; none is left to validate on"),
                 (_, _) if of(&val) == 0 && has_val && !suggested_split => {
-                    format!("class {name} is in train, but has no picture in val")
+                    format!("{class} is in train, but has no picture in val")
                 }
                 _ => String::new(),
             };
@@ -193,31 +241,21 @@ impl Set {
                 kept.push(id);
             }
         }
-        if kept.is_empty() {
-            return; // nothing to train on at all: `usable` says so
-        }
         // Byte-wise order again, where another set's classes were added at the end.
-        kept.sort_by(|a, b| self.classes.get(*a).cmp(&self.classes.get(*b)));
-        let new_id = |old: usize| kept.iter().position(|id| *id == old).and_then(|id| u32::try_from(id).ok());
-        let ids: Vec<Option<u32>> = (0..self.classes.len()).map(new_id).collect();
-        self.pictures.retain_mut(|picture| {
-            let class = &mut picture.item.target.class;
-            *class = class.and_then(|old| ids.get(old as usize).copied().flatten());
-            class.is_some()
-        });
-        self.classes = kept.iter().filter_map(|id| self.classes.get(*id).cloned()).collect();
+        kept.sort_by(|a, b| own.classes.get(*a).cmp(&own.classes.get(*b)));
+        kept
     }
 
     /// The same file twice: a warning where it makes a measurement wrong, a note otherwise.
     fn report_duplicates(&mut self) {
         /// The first picture of each class and split.
-        type Firsts<'a> = BTreeMap<(Option<u32>, u8), &'a Picture>;
+        type Firsts<'a> = BTreeMap<(&'a [Label], u8), &'a Picture>;
         let mut seen: HashMap<[u8; 32], Firsts<'_>> = HashMap::new();
         let mut issues = Vec::new();
         for picture in &self.pictures {
-            let kind = (picture.item.target.class, picture.split());
+            let kind = (picture.item.target.labels.as_slice(), picture.split());
             let same = seen.entry(picture.checked.digest).or_default();
-            let other_class = same.values().find(|p| p.item.target.class != kind.0);
+            let other_class = same.values().find(|p| p.item.target.labels != kind.0);
             let other_split = same.values().find(|p| p.split() != kind.1);
             if let Some(earlier) = other_class.or(other_split).or(same.values().next()) {
                 issues.push(self.duplicate(picture, earlier));
@@ -228,17 +266,21 @@ impl Set {
     }
 
     fn duplicate(&self, picture: &Picture, earlier: &Picture) -> Issue {
-        let (class, split) = (self.class_name(picture), picture.split());
-        let (earlier_class, earlier_split) = (self.class_name(earlier), earlier.split());
+        let (labels, split) = (&picture.item.target.labels, picture.split());
+        let (earlier_labels, earlier_split) = (&earlier.item.target.labels, earlier.split());
         let mut what = format!("the same file as {}", earlier.item.path.display());
         if split != earlier_split {
             what += &format!(", which is in {earlier_split} while this is in {split}: the measurement is too good");
         }
-        if class != earlier_class {
-            let name = |class: Option<&str>| class.unwrap_or("none").to_owned();
-            what += &format!(", but its class is {} and that one's {}", name(class), name(earlier_class));
+        for (at, column) in self.columns.iter().enumerate() {
+            let name = |picture: &Picture| column.told(picture.item.target.label(at)).unwrap_or("unknown".to_owned());
+            let (own, other) = (name(picture), name(earlier));
+            let noun = if column.name == DEFAULT_COLUMN { "class" } else { column.name.as_str() };
+            if own != other {
+                what += &format!(", but its {noun} is {own} and that one's {other}");
+            }
         }
-        let harmless = split == earlier_split && class == earlier_class;
+        let harmless = split == earlier_split && labels == earlier_labels;
         let severity = if harmless { Severity::Note } else { Severity::Warning };
         Issue::new(severity, &picture.item.path, what)
     }
@@ -255,7 +297,7 @@ impl Set {
             name: name(path),
             task: self.task,
             format: self.format,
-            classes: self.classes,
+            columns: self.columns,
             samples: samples.collect(),
             issues: self.issues,
             found: self.found,
@@ -295,12 +337,29 @@ fn name(path: &Path) -> String {
     real.file_name().unwrap_or(real.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn renumber(target: &mut Target, ids: &[u32]) {
-    let new = |old: u32| ids.get(old as usize).copied().unwrap_or(old);
-    target.class = target.class.map(new);
-    for one in target.boxes.iter_mut().flatten() {
-        one.class = new(one.class);
+/// The id of a class name, which is added when it is new.
+fn class_id(column: &mut LabelColumn, name: &str) -> u32 {
+    let at = column.classes.iter().position(|class| class == name).unwrap_or_else(|| {
+        column.classes.push(name.to_owned());
+        column.classes.len() - 1
+    });
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Gives another set's target this set's columns and ids.
+fn renumber(target: &mut Target, matched: &[Option<(usize, Vec<u32>)>]) {
+    let new = |ids: &[u32], old: u32| ids.get(old as usize).copied();
+    let of = |column: &Option<(usize, Vec<u32>)>| {
+        let (at, ids) = column.as_ref()?;
+        Some(target.label(*at).renumbered(|old| new(ids, old)))
+    };
+    let labels = matched.iter().map(|column| of(column).unwrap_or_default()).collect();
+    if let Some(Some((_, ids))) = matched.first() {
+        for one in target.boxes.iter_mut().flatten() {
+            one.class = new(ids, one.class).unwrap_or(one.class);
+        }
     }
+    target.labels = labels;
 }
 
 fn remarks(root: &Path, pictures: &[Picture], issues: &mut Vec<Issue>) {

@@ -136,7 +136,9 @@ impl Graph {
             }
             let shape = &facts.node(head.output).output.shape;
             let fits = match (&head.kind, shape) {
-                (HeadKind::Classify { classes }, Shape::Vector { features }) => classes == features,
+                (HeadKind::Classify { classes } | HeadKind::MultiLabel { classes }, Shape::Vector { features }) => {
+                    classes == features
+                }
                 (HeadKind::PixelClassify { classes }, Shape::Map { channels, .. }) => classes == channels,
                 _ => false,
             };

@@ -92,6 +92,11 @@ pub enum HeadKind {
         /// Number of classes.
         classes: usize,
     },
+    /// Any of `classes` for the picture, each by itself; raw output `[classes]` logits.
+    MultiLabel {
+        /// Number of classes.
+        classes: usize,
+    },
     /// One of `classes` for each pixel; raw output `[classes, height, width]` logits.
     PixelClassify {
         /// Number of classes, background included.
@@ -104,7 +109,7 @@ impl HeadKind {
     #[must_use]
     pub fn classes(&self) -> usize {
         match *self {
-            Self::Classify { classes } | Self::PixelClassify { classes } => classes,
+            Self::Classify { classes } | Self::MultiLabel { classes } | Self::PixelClassify { classes } => classes,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The zoo as plain rows: what a front end lists and what the registry builds.
 
-use crate::graph::{Graph, GraphError, Preprocess, Resize};
+use crate::graph::{Graph, GraphError, HeadPlan, Preprocess, Resize};
 use serde::Serialize;
 
 /// What a model is for.
@@ -107,6 +107,20 @@ impl Variant {
     /// When the input is too small for the network.
     pub fn graph(&self, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
         (self.build)(self.name, classes, size_px)
+    }
+
+    /// The graph with these heads on one backbone, each made after the family's own.
+    ///
+    /// # Errors
+    /// As [`Variant::graph`]; also when there is no head or two have one name.
+    pub fn graph_with(&self, heads: &[HeadPlan], size_px: usize) -> Result<Graph, GraphError> {
+        let none = || GraphError::Structure(format!("{} was given no head", self.name));
+        let (first, further) = heads.split_first().ok_or_else(none)?;
+        let mut graph = self.graph(first.classes, size_px)?.with_first_head(first);
+        for plan in further {
+            graph.graft(&self.graph(plan.classes, size_px)?, plan)?;
+        }
+        Ok(graph)
     }
 
     /// The graph as published: the classes of its public weights, its default size.

@@ -35,6 +35,21 @@ pub fn cross_entropy(
     hard * (1.0 - smoothing) + soft * smoothing
 }
 
+/// Binary cross-entropy of logits `[n, classes]` with targets of 0 to 1 `[n, classes]`, torch's
+/// `binary_cross_entropy_with_logits` with mean reduction; `pos_weight`, one for each class, weighs the positive part.
+#[must_use]
+pub fn binary_cross_entropy(logits: Tensor<2>, targets: Tensor<2>, pos_weight: Option<Tensor<1>>) -> Tensor<1> {
+    let [_, classes] = logits.dims();
+    let negative = targets.ones_like() - targets.clone();
+    let log_p = activation::log_sigmoid(logits.clone()); // [n, classes]
+    // -log(1 - sigmoid(x)) is x - log sigmoid(x)
+    let positive = match pos_weight {
+        Some(weight) => targets * weight.reshape([1, classes]),
+        None => targets,
+    };
+    (negative.clone() * logits - (negative + positive) * log_p).mean()
+}
+
 /// Cross-entropy for each pixel: logits `[n, classes, h, w]`, class ids `[n, h, w]`; pixels of the id `ignore` do not
 /// count (torch's `cross_entropy` with `ignore_index`, mean). Zero when every pixel is ignored.
 #[must_use]

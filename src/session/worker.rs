@@ -264,6 +264,7 @@ pub(super) fn predict_all(
     outbox: &Outbox,
     stop: &AtomicBool,
 ) -> Result<(), String> {
+    let columns = run.columns();
     let mut answers = Vec::with_capacity(images.len());
     for (done, image) in images.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
@@ -271,7 +272,7 @@ pub(super) fn predict_all(
         }
         outbox.offer(Event::Progress { what: "predicting".to_owned(), done, total: images.len() });
         let source = ImageSource::File(image.clone());
-        let answer = train::predict(network, &source, &run.preprocess, &run.classes);
+        let answer = train::predict(network, &source, &run.preprocess, &columns);
         answers.push(answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?);
     }
     outbox.send(Event::Predictions(Arc::new(answers)));

@@ -4,7 +4,7 @@ use super::losses::LossOptions;
 use super::news::Evaluation;
 use super::setup::open_model;
 use super::validate::{Pass, validate};
-use crate::data::{Dataset, PixelCache, Split};
+use crate::data::{Dataset, Label, LabelColumn, PixelCache, Split};
 use crate::graph::Part;
 use crate::weights::{self, SaveDtype};
 use burn::tensor::Device;
@@ -29,12 +29,12 @@ pub fn evaluate(
 ) -> Result<Option<Evaluation>, String> {
     let start = Instant::now();
     let (network, run) = open_model(from, device)?;
-    match_classes(&mut dataset, &run.classes)?;
+    match_columns(&mut dataset, &run.columns())?;
     let own_split = !dataset.suggested_split && dataset.samples.iter().any(|sample| sample.split == Split::Val);
     if !own_split {
         dataset.samples.iter_mut().for_each(|sample| sample.split = Split::Val);
     }
-    let options = LossOptions { smoothing: 0.0, class_weights: None, weights: BTreeMap::new() };
+    let options = LossOptions::plain(run.plan.loss_weights.clone());
     let pass = Pass {
         dataset: &Arc::new(dataset),
         split: Split::Val,
@@ -56,21 +56,48 @@ pub fn evaluate(
     }))
 }
 
-/// Gives the samples the model's class ids.
-fn match_classes(dataset: &mut Dataset, classes: &[String]) -> Result<(), String> {
-    let id = |name: &String| classes.iter().position(|known| known == name).and_then(|id| u32::try_from(id).ok());
-    let ids: Vec<Option<u32>> = dataset.classes.iter().map(id).collect();
-    if let Some(unknown) = dataset.classes.iter().zip(&ids).find(|(_, id)| id.is_none()).map(|(name, _)| name) {
-        return Err(format!(
-            "The model does not know the class {unknown} of {}; it knows {}.",
-            dataset.name,
-            classes.join(", ")
-        ));
+/// Gives the samples the model's columns and class ids. A head whose column the data does not have goes unmeasured; an
+/// only column is the other's only one.
+fn match_columns(dataset: &mut Dataset, columns: &[LabelColumn]) -> Result<(), String> {
+    let alone = dataset.columns.len() == 1 && columns.len() == 1;
+    let place = |column: &LabelColumn| dataset.columns.iter().position(|known| alone || known.name == column.name);
+    let places: Vec<Option<usize>> = columns.iter().map(place).collect();
+    if places.iter().all(Option::is_none) {
+        let names = |of: &[LabelColumn]| of.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(", ");
+        let (name, has, wants) = (&dataset.name, names(&dataset.columns), names(columns));
+        return Err(format!("{name} has none of the columns that the model tells ({wants}); it has {has}."));
+    }
+    let mut numbers: Vec<Option<(usize, Vec<Option<u32>>)>> = Vec::new();
+    for (column, place) in columns.iter().zip(places) {
+        let Some((place, known)) = place.and_then(|place| Some((place, dataset.columns.get(place)?))) else {
+            numbers.push(None);
+            continue;
+        };
+        let id = |name: &String| column.classes.iter().position(|own| own == name);
+        let ids: Vec<Option<u32>> =
+            known.classes.iter().map(|name| id(name).and_then(|id| u32::try_from(id).ok())).collect();
+        if let Some((unknown, _)) = known.classes.iter().zip(&ids).find(|(_, id)| id.is_none()) {
+            return Err(format!(
+                "The model does not know the class {unknown} of {}; it knows {}.",
+                dataset.name,
+                column.classes.join(", ")
+            ));
+        }
+        if known.multi && !column.multi {
+            return Err(format!("{} has several labels for a picture; the model tells one class.", dataset.name));
+        }
+        numbers.push(Some((place, ids)));
     }
     for sample in &mut dataset.samples {
-        sample.target.class = sample.target.class.and_then(|class| ids.get(class as usize).copied().flatten());
+        let of = |number: &Option<(usize, Vec<Option<u32>>)>| match number {
+            None => Label::Unknown,
+            Some((place, ids)) => {
+                sample.target.label(*place).renumbered(|class| ids.get(class as usize).copied().flatten())
+            }
+        };
+        sample.target.labels = numbers.iter().map(of).collect();
     }
-    dataset.classes = classes.to_vec();
+    dataset.columns = columns.to_vec();
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::news::{Best, EpochNews};
 use super::optim::{OptimizerState, TensorState};
 use super::plan::Plan;
 use super::proof::Proof;
+use crate::data::{DEFAULT_COLUMN, LabelColumn};
 use crate::graph::{FreezePlan, Preprocess};
 use crate::models::HostTensor;
 use crate::weights::{self, Checkpoint, PlainTensor, SaveDtype};
@@ -27,10 +28,30 @@ pub struct RunFile {
     pub version: u32,
     /// What decides the run.
     pub plan: Plan,
-    /// Class names in the order of ids.
+    /// Class names of the first head in the order of ids.
     pub classes: Vec<String>,
+    /// What each label head tells, in turn; empty for a single head that tells one of `classes`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<LabelColumn>,
     /// From picture to input.
     pub preprocess: Preprocess,
+}
+
+impl RunFile {
+    /// A file of this version.
+    #[must_use]
+    pub fn new(plan: Plan, columns: &[LabelColumn], preprocess: Preprocess) -> Self {
+        let classes = columns.first().map(|column| column.classes.clone()).unwrap_or_default();
+        let usual = matches!(columns, [LabelColumn { name, multi: false, .. }] if name == DEFAULT_COLUMN);
+        let heads = if usual { Vec::new() } else { columns.to_vec() };
+        Self { version: VERSION, plan, classes, heads, preprocess }
+    }
+
+    /// What each label head tells, in turn.
+    #[must_use]
+    pub fn columns(&self) -> Vec<LabelColumn> {
+        if self.heads.is_empty() { vec![LabelColumn::single(self.classes.clone())] } else { self.heads.clone() }
+    }
 }
 
 /// Where a run stands; stored with the weights.
@@ -75,16 +96,14 @@ impl RunFolder {
     ///
     /// # Errors
     /// A sentence, when the folder holds a run already or cannot be written.
-    pub fn create(path: &Path, plan: &Plan, classes: &[String], preprocess: &Preprocess) -> Result<Self, String> {
+    pub fn create(path: &Path, file: &RunFile) -> Result<Self, String> {
         let fail = |error: std::io::Error| format!("Cannot write the run folder {}: {error}.", path.display());
         if path.join("run.json").exists() {
             return Err(format!("{} holds a run already; choose another folder or resume it.", path.display()));
         }
         std::fs::create_dir_all(path).map_err(fail)?;
-        let file =
-            RunFile { version: VERSION, plan: plan.clone(), classes: classes.to_vec(), preprocess: preprocess.clone() };
         let folder = Self { path: path.to_path_buf() };
-        folder.write_run(&file)?;
+        folder.write_run(file)?;
         Ok(folder)
     }
 
@@ -240,12 +259,15 @@ fn plain(tensors: &[HostTensor]) -> Vec<PlainTensor> {
 pub fn export(to: &Path, tensors: &[HostTensor], run: &RunFile) -> Result<(), String> {
     let json =
         |value: serde_json::Result<String>| value.map_err(|error| format!("Cannot write {}: {error}.", to.display()));
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         ("frostline.model".to_owned(), run.plan.model.clone()),
         ("frostline.classes".to_owned(), json(serde_json::to_string(&run.classes))?),
         ("frostline.preprocess".to_owned(), json(serde_json::to_string(&run.preprocess))?),
         ("frostline.freeze".to_owned(), json(serde_json::to_string(&run.plan.freeze))?),
         ("frostline.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
     ]);
+    if !run.heads.is_empty() {
+        metadata.insert("frostline.heads".to_owned(), json(serde_json::to_string(&run.heads))?);
+    }
     weights::save_safetensors(to, &plain(tensors), SaveDtype::F32, &metadata).map_err(|error| error.to_string())
 }

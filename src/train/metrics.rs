@@ -1,5 +1,7 @@
 //! Metrics of a whole validation set, per head.
 
+use super::multi_label::{self, LabelCounts};
+use crate::data::Label;
 use crate::graph::{Graph, Head, HeadKind};
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ pub struct HeadCounts {
     confusion: Vec<Vec<u64>>,
     top5: u64,
     count: u64,
+    /// Of a head with several labels for a picture.
+    labels: LabelCounts,
 }
 
 /// Counts of all heads over a set.
@@ -25,11 +29,23 @@ impl Counts {
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
         let of = |head: &Head| {
-            let classes = head.kind.classes();
-            let confusion = vec![vec![0; classes]; classes];
-            HeadCounts { name: head.name.clone(), kind: head.kind.clone(), confusion, top5: 0, count: 0 }
+            let several = matches!(head.kind, HeadKind::MultiLabel { .. });
+            let (one, many) = if several { (0, head.kind.classes()) } else { (head.kind.classes(), 0) };
+            let (confusion, labels) = (vec![vec![0; one]; one], LabelCounts::new(many));
+            HeadCounts { name: head.name.clone(), kind: head.kind.clone(), confusion, top5: 0, count: 0, labels }
         };
         Self { heads: graph.heads.iter().map(of).collect() }
+    }
+
+    /// Takes the logits of one picture in for head `head`; a picture of which nothing is known does not count.
+    pub fn labelled(&mut self, head: usize, logits: &[f32], truth: &Label) {
+        match (self.heads.get_mut(head), truth) {
+            (Some(HeadCounts { kind: HeadKind::MultiLabel { .. }, labels, .. }), truth) if truth.is_known() => {
+                labels.add(logits, |class| truth.has(class));
+            }
+            (Some(_), Label::One(class)) => self.classified(head, logits, *class),
+            _ => {}
+        }
     }
 
     /// Takes the class logits of one picture in for head `head`.
@@ -85,13 +101,14 @@ impl HeadCounts {
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
         if self.count == 0 {
-            return Vec::new();
+            return self.labels.metrics();
         }
         let correct: u64 = self.confusion.iter().enumerate().filter_map(|(i, row)| row.get(i)).sum();
         let share = |n: u64| n as f64 / self.count as f64;
         match self.kind {
             HeadKind::Classify { classes } if classes > 5 => vec![("top1", share(correct)), ("top5", share(self.top5))],
             HeadKind::Classify { .. } => vec![("top1", share(correct))],
+            HeadKind::MultiLabel { .. } => self.labels.metrics(),
             HeadKind::PixelClassify { .. } => {
                 let (miou, dice) = self.overlap();
                 vec![("miou", miou), ("dice", dice), ("pixel_accuracy", share(correct))]
@@ -124,6 +141,7 @@ pub fn metric_names(graph: &Graph) -> Vec<String> {
         let names: &[&str] = match head.kind {
             HeadKind::Classify { classes } if classes > 5 => &["top1", "top5"],
             HeadKind::Classify { .. } => &["top1"],
+            HeadKind::MultiLabel { .. } => &multi_label::NAMES,
             HeadKind::PixelClassify { .. } => &["miou", "dice", "pixel_accuracy"],
         };
         let prefix = if i == 0 { String::new() } else { format!("{}/", head.name) };
@@ -141,7 +159,7 @@ pub fn argmax(values: impl Iterator<Item = f32>) -> usize {
 /// Whether more of this metric is better.
 #[must_use]
 pub fn higher_is_better(metric: &str) -> bool {
-    metric != "loss"
+    metric != "loss" && metric.rsplit('/').next() != Some("hamming")
 }
 
 /// The metric by which a graph's runs are compared when the plan names none.
@@ -149,6 +167,7 @@ pub fn higher_is_better(metric: &str) -> bool {
 pub fn default_metric(graph: &Graph) -> &'static str {
     match graph.heads.first().map(|head| &head.kind) {
         Some(HeadKind::PixelClassify { .. }) => "miou",
+        Some(HeadKind::MultiLabel { .. }) => "map",
         _ => "top1",
     }
 }

@@ -6,6 +6,7 @@ mod evaluate;
 mod folder;
 pub mod losses;
 mod metrics;
+mod multi_label;
 mod news;
 mod optim;
 mod origin;
@@ -32,11 +33,11 @@ pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };
 pub use predict::{decode, host, predict};
-pub use prediction::{Answer, ClassScore, HeadPrediction, Prediction};
+pub use prediction::{Answer, ClassScore, HeadPrediction, PRESENT, Prediction};
 pub use proof::Proof;
 pub use recognize::{Ranked, rank, recognize};
 pub use run::{Control, Observer, Summary, Trainer};
 pub use schedule::learning_rate;
-pub use setup::{Setup, load_into, open_data, open_model, wanted};
+pub use setup::{Setup, head_plans, load_into, open_data, open_model, wanted};
 pub use step::{StepFailure, StepResult, train_step};
 pub use validate::{Pass, Validation, pinned, validate};

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::prediction::Prediction;
+use crate::data::{Label, LabelColumn};
 use crate::graph::Graph;
 use crate::weights::LoadReport;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,10 @@ pub struct RunInfo {
     pub plan: Plan,
     /// The network.
     pub graph: Arc<Graph>,
-    /// Class names.
+    /// Class names of the first head.
     pub classes: Vec<String>,
+    /// What each label head tells, in turn.
+    pub columns: Vec<LabelColumn>,
     /// Pictures to train on.
     pub train_images: usize,
     /// Pictures to validate on.
@@ -104,10 +107,18 @@ pub struct EpochNews {
 pub struct LiveSample {
     /// Index in the data set's samples.
     pub index: usize,
-    /// The true class, if there is one.
-    pub truth: Option<u32>,
+    /// What is known of it, for each label head in turn.
+    pub truth: Vec<Label>,
     /// What the model says.
     pub prediction: Prediction,
+}
+
+impl LiveSample {
+    /// The true class of the first label head, if there is one.
+    #[must_use]
+    pub fn class(&self) -> Option<u32> {
+        self.truth.first().and_then(Label::class)
+    }
 }
 
 /// The best checkpoint so far.
@@ -146,7 +157,7 @@ pub struct Evaluation {
     pub losses: BTreeMap<String, f64>,
     /// Pictures that were looked at.
     pub images: usize,
-    /// Class names, the model's.
+    /// Class names of the model's first head.
     pub classes: Vec<String>,
     /// Confusion counts of the first classification head, `[truth][prediction]`.
     pub confusion: Vec<Vec<u32>>,

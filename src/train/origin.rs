@@ -3,12 +3,13 @@
 use super::folder::RunFolder;
 use super::plan::{Plan, WeightsSource};
 use super::recognize::recognize;
-use super::setup::wanted;
-use crate::data::Dataset;
+use super::setup::{chosen, head_plans, wanted};
+use crate::data::{Dataset, LabelColumn};
 use crate::graph::{Facts, Graph, Preprocess};
 use crate::models::{Variant, find};
 use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, imagenet_classes};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The tensors of a checkpoint: the file itself, or of a run's folder its best weights, else its last.
 ///
@@ -96,9 +97,19 @@ fn new_heads(graph: &Graph, facts: &Facts, classes: &[Vec<String>]) -> Vec<NewHe
     new.collect()
 }
 
-/// The classes of a data set, for each head that it can train.
-fn classes_of(dataset: &Dataset) -> Vec<Vec<String>> {
-    vec![dataset.classes.clone()]
+/// The classes of a set for each head of a graph; a head for masks has the first column's.
+fn classes_of(graph: &Graph, dataset: &Dataset) -> Vec<Vec<String>> {
+    let column = |head: usize| dataset.columns.get(graph.label_column(head).unwrap_or_default());
+    let classes = |head: usize| column(head).map(|column| column.classes.clone()).unwrap_or_default();
+    (0..graph.heads.len()).map(classes).collect()
+}
+
+/// The class names of a head beyond the first, as a checkpoint of this program tells them.
+fn names_of_head(checkpoint: &Checkpoint, head: &str, count: usize) -> Option<ClassNames> {
+    let text = checkpoint.metadata.get("frostline.heads")?;
+    let columns: Vec<LabelColumn> = serde_json::from_str(text).ok()?;
+    let column = columns.into_iter().find(|column| column.head() == head && column.classes.len() == count)?;
+    Some(ClassNames { names: column.classes, source: "frostline.heads in the file".to_owned() })
 }
 
 /// Decides what of a checkpoint goes where in the network of a plan for a data set.
@@ -113,12 +124,13 @@ pub(super) fn transfer(
     dataset: &Dataset,
 ) -> Result<LoadReport, String> {
     let variant = find(&plan.model).ok();
-    // The names in a file are those of its first head.
+    // The names in a file are those of its first head; this program's files tell the others apart.
     let first = graph.heads.first().map(|head| head.name.as_str());
-    let mut names = |head: &str, count: usize| {
-        if Some(head) == first { named_classes(checkpoint, variant.as_ref(), count) } else { None }
+    let mut names = |head: &str, count: usize| match Some(head) == first {
+        true => named_classes(checkpoint, variant.as_ref(), count),
+        false => names_of_head(checkpoint, head, count),
     };
-    let heads = new_heads(graph, facts, &classes_of(dataset));
+    let heads = new_heads(graph, facts, &classes_of(graph, dataset));
     let report = weights::plan_heads(checkpoint, &wanted(graph, facts), &heads, &mut names, &plan.head);
     let mut report = report.map_err(|error| error.to_string())?;
     report.preprocess = preprocess(checkpoint);
@@ -129,11 +141,12 @@ pub(super) fn transfer(
 ///
 /// # Errors
 /// A sentence with the file and the cause.
-pub fn inspect_weights(plan: &Plan, dataset: &Dataset) -> Result<Option<LoadReport>, String> {
+pub fn inspect_weights(plan: &Plan, dataset: &Arc<Dataset>) -> Result<Option<LoadReport>, String> {
     let variant = find(&plan.model)?;
     let Some(checkpoint) = of_plan(plan)? else { return Ok(None) };
+    let dataset = &chosen(plan, Arc::clone(dataset))?;
     // No tensor depends on the size of the input.
-    let graph = variant.graph(dataset.classes.len().max(1), variant.preprocess.size[0] as usize);
+    let graph = variant.graph_with(&head_plans(&dataset.columns), variant.preprocess.size[0] as usize);
     let graph = graph.map_err(|error| error.to_string())?;
     let facts = graph.facts().map_err(|error| error.to_string())?;
     transfer(&checkpoint, plan, &graph, &facts, dataset).map(Some)

@@ -131,6 +131,9 @@ pub struct Plan {
     pub val: ValChoice,
     /// The model's name in the registry.
     pub model: String,
+    /// The label columns that heads are trained on, the first head first; empty for the first column alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<String>,
     /// Where its weights come from.
     pub weights: WeightsSource,
     /// What of the checkpoint's head goes on.
@@ -179,6 +182,7 @@ impl Default for Plan {
             data: DataSource::default(),
             val: ValChoice::default(),
             model: "resnet18".to_owned(),
+            heads: Vec::new(),
             weights: WeightsSource::default(),
             head: HeadPolicy::default(),
             freeze: FreezePlan::default(),

@@ -2,14 +2,14 @@
 
 use super::metrics::argmax;
 use super::prediction::{Answer, ClassScore, HeadPrediction, Prediction};
-use crate::data::{ImageSource, Placement, image, transform};
-use crate::graph::{Head, Preprocess};
+use crate::data::{ImageSource, LabelColumn, Placement, image, transform};
+use crate::graph::{Head, HeadKind, Preprocess};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
 use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
-/// What `network` (in inference form) says of one picture; a picture that cannot be read is said in the prediction.
+/// What `network` (in inference form) says of one picture; `columns` name the classes of its label heads in turn. A picture that cannot be read is said in the prediction.
 ///
 /// # Errors
 /// When the device fails.
@@ -17,7 +17,7 @@ pub fn predict(
     network: &Network,
     source: &ImageSource,
     rule: &Preprocess,
-    classes: &[String],
+    columns: &[LabelColumn],
 ) -> Result<Prediction, RunError> {
     let loaded = match image::load(source) {
         Ok(loaded) => loaded,
@@ -33,9 +33,14 @@ pub fn predict(
     let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
     let outputs = network.forward(images, Mode::Infer, &mut Ctx::default())?;
     let size_px = [loaded.width, loaded.height];
-    let heads = network.graph().heads.iter().zip(&outputs);
+    let graph = network.graph();
+    let heads = graph.heads.iter().zip(&outputs).enumerate();
     let heads = heads
-        .map(|(head, output)| decode(head, &host(output)?, output, 0, classes, size_px, &placement))
+        .map(|(at, (head, output))| {
+            let column = columns.get(graph.label_column(at).unwrap_or_default());
+            let classes = column.map_or(&[][..], |column| column.classes.as_slice());
+            decode(head, &host(output)?, output, 0, classes, size_px, &placement)
+        })
         .collect::<Result<_, RunError>>()?;
     Ok(Prediction { image: source.name(), size_px, heads, error: None })
 }
@@ -71,7 +76,8 @@ pub fn decode(
     let answer = match output {
         Value::Vector(x) => {
             let [_, count] = x.dims();
-            Answer::Classes(scores(numbers.get(at * count..(at + 1) * count).unwrap_or_default(), classes))
+            let logits = numbers.get(at * count..(at + 1) * count).unwrap_or_default();
+            Answer::Classes(scores(&head.kind, logits, classes))
         }
         Value::Map(x) => {
             let [_, count, height, width] = x.dims();
@@ -97,16 +103,21 @@ pub fn decode(
     Ok(HeadPrediction { head: head.name.clone(), kind: head.kind.clone(), answer })
 }
 
-/// Softmax scores of all classes, best first.
-fn scores(logits: &[f32], classes: &[String]) -> Vec<ClassScore> {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f32> = logits.iter().map(|x| (x - top).exp()).collect();
-    let sum: f32 = exps.iter().sum();
+/// Scores of all classes, best first: softmax, or each class's own probability where a picture can have several.
+fn scores(kind: &HeadKind, logits: &[f32], classes: &[String]) -> Vec<ClassScore> {
+    let scores: Vec<f32> = if matches!(kind, HeadKind::MultiLabel { .. }) {
+        logits.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect()
+    } else {
+        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exps: Vec<f32> = logits.iter().map(|x| (x - top).exp()).collect();
+        let sum: f32 = exps.iter().sum();
+        exps.iter().map(|e| e / sum).collect()
+    };
     let name = |i: usize| classes.get(i).cloned().unwrap_or_else(|| format!("class {i}"));
-    let mut all: Vec<ClassScore> = exps
+    let mut all: Vec<ClassScore> = scores
         .iter()
         .enumerate()
-        .map(|(i, e)| ClassScore { name: name(i), class: u32::try_from(i).unwrap_or(u32::MAX), score: e / sum })
+        .map(|(i, &score)| ClassScore { name: name(i), class: u32::try_from(i).unwrap_or(u32::MAX), score })
         .collect();
     all.sort_by(|a, b| b.score.total_cmp(&a.score));
     all

@@ -24,7 +24,7 @@ pub struct ClassScore {
     pub name: String,
     /// Its id.
     pub class: u32,
-    /// Softmax probability.
+    /// Probability: of this class against the others, or by itself where a picture can have several.
     pub score: f32,
 }
 
@@ -42,7 +42,7 @@ pub struct HeadPrediction {
 /// A decoded answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// All classes, best first.
+    /// All classes with their scores, best first.
     Classes(Vec<ClassScore>),
     /// A class for each pixel of the picture.
     Mask {
@@ -53,6 +53,22 @@ pub enum Answer {
         /// Class ids, row-major.
         ids: Arc<Vec<u8>>,
     },
+}
+
+/// The score from which a class counts as present where a picture can have several.
+pub const PRESENT: f32 = 0.5;
+
+impl HeadPrediction {
+    /// What it decides for: the best class, or all that are present where a picture can have several; empty for a mask.
+    #[must_use]
+    pub fn decided(&self) -> &[ClassScore] {
+        let Answer::Classes(scores) = &self.answer else { return &[] };
+        let count = match self.kind {
+            HeadKind::MultiLabel { .. } => scores.iter().take_while(|score| score.score > PRESENT).count(),
+            _ => scores.len().min(1),
+        };
+        scores.get(..count).unwrap_or_default()
+    }
 }
 
 impl Prediction {

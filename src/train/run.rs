@@ -120,7 +120,7 @@ impl Trainer {
     /// # Errors
     /// A sentence with the cause.
     pub fn new(setup: Setup, out: &std::path::Path) -> Result<Self, String> {
-        let folder = RunFolder::create(out, &setup.plan, &setup.dataset.classes, &setup.rule)?;
+        let folder = RunFolder::create(out, &setup.run_file())?;
         let mut position = start_position(&setup.plan);
         position.proof = Proof::of(&setup.network).map_err(|error| error.to_string())?;
         let optimizer = Optimizer::new(setup.plan.optimizer);
@@ -150,8 +150,7 @@ impl Trainer {
         optimizer: Optimizer,
         position: Position,
     ) -> Result<Self, String> {
-        let counts = setup.dataset.class_counts(Split::Train);
-        let options = LossOptions::of(&setup.plan, &counts, setup.network.device())?;
+        let options = LossOptions::of(&setup.plan, setup.network.graph(), &setup.dataset, setup.network.device())?;
         let best_by = match setup.plan.best_by.as_str() {
             "" => default_metric(setup.network.graph()).to_owned(),
             name => name.to_owned(),
@@ -451,7 +450,8 @@ impl Trainer {
             folder: self.folder.path().to_path_buf(),
             plan: Plan { freeze: self.position.freeze.clone(), ..self.setup.plan.clone() },
             graph: Arc::clone(self.setup.network.graph()),
-            classes: self.setup.dataset.classes.clone(),
+            classes: self.setup.dataset.classes().to_vec(),
+            columns: self.setup.dataset.columns.clone(),
             train_images: self.setup.dataset.indices(Split::Train).len(),
             val_images: self.setup.dataset.indices(Split::Val).len(),
             steps_per_epoch: self.steps_per_epoch(),

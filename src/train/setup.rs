@@ -6,8 +6,8 @@ use super::metrics::metric_names;
 use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
 use super::recognize::recognize;
-use crate::data::{self, Dataset, OpenOptions, Progress, ValSource};
-use crate::graph::{Facts, Graph, Part, Preprocess};
+use crate::data::{self, Dataset, LabelColumn, OpenOptions, Progress, ValSource};
+use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess};
 use crate::models::{Network, find};
 use crate::weights::{self, Checkpoint, LoadReport, Wanted};
 use burn::tensor::Device;
@@ -63,6 +63,32 @@ pub fn open_data(source: &DataSource, val: &ValChoice, seed: u64, progress: &dyn
     }
 }
 
+/// The heads that columns of labels ask for, in turn.
+#[must_use]
+pub fn head_plans(columns: &[LabelColumn]) -> Vec<HeadPlan> {
+    let of = |column: &LabelColumn| HeadPlan {
+        name: column.head(),
+        classes: column.classes.len().max(1),
+        multi: column.multi,
+    };
+    columns.iter().map(of).collect()
+}
+
+/// The graph of a plan for a set with the chosen columns.
+pub(super) fn graph_of(plan: &Plan, dataset: &Dataset) -> Result<Graph, String> {
+    let graph = find(&plan.model)?.graph_with(&head_plans(&dataset.columns), plan.size_px as usize);
+    graph.map_err(|error| error.to_string())
+}
+
+/// The set with the columns that the plan trains heads on, in the plan's order.
+pub(super) fn chosen(plan: &Plan, dataset: Arc<Dataset>) -> Result<Arc<Dataset>, String> {
+    let columns = dataset.find_columns(&plan.heads)?;
+    if columns.iter().copied().eq(0..dataset.columns.len()) {
+        return Ok(dataset);
+    }
+    Ok(Arc::new(dataset.with_columns(&columns)))
+}
+
 /// Fills a network from a checkpoint of the same classes in the same order. Everything is read before anything changes.
 ///
 /// # Errors
@@ -95,7 +121,8 @@ impl Setup {
         // What the weights were trained with goes before what is usual for the model.
         let own = checkpoint.as_ref().and_then(origin::preprocess);
         let rule = own.unwrap_or_else(|| variant.preprocess.clone()).with_size(plan.size_px);
-        let graph = variant.graph(dataset.classes.len(), plan.size_px as usize).map_err(|error| error.to_string())?;
+        let dataset = chosen(&plan, dataset)?;
+        let graph = graph_of(&plan, &dataset)?;
         Self::build(plan, dataset, graph, rule, checkpoint.as_ref(), device)
     }
 
@@ -105,16 +132,17 @@ impl Setup {
     /// # Errors
     /// A sentence with the cause.
     pub fn again(run: RunFile, dataset: Arc<Dataset>, device: &Device) -> Result<Self, String> {
-        if run.classes != dataset.classes {
+        let dataset = chosen(&run.plan, dataset)?;
+        let now_and_then = dataset.columns.iter().zip(run.columns());
+        if let Some((now, then)) = now_and_then.into_iter().find(|(now, then)| now.classes != then.classes) {
             return Err(format!(
                 "The classes of {} are no longer those of the run ({} now, {} then); start a new run from its weights.",
                 dataset.name,
-                dataset.classes.join(", "),
-                run.classes.join(", ")
+                now.classes.join(", "),
+                then.classes.join(", ")
             ));
         }
-        let graph = find(&run.plan.model)?.graph(dataset.classes.len(), run.plan.size_px as usize);
-        let graph = graph.map_err(|error| error.to_string())?;
+        let graph = graph_of(&run.plan, &dataset)?;
         Self::build(run.plan, dataset, graph, run.preprocess, None, device)
     }
 
@@ -180,12 +208,7 @@ impl Setup {
     /// The run's file.
     #[must_use]
     pub fn run_file(&self) -> RunFile {
-        RunFile {
-            version: 1,
-            plan: self.plan.clone(),
-            classes: self.dataset.classes.clone(),
-            preprocess: self.rule.clone(),
-        }
+        RunFile::new(self.plan.clone(), &self.dataset.columns, self.rule.clone())
     }
 }
 
@@ -198,7 +221,7 @@ pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), 
     let run = if source.is_dir() { RunFolder::open(source)?.1 } else { run_of(&checkpoint)? };
     let variant = find(&run.plan.model)?;
     let size = run.preprocess.size[0] as usize;
-    let graph = variant.graph(run.classes.len(), size).map_err(|error| error.to_string())?;
+    let graph = variant.graph_with(&head_plans(&run.columns()), size).map_err(|error| error.to_string())?;
     let mut network = Network::new(Arc::new(graph), 0, device).map_err(|error| error.to_string())?;
     let report = load_into(&mut network, &checkpoint)?;
     let counts = report.counts();
@@ -222,15 +245,17 @@ fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
         let classes: Vec<String> = serde_json::from_str(classes).map_err(damaged)?;
         let preprocess: Preprocess = serde_json::from_str(rule).map_err(damaged)?;
         let plan = Plan { model: model.clone(), size_px: preprocess.size[0], ..Plan::default() };
-        return Ok(RunFile { version: 1, plan, classes, preprocess });
+        let heads = meta("heads").map(|text| serde_json::from_str(text)).transpose().map_err(damaged)?;
+        return Ok(RunFile { version: 1, plan, classes, heads: heads.unwrap_or_default(), preprocess });
     }
     let variant = recognize(checkpoint)?;
     let graph = variant.published().map_err(|error| error.to_string())?;
     let count = head_classes(checkpoint, &graph).unwrap_or(0);
     let named = origin::named_classes(checkpoint, Some(&variant), count).map(|names| first_names(names.names));
     let classes = named.unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect());
+    let column = LabelColumn::single(classes);
     let plan = Plan { model: variant.name.to_owned(), size_px: variant.preprocess.size[0], ..Plan::default() };
-    Ok(RunFile { version: 1, plan, classes, preprocess: variant.preprocess })
+    Ok(RunFile::new(plan, &[column], variant.preprocess))
 }
 
 /// Of several names for one class, divided by commas, the first.

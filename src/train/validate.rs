@@ -6,7 +6,7 @@ use super::news::LiveSample;
 use super::predict::{decode, host};
 use super::prediction::Prediction;
 use crate::data::batch::Batch;
-use crate::data::{Dataset, Issue, Loader, PixelCache, RawBatch, Split, View};
+use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
 use crate::graph::{Graph, Preprocess};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
@@ -75,6 +75,7 @@ pub fn validate(
         images: 0,
     };
     let options = pass.options.for_validation();
+    let mut sums = LossSums::default();
     while let Some(mut raw) = loader.next_batch() {
         if !go_on(found.images, count) {
             return Ok(None);
@@ -83,44 +84,57 @@ pub fn validate(
         let placements = std::mem::take(&mut raw.placements);
         let Some(batch) = Batch::upload(raw, network.device()) else { continue };
         let outputs = network.forward(batch.images.clone(), Mode::Infer, &mut Ctx::default())?;
-        add_losses(&graph, &outputs, &batch, &options, &mut found.losses)?;
+        sums.add(&graph, &outputs, &batch, &options)?;
         found.images += batch.len();
         let numbers = outputs.iter().map(host).collect::<Result<Vec<_>, _>>()?;
         for (head, (numbers, output)) in numbers.iter().zip(&outputs).enumerate() {
-            count_head(&mut counts, head, numbers, output, &batch);
+            count_head(&mut counts, head, graph.label_column(head), numbers, output, &batch);
         }
         for (at, &index) in batch.indices.iter().enumerate().filter(|(_, index)| pass.pinned.contains(index)) {
             let Some((sample, placement)) = pass.dataset.samples.get(index).zip(placements.get(at)) else { continue };
-            let heads = graph.heads.iter().zip(numbers.iter().zip(&outputs));
+            let heads = graph.heads.iter().zip(numbers.iter().zip(&outputs)).enumerate();
             let heads = heads
-                .map(|(head, (numbers, output))| {
-                    decode(head, numbers, output, at, &pass.dataset.classes, sample.size_px, placement)
+                .map(|(i, (head, (numbers, output)))| {
+                    let column = pass.dataset.columns.get(graph.label_column(i).unwrap_or_default());
+                    let classes = column.map_or(&[][..], |column| column.classes.as_slice());
+                    decode(head, numbers, output, at, classes, sample.size_px, placement)
                 })
                 .collect::<Result<_, RunError>>()?;
             let prediction = Prediction { image: sample.image.name(), size_px: sample.size_px, heads, error: None };
-            found.samples.push(LiveSample { index, truth: sample.target.class, prediction });
+            found.samples.push(LiveSample { index, truth: sample.target.labels.clone(), prediction });
         }
     }
-    for value in found.losses.values_mut() {
-        *value /= found.images.max(1) as f64;
-    }
+    found.losses = sums.means(&graph, &options);
     found.metrics = counts.metrics();
     found.confusion = counts.confusion();
     Ok(Some(found))
 }
 
-fn add_losses(
-    graph: &Graph,
-    outputs: &[Value],
-    batch: &Batch,
-    options: &LossOptions,
-    sums: &mut BTreeMap<String, f64>,
-) -> Result<(), RunError> {
-    let terms = losses::losses(graph, outputs, batch, options)?;
-    for (name, value) in named(graph, &terms, options)? {
-        *sums.entry(name).or_default() += value * batch.len() as f64;
+/// Sums of the losses of each head over the pictures that count for it.
+#[derive(Default)]
+struct LossSums(BTreeMap<String, (f64, usize)>);
+
+impl LossSums {
+    fn add(&mut self, graph: &Graph, outputs: &[Value], batch: &Batch, options: &LossOptions) -> Result<(), RunError> {
+        let terms = losses::losses(graph, outputs, batch, options)?;
+        let values = named(graph, &terms, options)?;
+        for (head, counted) in graph.heads.iter().zip(losses::counted(graph, batch)) {
+            let (sum, count) = self.0.entry(head.name.clone()).or_default();
+            *sum += values.get(&head.name).copied().unwrap_or_default() * counted as f64;
+            *count += counted;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// The mean of each head's loss, and their sum by weight as `total`.
+    fn means(self, graph: &Graph, options: &LossOptions) -> BTreeMap<String, f64> {
+        let mean = |(name, (sum, count)): (String, (f64, usize))| (name, sum / count.max(1) as f64);
+        let mut means: BTreeMap<String, f64> = self.0.into_iter().map(mean).collect();
+        let weighed = |name: &str| options.weight(name) * means.get(name).copied().unwrap_or_default();
+        let total = graph.heads.iter().map(|head| weighed(&head.name)).sum();
+        means.insert("total".to_owned(), total);
+        means
+    }
 }
 
 /// The losses as numbers, `total` among them.
@@ -141,14 +155,14 @@ pub fn named(
     Ok(names.zip(numbers.into_iter().map(f64::from)).collect())
 }
 
-fn count_head(counts: &mut Counts, head: usize, numbers: &[f32], output: &Value, batch: &Batch) {
+/// Takes a head's raw output in; `column` holds what it should say.
+fn count_head(counts: &mut Counts, head: usize, column: Option<usize>, numbers: &[f32], output: &Value, batch: &Batch) {
     match output {
         Value::Vector(x) => {
             let [_, classes] = x.dims();
-            for (logits, truth) in numbers.chunks(classes.max(1)).zip(&batch.class_ids) {
-                if let Some(truth) = truth {
-                    counts.classified(head, logits, *truth);
-                }
+            let Some(column) = column else { return };
+            for (logits, truth) in numbers.chunks(classes.max(1)).zip(batch.column(column)) {
+                counts.labelled(head, logits, truth);
             }
         }
         Value::Map(x) => {
@@ -165,15 +179,15 @@ fn count_head(counts: &mut Counts, head: usize, numbers: &[f32], output: &Value,
     }
 }
 
-/// Up to `count` validation pictures, spread over the classes in turn, the same for the same seed.
+/// Up to `count` validation pictures, spread over the first column's labels in turn, the same for the same seed.
 #[must_use]
 pub fn pinned(dataset: &Dataset, count: usize, seed: u64) -> Vec<usize> {
     let mut order = dataset.indices(Split::Val);
     crate::rng::Rng::keyed(seed, "pinned").shuffle(&mut order);
-    let mut by_class: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+    let mut by_class: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
     for index in order {
-        let class = dataset.samples.get(index).and_then(|sample| sample.target.class);
-        by_class.entry(class).or_default().push(index);
+        let Some(sample) = dataset.samples.get(index) else { continue };
+        by_class.entry(sample.target.label(0)).or_default().push(index);
     }
     let mut chosen = Vec::new();
     for round in 0.. {

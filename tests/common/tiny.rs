@@ -1,7 +1,9 @@
 //! A tiny set and a tiny two-head network, and an observer that notes everything.
 
 use burn::tensor::Device;
-use frostline::data::{Augment, Dataset, ImageSource, MaskPixels, MaskTarget, Sample, Split, Target, Task};
+use frostline::data::{
+    Augment, Dataset, ImageSource, LabelColumn, MaskPixels, MaskTarget, Sample, Split, Target, Task,
+};
 use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
 use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
 use frostline::models::Network;
@@ -35,7 +37,7 @@ pub fn dataset(count: usize) -> Arc<Dataset> {
             image: ImageSource::Memory { name: format!("{i}.png"), bytes: bytes.into() },
             split: if i % 4 == 3 || i % 8 == 0 { Split::Val } else { Split::Train },
             size_px: [16, 16],
-            target: Target { class: Some(class as u32), boxes: None, mask: Some(mask) },
+            target: Target { mask: Some(mask), ..Target::of_class(Some(class as u32)) },
         });
     }
     Arc::new(Dataset {
@@ -43,7 +45,7 @@ pub fn dataset(count: usize) -> Arc<Dataset> {
         name: "squares".to_owned(),
         task: Task::Classify,
         format: "test".to_owned(),
-        classes: vec!["left".to_owned(), "right".to_owned()],
+        columns: vec![LabelColumn::single(vec!["left".to_owned(), "right".to_owned()])],
         found: count,
         samples,
         issues: Vec::new(),

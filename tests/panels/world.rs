@@ -1,7 +1,9 @@
 //! A session's state as a run would leave it, and a window with one panel in it.
 
 use egui_kittest::Harness;
-use frostline::data::{self, Dataset, ImageSource, Issue, OpenOptions, Quiet, Sample, Severity, Split, Target, Task};
+use frostline::data::{
+    self, Dataset, ImageSource, Issue, Label, LabelColumn, OpenOptions, Quiet, Sample, Severity, Split, Target, Task,
+};
 use frostline::graph::{Facts, FreezePlan, Frontier, Graph, HeadKind, Preset};
 use frostline::session::{
     Best, DeviceInfo, Ending, EpochNews, Event, LiveSample, Project, RunInfo, StepNews, StepTimes, Thumbnails, View,
@@ -241,14 +243,14 @@ pub fn generated(len: usize) -> Dataset {
         image: ImageSource::Memory { name: format!("picture {index:06}.png"), bytes: Arc::clone(&pictures[index % 2]) },
         split: if index % 5 == 4 { Split::Val } else { Split::Train },
         size_px: [96, 72],
-        target: Target { class: Some((index % 2) as u32), ..Target::default() },
+        target: Target::of_class(Some((index % 2) as u32)),
     };
     Dataset {
         root: PathBuf::from("/data/generated"),
         name: "generated".to_owned(),
         task: Task::Classify,
         format: "class folders".to_owned(),
-        classes: vec!["ants".to_owned(), "bees".to_owned()],
+        columns: vec![LabelColumn::single(vec!["ants".to_owned(), "bees".to_owned()])],
         samples: (0..len).map(sample).collect(),
         issues: Vec::new(),
         found: len,
@@ -318,7 +320,8 @@ pub fn train_steps(world: &mut World, data: &Arc<Dataset>, epochs: u32, steps: u
         folder: PathBuf::from("/home/ada/ants-and-bees/runs/2026-11-23_resnet18_1"),
         plan,
         graph: Arc::clone(&graph),
-        classes: data.classes.clone(),
+        classes: data.classes().to_vec(),
+        columns: data.columns.clone(),
         train_images: 244,
         val_images: 153,
         steps_per_epoch: steps,
@@ -356,8 +359,8 @@ pub fn predict(world: &mut World, data: &Dataset) {
     let mut answers: Vec<Prediction> = chosen
         .map(|index| {
             let sample = &data.samples[index];
-            let sure =
-                0.5 + 0.45 * (noise.next().abs() * 0.4 + 0.6) * if sample.target.class == Some(1) { 1.0 } else { -1.0 };
+            let sure = 0.5
+                + 0.45 * (noise.next().abs() * 0.4 + 0.6) * if sample.target.class() == Some(1) { 1.0 } else { -1.0 };
             prediction(&sample.image.name(), sample.size_px, sure)
         })
         .collect();
@@ -419,14 +422,14 @@ pub fn live(data: &Dataset, epoch: u32) -> Vec<LiveSample> {
         .enumerate()
         .map(|(i, &index)| {
             let sample = &data.samples[index];
-            let truth = sample.target.class.unwrap();
+            let truth = sample.target.class().unwrap();
             let side = if i == 2 || (i == 5 && epoch < 8) { -0.6 } else { 1.0 };
             let start = 0.12 * noise.next();
             let p = 0.5 + (start * (1.0 - sure) + sure * 0.48 * side) * if truth == 1 { 1.0 } else { -1.0 };
             let name = sample.image.name();
             LiveSample {
                 index,
-                truth: Some(truth),
+                truth: vec![Label::One(truth)],
                 prediction: prediction(&name, sample.size_px, p.clamp(0.004, 0.996)),
             }
         })

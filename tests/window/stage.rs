@@ -1,7 +1,7 @@
 //! A window, and a session that says what a test wants it to say.
 
 use egui_kittest::Harness;
-use frostline::data::{Dataset, ImageSource, Issue, Sample, Severity, Split, Target, Task};
+use frostline::data::{Dataset, ImageSource, Issue, Label, LabelColumn, Sample, Severity, Split, Target, Task};
 use frostline::graph::HeadKind;
 use frostline::session::{
     Best, Command, DeviceInfo, EpochNews, Event, LiveSample, Project, RunInfo, Session, StepNews, StepTimes, find_model,
@@ -96,14 +96,14 @@ pub fn dataset() -> Dataset {
         image: ImageSource::Memory { name: format!("insect_{i:03}.png"), bytes: picture(i) },
         split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
         size_px: [96, 72],
-        target: Target { class: Some((i % CLASSES.len()) as u32), ..Target::default() },
+        target: Target::of_class(Some((i % CLASSES.len()) as u32)),
     };
     Dataset {
         root: PathBuf::from("/data/insects"),
         name: "insects".to_owned(),
         task: Task::Classify,
         format: "class folders".to_owned(),
-        classes: CLASSES.iter().map(|&name| name.to_owned()).collect(),
+        columns: vec![LabelColumn::single(CLASSES.iter().map(|&name| name.to_owned()).collect())],
         samples: (0..364).map(sample).collect(),
         issues: vec![
             Issue::new(Severity::Warning, "/data/insects/bees/17.jpg", "the file is cut off and was left out"),
@@ -122,6 +122,7 @@ pub fn run_info(plan: &Plan) -> RunInfo {
         plan: plan.clone(),
         graph: Arc::new(graph),
         classes: CLASSES.iter().map(|&name| name.to_owned()).collect(),
+        columns: dataset().columns,
         train_images: 291,
         val_images: 73,
         steps_per_epoch: 19,
@@ -184,7 +185,7 @@ pub fn samples(epoch: u32, data: &Dataset) -> Event {
         };
         LiveSample {
             index: i * 5,
-            truth: Some(truth as u32),
+            truth: vec![Label::One(truth as u32)],
             prediction: Prediction {
                 image: data.samples[i * 5].image.name(),
                 size_px: [96, 72],

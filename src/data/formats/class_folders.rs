@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Draft, Item, Reader, Recognition, fold, note_other_files};
 use crate::data::listing::{File, Folder, Kind};
-use crate::data::{Issue, Severity, Split, Target, Task};
+use crate::data::{Issue, LabelColumn, Severity, Split, Target, Task};
 
 const NAME: &str = "class folders";
 
@@ -190,7 +190,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
     let items = collector.pictures.iter().map(|(class, split, path)| Item {
         path: path.clone(),
         split: *split,
-        target: Target { class: id(class), ..Target::default() },
+        target: Target::of_class(id(class)),
     });
     let format = match layout {
         Layout::SplitThenClass => "class folders (train/val, then class)",
@@ -201,7 +201,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         task: Task::Classify,
         format: format.to_owned(),
         items: items.collect(),
-        classes,
+        columns: vec![LabelColumn::single(classes)],
         classes_from_pictures: true,
         found,
         issues,

@@ -6,7 +6,7 @@ mod known;
 use std::path::{Path, PathBuf};
 
 use super::listing::{Folder, Kind, extension};
-use super::{DataError, Issue, Severity, Split, Target, Task};
+use super::{DataError, Issue, LabelColumn, Severity, Split, Target, Task};
 
 /// More files of one kind than this are reported as a number.
 const FOLD_ABOVE: usize = 20;
@@ -17,7 +17,7 @@ pub(crate) struct Item {
     pub path: PathBuf,
     /// The part of the set it belongs to, where the set says so.
     pub split: Option<Split>,
-    /// Class ids index `Draft::classes`.
+    /// Labels stand in the order of `Draft::columns`.
     pub target: Target,
 }
 
@@ -27,8 +27,8 @@ pub(crate) struct Draft {
     pub task: Task,
     /// Name of the layout, for people.
     pub format: String,
-    pub classes: Vec<String>,
-    /// A class counts only where it has a picture to train on (class folders); otherwise the list is given.
+    pub columns: Vec<LabelColumn>,
+    /// A class counts only where it has a picture to train on (class folders, CSV); otherwise the list is given.
     pub classes_from_pictures: bool,
     pub items: Vec<Item>,
     /// Image files seen, including those that are not in `items`.

@@ -1,8 +1,10 @@
-//! What each head is trained by: one named term for each.
+//! What each head is trained by: one named term for each. Pictures of which a column knows nothing do not count for its
+//! head.
 
 use super::plan::{ClassWeights, Plan};
 use crate::data::batch::{Batch, IGNORE};
-use crate::graph::{Graph, Head, HeadKind};
+use crate::data::{Dataset, Label, Sample, Split};
+use crate::graph::{Graph, HeadKind};
 use crate::nn::{RunError, Value, loss};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
@@ -10,47 +12,81 @@ use std::collections::BTreeMap;
 /// What the losses need to know beside outputs and targets.
 #[derive(Clone, Debug)]
 pub struct LossOptions {
-    /// Share of each target spread over all classes.
+    /// Share of each target spread over all classes; heads with several labels for a picture have none.
     pub smoothing: f64,
-    /// Weight of each class, `[classes]`; for validation none.
-    pub class_weights: Option<Tensor<1>>,
+    /// Weight of each class, `[classes]`, for each head that has them; those of a head with several labels for a picture
+    /// weigh the positive part (torch's `pos_weight`). For validation none.
+    pub class_weights: Vec<Option<Tensor<1>>>,
     /// Weights of the terms, by name.
     pub weights: BTreeMap<String, f64>,
 }
 
 impl LossOptions {
-    /// The options of a plan; `counts` are the training pictures of each class.
+    /// The options of a plan for a graph on a set's training pictures. Given class weights are the first head's.
     ///
     /// # Errors
     /// A sentence, when given class weights do not fit the classes.
-    pub fn of(plan: &Plan, counts: &[usize], device: &Device) -> Result<Self, String> {
-        let weights: Option<Vec<f32>> = match &plan.class_weights {
-            ClassWeights::Equal => None,
-            ClassWeights::Balanced => {
-                let inverse: Vec<f32> = counts.iter().map(|&n| 1.0 / n.max(1) as f32).collect();
-                let mean = inverse.iter().sum::<f32>() / inverse.len().max(1) as f32;
-                Some(inverse.iter().map(|w| w / mean).collect())
-            }
-            ClassWeights::Given(given) if given.len() == counts.len() => Some(given.clone()),
-            ClassWeights::Given(given) => {
-                return Err(format!("{} class weights were given for {} classes.", given.len(), counts.len()));
-            }
-        };
-        let class_weights = weights.map(|values| {
-            let count = values.len();
-            Tensor::from_data(TensorData::new(values, [count]), device)
-        });
+    pub fn of(plan: &Plan, graph: &Graph, dataset: &Dataset, device: &Device) -> Result<Self, String> {
+        let mut class_weights = Vec::with_capacity(graph.heads.len());
+        for (at, head) in graph.heads.iter().enumerate() {
+            let column = graph.label_column(at);
+            let values = match (&plan.class_weights, column) {
+                (ClassWeights::Equal, _) | (_, None) => None,
+                (ClassWeights::Balanced, Some(column)) => Some(balanced(&head.kind, dataset, column)),
+                (ClassWeights::Given(given), Some(0)) if given.len() == head.kind.classes() => Some(given.clone()),
+                (ClassWeights::Given(given), Some(0)) => {
+                    let (given, classes) = (given.len(), head.kind.classes());
+                    return Err(format!("{given} class weights were given for {classes} classes."));
+                }
+                (ClassWeights::Given(_), Some(_)) => None,
+            };
+            class_weights.push(values.map(|values| {
+                let count = values.len();
+                Tensor::from_data(TensorData::new(values, [count]), device)
+            }));
+        }
         Ok(Self { smoothing: plan.label_smoothing, class_weights, weights: plan.loss_weights.clone() })
+    }
+
+    /// No smoothing, no class weights; terms weighed as given.
+    #[must_use]
+    pub fn plain(weights: BTreeMap<String, f64>) -> Self {
+        Self { smoothing: 0.0, class_weights: Vec::new(), weights }
     }
 
     /// The same for validation: no smoothing, no class weights, so that numbers compare between plans.
     #[must_use]
     pub fn for_validation(&self) -> Self {
-        Self { smoothing: 0.0, class_weights: None, weights: self.weights.clone() }
+        Self::plain(self.weights.clone())
+    }
+
+    /// The weight of a term.
+    #[must_use]
+    pub fn weight(&self, head: &str) -> f64 {
+        self.weights.get(head).copied().unwrap_or(1.0)
     }
 }
 
-/// A loss for each head, `[1]`, in the graph's order.
+/// Inverse to the number of training pictures of the class, mean 1; where a picture can have several labels, pictures
+/// without over pictures with it.
+fn balanced(kind: &HeadKind, dataset: &Dataset, column: usize) -> Vec<f32> {
+    let counts = dataset.label_counts(column, Split::Train);
+    if matches!(kind, HeadKind::MultiLabel { .. }) {
+        let known = known(dataset, column, Split::Train);
+        return counts.iter().map(|&n| known.saturating_sub(n).max(1) as f32 / n.max(1) as f32).collect();
+    }
+    let inverse: Vec<f32> = counts.iter().map(|&n| 1.0 / n.max(1) as f32).collect();
+    let mean = inverse.iter().sum::<f32>() / inverse.len().max(1) as f32;
+    inverse.iter().map(|w| w / mean).collect()
+}
+
+/// Pictures of a split of which a column knows something.
+fn known(dataset: &Dataset, column: usize, split: Split) -> usize {
+    let known = |sample: &&Sample| sample.split == split && sample.target.label(column).is_known();
+    dataset.samples.iter().filter(known).count()
+}
+
+/// A loss for each head, `[1]`, in the graph's order; zero where nothing is known for a head in this batch.
 ///
 /// # Errors
 /// When a head's targets are missing or its output has the wrong kind.
@@ -60,27 +96,62 @@ pub fn losses(
     batch: &Batch,
     options: &LossOptions,
 ) -> Result<Vec<Tensor<1>>, RunError> {
-    graph.heads.iter().zip(outputs).map(|(head, output)| of_head(head, output, batch, options)).collect()
+    let each = outputs.iter().enumerate().take(graph.heads.len());
+    each.map(|(head, output)| of_head(graph, head, output, batch, options)).collect()
 }
 
-fn of_head(head: &Head, output: &Value, batch: &Batch, options: &LossOptions) -> Result<Tensor<1>, RunError> {
-    let missing = |what: &str| RunError::Description(format!("the head {} needs {what} for every picture", head.name));
-    match head.kind {
+fn of_head(
+    graph: &Graph,
+    at: usize,
+    output: &Value,
+    batch: &Batch,
+    options: &LossOptions,
+) -> Result<Tensor<1>, RunError> {
+    let missing = || RunError::Description("a head has no place in its graph".to_owned());
+    let head = graph.heads.get(at).ok_or_else(missing)?;
+    let column = graph.label_column(at).unwrap_or_default();
+    let weights = options.class_weights.get(at).cloned().flatten();
+    // Rows are picked only where some are unknown.
+    let known = |logits: Tensor<2>, rows: Tensor<1, burn::tensor::Int>| match rows.dims()[0] {
+        all if all == batch.len() => logits,
+        _ => logits.select(0, rows),
+    };
+    Ok(match head.kind {
         HeadKind::Classify { .. } => {
-            let targets = batch.classes.clone().ok_or_else(|| missing("a class"))?;
-            Ok(loss::cross_entropy(output.vector()?, targets, options.class_weights.clone(), options.smoothing))
+            let logits = output.vector()?;
+            match batch.classes(column) {
+                None => logits.sum() * 0.0,
+                Some((targets, rows)) => loss::cross_entropy(known(logits, rows), targets, weights, options.smoothing),
+            }
+        }
+        HeadKind::MultiLabel { classes } => {
+            let logits = output.vector()?;
+            match batch.label_sets(column, classes) {
+                None => logits.sum() * 0.0,
+                Some((targets, rows)) => loss::binary_cross_entropy(known(logits, rows), targets, weights),
+            }
         }
         HeadKind::PixelClassify { .. } => {
-            let targets = batch.masks.clone().ok_or_else(|| missing("a mask"))?;
-            Ok(loss::pixel_cross_entropy(output.map()?, targets, IGNORE))
+            let what = || RunError::Description(format!("the head {} needs a mask for every picture", head.name));
+            loss::pixel_cross_entropy(output.map()?, batch.masks.clone().ok_or_else(what)?, IGNORE)
         }
-    }
+    })
+}
+
+/// Pictures of a batch that count for each head, in the graph's order.
+#[must_use]
+pub fn counted(graph: &Graph, batch: &Batch) -> Vec<usize> {
+    let of = |head: usize| match graph.label_column(head) {
+        Some(column) => batch.column(column).filter(|label| label.is_known()).count(),
+        None => batch.len(),
+    };
+    (0..graph.heads.len()).map(of).collect()
 }
 
 /// The sum of the terms by their weights, `[1]`.
 #[must_use]
 pub fn total(graph: &Graph, terms: &[Tensor<1>], options: &LossOptions) -> Option<Tensor<1>> {
-    let weigh = |(head, term): (&Head, &Tensor<1>)| match options.weights.get(&head.name) {
+    let weigh = |(head, term): (&crate::graph::Head, &Tensor<1>)| match options.weights.get(&head.name) {
         Some(&weight) => term.clone() * weight,
         None => term.clone(),
     };
@@ -89,24 +160,34 @@ pub fn total(graph: &Graph, terms: &[Tensor<1>], options: &LossOptions) -> Optio
 
 /// The data that the heads need and the set does not have, in sentences.
 #[must_use]
-pub fn missing_targets(graph: &Graph, dataset: &crate::data::Dataset) -> Vec<String> {
+pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
     let mut missing = Vec::new();
-    for head in &graph.heads {
-        let (what, without) = match head.kind {
-            HeadKind::Classify { .. } => {
-                ("a class", dataset.samples.iter().filter(|s| s.target.class.is_none()).count())
+    for (at, head) in graph.heads.iter().enumerate() {
+        let Some(column) = graph.label_column(at) else {
+            let without = dataset.samples.iter().filter(|s| s.target.mask.is_none()).count();
+            if without > 0 {
+                let all = dataset.samples.len();
+                missing.push(format!(
+                    "The head {} needs a mask for every picture; {without} of {all} in {} have none.",
+                    head.name, dataset.name
+                ));
             }
-            HeadKind::PixelClassify { .. } => {
-                ("a mask", dataset.samples.iter().filter(|s| s.target.mask.is_none()).count())
-            }
+            continue;
         };
-        if without > 0 {
-            missing.push(format!(
-                "The head {} needs {what} for every picture; {without} of {} in {} have none.",
-                head.name,
-                dataset.samples.len(),
-                dataset.name
-            ));
+        for (split, verb) in [(Split::Train, "train"), (Split::Val, "validate")] {
+            if known(dataset, column, split) == 0 {
+                missing.push(format!(
+                    "The head {} has no picture with a known label to {verb} on in {}.",
+                    head.name, dataset.name
+                ));
+            }
+        }
+        let several = |label: &Label| matches!(label, Label::Many(_));
+        let multi = matches!(head.kind, HeadKind::MultiLabel { .. });
+        if !multi && dataset.samples.iter().any(|sample| several(sample.target.label(column))) {
+            let name = &head.name;
+            missing
+                .push(format!("The head {name} tells one class for a picture; some in {} have several.", dataset.name));
         }
     }
     missing

@@ -49,7 +49,7 @@ impl Network {
 
     /// Follows the plan, the data and the run. Returns why the network cannot be built, once for each new reason.
     pub fn update(&mut self, plan: &Plan, view: &View) -> Option<String> {
-        let classes = view.data.as_ref().map_or(self.key.classes, |data: &Arc<Dataset>| data.classes.len().max(1));
+        let classes = view.data.as_ref().map_or(self.key.classes, |data: &Arc<Dataset>| data.classes().len().max(1));
         let key = Key { model: plan.model.clone(), classes, size_px: plan.size_px };
         let mut problem = None;
         let mut changed = false;

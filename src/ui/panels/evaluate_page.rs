@@ -294,7 +294,7 @@ fn epoch_row(
 /// Score that the model gave to the truth; low is worse.
 fn truth_score(sample: &LiveSample) -> Option<f32> {
     let scores = samples::class_scores(&sample.prediction)?;
-    scores.iter().find(|score| Some(score.class) == sample.truth).map(|score| score.score)
+    scores.iter().find(|score| Some(score.class) == sample.class()).map(|score| score.score)
 }
 
 fn worst(
@@ -313,7 +313,7 @@ fn worst(
         run.samples.range(..=news.epoch).next_back().map(|(_, samples)| samples.as_slice()).unwrap_or_default();
     let in_cell = |sample: &&LiveSample| {
         state.cell.is_none_or(|(truth, said)| {
-            sample.truth == Some(truth) && sample.prediction.top().is_some_and(|top| top.class == said)
+            sample.class() == Some(truth) && sample.prediction.top().is_some_and(|top| top.class == said)
         })
     };
     let mut listed: Vec<(&LiveSample, f32)> =
@@ -348,7 +348,7 @@ fn worst_row(
     let theme = cx.theme;
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 46.0), Sense::click());
     let name = |class: u32| run.info.classes.get(class as usize).map_or("?", String::as_str);
-    let truth = sample.truth.map_or("?", name);
+    let truth = sample.class().map_or("?", name);
     let said = sample.prediction.top();
     let right = super::live::is_right(sample) == Some(true);
     let file = format::file_name(&sample.prediction.image);

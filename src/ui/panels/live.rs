@@ -50,7 +50,7 @@ impl LiveState {
 
     fn keeps(&self, sample: &LiveSample) -> bool {
         self.cell.is_none_or(|(truth, said)| {
-            sample.truth == Some(truth) && sample.prediction.top().is_some_and(|top| top.class == said)
+            sample.class() == Some(truth) && sample.prediction.top().is_some_and(|top| top.class == said)
         })
     }
 }
@@ -87,7 +87,7 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
     let Some(run) = &view.run else { return };
     if let Some((epoch, samples)) = state.samples(run) {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let judged = samples.iter().filter(|sample| sample.truth.is_some()).count();
+            let judged = samples.iter().filter(|sample| sample.class().is_some()).count();
             let right = samples.iter().filter(|sample| is_right(sample) == Some(true)).count();
             if judged > 0 {
                 let text = format!("epoch {epoch} · {right} of {judged} right");
@@ -100,7 +100,7 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
 /// Whether a picture's class was named right; `None` where there is nothing to compare.
 #[must_use]
 pub fn is_right(sample: &LiveSample) -> Option<bool> {
-    Some(sample.prediction.top()?.class == sample.truth?)
+    Some(sample.prediction.top()?.class == sample.class()?)
 }
 
 /// The pictures, and the scrubber below them.
@@ -202,7 +202,14 @@ fn draw_tile(
         }
     }
     badge(&painter, theme, cx, state.show, sample, picture);
-    samples::paint_scores(&painter, theme, scores, sample.truth.filter(|_| state.show == Show::Difference), below, row);
+    samples::paint_scores(
+        &painter,
+        theme,
+        scores,
+        sample.class().filter(|_| state.show == Show::Difference),
+        below,
+        row,
+    );
     let (line, width) = match is_right(sample).filter(|_| state.show == Show::Difference) {
         Some(true) => (theme.good, 2.0),
         Some(false) => (theme.bad, 2.0),
@@ -229,7 +236,7 @@ fn class_name<'a>(cx: &Context<'a>, class: u32) -> &'a str {
 }
 
 fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, sample: &LiveSample, rect: Rect) {
-    let truth = sample.truth.map(|class| class_name(cx, class));
+    let truth = sample.class().map(|class| class_name(cx, class));
     let said = sample.prediction.top().map(|top| top.name.as_str());
     let lines: Vec<(String, egui::Color32)> = match (show, is_right(sample)) {
         (Show::Truth, _) => truth.map(|name| (name.to_owned(), theme.text)).into_iter().collect(),
@@ -253,7 +260,7 @@ fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, s
 fn words(cx: &Context<'_>, sample: &LiveSample) -> String {
     let name = super::format::file_name(&sample.prediction.image);
     let said = sample.prediction.top().map(|top| format!("predicted {} {:.1} %", top.name, top.score * 100.0));
-    let truth = sample.truth.map(|class| format!("truth {}", class_name(cx, class)));
+    let truth = sample.class().map(|class| format!("truth {}", class_name(cx, class)));
     let verdict = is_right(sample).map(|right| if right { "right" } else { "wrong" }.to_owned());
     let parts = [Some(name.to_owned()), truth, said, verdict];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

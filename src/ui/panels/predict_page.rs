@@ -205,6 +205,7 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, prediction: &Prediction) {
         ui.add_space(10.0);
         let kind = match head.kind {
             HeadKind::Classify { classes } => format!("{} · one of {classes} classes", head.head),
+            HeadKind::MultiLabel { classes } => format!("{} · any of {classes} labels", head.head),
             HeadKind::PixelClassify { classes } => format!("{} · one of {classes} classes for each pixel", head.head),
         };
         kit::caps(ui, theme, &kind);

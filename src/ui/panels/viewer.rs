@@ -98,10 +98,10 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
                 cx.push(Action::Copy(name.clone()));
             }
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                if let Some(class) = sample.target.class {
+                if let Some(class) = sample.target.class() {
                     let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
                     ui.painter().circle_filled(dot.center(), 5.0, samples::class_color(theme, class));
-                    let class = data.classes.get(class as usize).map_or("?", String::as_str);
+                    let class = data.classes().get(class as usize).map_or("?", String::as_str);
                     ui.label(RichText::new(class).size(14.0).color(theme.text).strong());
                 }
                 let [width, height] = sample.size_px;
@@ -177,7 +177,7 @@ fn zoom(ui: &Ui, state: &mut ViewerState, response: &egui::Response, area: Rect)
 /// The objects of a detection set.
 fn boxes(painter: &Painter, theme: &Theme, cx: &Context<'_>, sample: &Sample, rect: Rect) {
     let scale = rect.width() / sample.size_px[0].max(1) as f32;
-    let classes = cx.view.data.as_ref().map(|data| data.classes.as_slice()).unwrap_or_default();
+    let classes = cx.view.data.as_ref().map(|data| data.classes()).unwrap_or_default();
     for object in sample.target.boxes.iter().flatten() {
         let [left, top, right, bottom] = object.xyxy;
         let shape = Rect::from_min_max(rect.min + vec2(left, top) * scale, rect.min + vec2(right, bottom) * scale);

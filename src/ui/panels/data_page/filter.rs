@@ -41,7 +41,7 @@ impl Filter {
 }
 
 fn is_of(sample: &Sample, class: u32) -> bool {
-    sample.target.class == Some(class) || sample.target.boxes.iter().flatten().any(|object| object.class == class)
+    sample.target.class() == Some(class) || sample.target.boxes.iter().flatten().any(|object| object.class == class)
 }
 
 /// A picture's path as seen from the set's folder, so that the way to the folder is not searched.

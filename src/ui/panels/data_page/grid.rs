@@ -82,12 +82,12 @@ fn split_index(split: Split) -> usize {
 }
 
 fn class_choice(ui: &mut Ui, data: &Dataset, state: &mut DataState) {
-    let name = |class: u32| data.classes.get(class as usize).map_or("?", String::as_str);
+    let name = |class: u32| data.classes().get(class as usize).map_or("?", String::as_str);
     let chosen = state.filter.class.map_or("All classes", name);
     let combo = egui::ComboBox::from_id_salt("class").selected_text(chosen).width(120.0);
     let shown = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut state.filter.class, None, "All classes");
-        egui::ScrollArea::vertical().max_height(280.0).show_rows(ui, 18.0, data.classes.len(), |ui, rows| {
+        egui::ScrollArea::vertical().max_height(280.0).show_rows(ui, 18.0, data.classes().len(), |ui, rows| {
             for class in rows {
                 let id = u32::try_from(class).unwrap_or(u32::MAX);
                 ui.selectable_value(&mut state.filter.class, Some(id), name(id));
@@ -107,7 +107,7 @@ fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textur
         return;
     }
     samples::paint_cover(ui.painter(), cx, textures, Some(&sample.image), rect, kit::RADIUS);
-    if let Some(class) = sample.target.class {
+    if let Some(class) = sample.target.class() {
         chip(ui, cx, data, class, rect);
     } else if let Some(boxes) = &sample.target.boxes {
         let text = format!("{} objects", boxes.len());
@@ -129,7 +129,7 @@ fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textur
 
 fn chip(ui: &Ui, cx: &Context<'_>, data: &Dataset, class: u32, rect: Rect) {
     let theme = cx.theme;
-    let name = data.classes.get(class as usize).map_or("?", String::as_str);
+    let name = data.classes().get(class as usize).map_or("?", String::as_str);
     let at = rect.left_bottom() + vec2(4.0, -4.0);
     let painter = ui.painter();
     // The dot and the name say the class: color is never alone.
@@ -139,7 +139,7 @@ fn chip(ui: &Ui, cx: &Context<'_>, data: &Dataset, class: u32, rect: Rect) {
 }
 
 fn words(data: &Dataset, sample: &Sample) -> String {
-    let class = sample.target.class.and_then(|class| data.classes.get(class as usize));
+    let class = sample.target.class().and_then(|class| data.classes().get(class as usize));
     let class = class.map_or(String::new(), |class| format!(", {class}"));
     let [width, height] = sample.size_px;
     format!("{}{class}, {}, {width} × {height} pixels", in_set(data, &sample.image.name()), sample.split)

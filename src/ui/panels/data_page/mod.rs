@@ -78,7 +78,7 @@ impl DataState {
                 |class: usize| [0, 1, 2].map(|i: usize| counts.get(i).and_then(|c| c.get(class)).copied().unwrap_or(0));
             let severity = |which| data.issues.iter().filter(|issue| issue.severity == which).count();
             *known = Known {
-                counts: (0..data.classes.len()).map(of).collect(),
+                counts: (0..data.classes().len()).map(of).collect(),
                 splits: SPLITS.map(|split| data.samples.iter().filter(|sample| sample.split == split).count()),
                 issues: [Severity::Note, Severity::Warning, Severity::Error].map(severity),
                 data: Some(Arc::clone(data)),

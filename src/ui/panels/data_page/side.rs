@@ -15,7 +15,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     let used = format!("{} of {}", format::count(data.used()), format::count(data.found));
     kit::key_value(ui, theme, "images used", &used);
     kit::key_value(ui, theme, "task", &data.task.to_string());
-    kit::key_value(ui, theme, "classes", &format::count(data.classes.len()));
+    kit::key_value(ui, theme, "classes", &format::count(data.classes().len()));
     let root = data.root.display().to_string();
     ui.horizontal(|ui| {
         let path = egui::Label::new(RichText::new(&root).size(11.0).color(theme.weak)).truncate();
@@ -105,7 +105,7 @@ fn classes(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState) {
     });
     let largest = state.known.counts.iter().map(|counts| counts.iter().sum()).max().unwrap_or(0);
     let scroll = egui::ScrollArea::vertical().id_salt("classes").auto_shrink(false);
-    scroll.show_rows(ui, 30.0, data.classes.len(), |ui, rows| {
+    scroll.show_rows(ui, 30.0, data.classes().len(), |ui, rows| {
         for class in rows {
             class_row(ui, theme, data, state, class, largest);
         }
@@ -115,7 +115,7 @@ fn classes(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState) {
 /// One class: its name, how many pictures each part has of it; a click shows only these.
 fn class_row(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState, class: usize, largest: usize) {
     let counts = state.known.counts.get(class).copied().unwrap_or_default();
-    let name = data.classes.get(class).map_or("?", String::as_str);
+    let name = data.classes().get(class).map_or("?", String::as_str);
     let id = u32::try_from(class).unwrap_or(u32::MAX);
     let on = state.filter.class == Some(id);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::click());
