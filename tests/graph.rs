@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use burn::tensor::{Device, Tensor};
-use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec};
+use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec, ValueId};
 use frostline::models::{Mode, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[test]
@@ -39,6 +39,25 @@ fn shapes_and_tensors_are_those_of_the_built_module_and_a_real_forward() {
 fn published() -> serde_json::Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torchvision_zoo.json");
     serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path).unwrap()).unwrap()["models"].take()
+}
+
+#[test]
+fn the_record_of_what_is_computed_reads_only_what_was_made_and_uses_every_tensor_once() {
+    for variant in catalogue() {
+        let graph = variant.graph(7, 64).unwrap();
+        let facts = graph.facts().unwrap();
+        let mut made: BTreeSet<ValueId> = (0..graph.inputs.len()).map(ValueId).collect();
+        for layer in facts.layers() {
+            assert!(layer.inputs.iter().all(|input| made.contains(input)), "{}: {layer:?}", variant.name);
+            assert!(made.insert(layer.value), "{}: {layer:?}", variant.name);
+        }
+        for head in &graph.heads {
+            assert!(made.contains(&facts.node(head.output).output.value), "{}", variant.name);
+        }
+        let used: Vec<&String> = facts.layers().flat_map(|layer| &layer.tensors).collect();
+        let held: Vec<&String> = facts.tensors().map(|tensor| &tensor.name).collect();
+        assert_eq!(used, held, "{}", variant.name);
+    }
 }
 
 #[test]

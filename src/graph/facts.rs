@@ -3,6 +3,7 @@
 use super::GraphError;
 use super::blocks::Describe as _;
 use super::network::{Graph, HeadKind, NodeId, Part, Source};
+use super::op::ValueId;
 use super::signal::{Shape, Signal};
 use super::tensor::TensorSpec;
 use super::trace::{Layer, Trace};
@@ -15,7 +16,7 @@ pub struct NodeFacts {
     pub output: Signal,
     /// Its tensors under their full names.
     pub tensors: Vec<TensorSpec>,
-    /// Its leaf layers.
+    /// Its leaf layers in order of execution.
     pub layers: Vec<Layer>,
     /// Learnable values (buffers not counted).
     pub params: u64,
@@ -66,6 +67,12 @@ impl Facts {
         self.nodes.iter().flat_map(|node| &node.tensors)
     }
 
+    /// All leaf layers in order of execution: with the inputs and [`Facts::tensors`] everything that a forward pass
+    /// computes. Value `i` is input `i` for the first ones; a node's output is the value of its signal.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.nodes.iter().flat_map(|node| &node.layers)
+    }
+
     /// Whether any node holds a batch normalisation.
     #[must_use]
     pub fn has_norm(&self, id: NodeId) -> bool {
@@ -79,7 +86,9 @@ impl Graph {
     /// # Errors
     /// When names repeat, an edge points forward, shapes do not fit, a head's output has the wrong shape or there is no head.
     pub fn facts(&self) -> Result<Facts, GraphError> {
-        let inputs: Vec<Signal> = self.inputs.iter().map(|input| Signal::input(input.shape.clone())).collect();
+        let inputs = self.inputs.iter().enumerate();
+        let inputs: Vec<Signal> = inputs.map(|(i, input)| Signal::input(i, input.shape.clone())).collect();
+        let mut next = ValueId(inputs.len());
         let mut paths = BTreeSet::new();
         let mut names = BTreeSet::new();
         let mut nodes: Vec<NodeFacts> = Vec::with_capacity(self.nodes.len());
@@ -98,8 +107,12 @@ impl Graph {
                     value.ok_or_else(|| fail("it reads a node that does not stand before it".to_owned()))?.clone(),
                 );
             }
-            let mut trace = Trace::default();
+            let mut trace = Trace::starting_at(next);
             let output = node.block.trace(&mut trace, &values).map_err(|error| fail(error.to_string()))?;
+            next = trace.next();
+            for name in trace.layers.iter_mut().flat_map(|layer| &mut layer.tensors) {
+                *name = node.tensor_name(name);
+            }
             for tensor in &mut trace.tensors {
                 tensor.name = node.tensor_name(&tensor.name);
                 if !names.insert(tensor.name.clone()) {

@@ -1,5 +1,6 @@
 //! What flows along an edge: its shape for one image, and how much of the image it sees.
 
+use super::op::ValueId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -90,12 +91,14 @@ pub struct Signal {
     pub receptive_px: u64,
     /// Distance of two neighbouring cells in input pixels.
     pub stride_px: u64,
+    /// Which value of the network it is.
+    pub value: ValueId,
 }
 
 impl Signal {
-    /// An input of the graph: each pixel sees itself.
+    /// An input of the graph by its index: each pixel sees itself.
     #[must_use]
-    pub fn input(shape: Shape) -> Self {
-        Self { shape, receptive_px: 1, stride_px: 1 }
+    pub fn input(index: usize, shape: Shape) -> Self {
+        Self { shape, receptive_px: 1, stride_px: 1, value: ValueId(index) }
     }
 }

@@ -1,7 +1,10 @@
 //! The symbolic forward pass: one walk through a block gives its output shape, tensors, multiply-adds, kept
-//! activations and receptive field. Blocks describe themselves with it, so no number on screen has a second source.
+//! activations, receptive field, and the record of what is computed from what ([`Layer`]). Blocks describe themselves
+//! with it, so no number on screen and no line of an exported file has a second source.
 
 use super::GraphError;
+use super::blocks::Activation;
+use super::op::{Op, ValueId};
 use super::signal::{Shape, Signal};
 use super::tensor::{Init, Role, TensorSpec};
 use serde::{Deserialize, Serialize};
@@ -63,13 +66,21 @@ impl Default for Norm {
     }
 }
 
-/// One leaf layer of a block, for the inspector's list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One leaf layer of a block: a line of the inspector's list and a step of the exported network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     /// Name relative to the node's prefix; empty for a layer without tensors.
     pub name: String,
-    /// What it does, in a person's words: `conv 3×3`, `batch norm`, `ReLU`.
-    pub op: String,
+    /// What it computes.
+    pub op: Op,
+    /// The values that it reads.
+    pub inputs: Vec<ValueId>,
+    /// The value that it makes.
+    pub value: ValueId,
+    /// Names of its tensors as `op` lists them; inside a block relative to the node's prefix, in [`Facts`] the full names.
+    ///
+    /// [`Facts`]: super::Facts
+    pub tensors: Vec<String>,
     /// Its output for one image.
     pub output: Shape,
     /// Learnable values.
@@ -87,16 +98,42 @@ pub struct Trace {
     pub layers: Vec<Layer>,
     /// Values that a training step keeps for the backward pass, for one image.
     pub kept: u64,
+    /// The next value.
+    next: ValueId,
+    /// How many of `tensors` belong to `layers` already.
+    placed: usize,
 }
 
 impl Trace {
+    /// A walk whose first value gets this number.
+    #[must_use]
+    pub fn starting_at(next: ValueId) -> Self {
+        Self { next, ..Self::default() }
+    }
+
+    /// The number of the value after the last.
+    #[must_use]
+    pub fn next(&self) -> ValueId {
+        self.next
+    }
+
     fn tensor(&mut self, layer: &str, name: &str, shape: Vec<usize>, role: Role, init: Init) {
         let name = if layer.is_empty() { name.to_owned() } else { format!("{layer}.{name}") };
         self.tensors.push(TensorSpec { name, shape, role, init });
     }
 
-    fn layer(&mut self, name: &str, op: String, output: &Shape, params: u64, macs: u64) {
-        self.layers.push(Layer { name: name.to_owned(), op, output: output.clone(), params, macs });
+    /// Records a step that reads `inputs` and owns the tensors that were named since the last one.
+    fn layer(&mut self, name: &str, op: Op, inputs: &[&Signal], output: Signal, macs: u64) -> Signal {
+        let own = self.tensors.get(self.placed..).unwrap_or_default();
+        let params = own.iter().filter(|tensor| !tensor.role.is_buffer()).map(TensorSpec::numel).sum();
+        let tensors = own.iter().map(|tensor| tensor.name.clone()).collect();
+        let inputs = inputs.iter().map(|input| input.value).collect();
+        let value = self.next;
+        let shape = output.shape.clone();
+        self.layers.push(Layer { name: name.to_owned(), op, inputs, value, tensors, output: shape, params, macs });
+        self.placed = self.tensors.len();
+        self.next = ValueId(value.0 + 1);
+        Signal { value, ..output }
     }
 
     /// A 2-d convolution; tensors `weight` and, with a bias, `bias`.
@@ -118,7 +155,6 @@ impl Trace {
         let per_group = conv.inputs / conv.groups.max(1);
         let shape = vec![conv.outputs, per_group, conv.kernel, conv.kernel];
         let fan_in = per_group * conv.kernel * conv.kernel;
-        let mut params = (conv.outputs * fan_in) as u64;
         self.tensor(name, "weight", shape, Role::Weight, init);
         if conv.bias {
             let init = match init {
@@ -126,27 +162,20 @@ impl Trace {
                 _ => Init::Constant(0.0),
             };
             self.tensor(name, "bias", vec![conv.outputs], Role::Bias, init);
-            params += conv.outputs as u64;
         }
         let output = Shape::map(conv.outputs, h, w);
         let macs = output.numel() * fan_in as u64;
-        let depthwise = if conv.groups == conv.inputs && conv.groups > 1 { "depthwise " } else { "" };
-        let stride = if conv.stride > 1 { format!(" / {}", conv.stride) } else { String::new() };
-        self.layer(name, format!("{depthwise}conv {0}×{0}{stride}", conv.kernel), &output, params, macs);
         self.kept += x.shape.numel();
         let reach = (conv.dilation * (conv.kernel - 1)) as u64;
-        Ok(Signal {
-            shape: output,
-            receptive_px: x.receptive_px + reach * x.stride_px,
-            stride_px: x.stride_px * conv.stride as u64,
-        })
+        let output = x.seen(output, reach, conv.stride as u64);
+        Ok(self.layer(name, Op::Conv(conv), &[x], output, macs))
     }
 
     /// Batch normalisation; tensors `weight`, `bias`, `running_mean`, `running_var`.
     ///
     /// # Errors
     /// When the input is not a map.
-    pub fn batch_norm(&mut self, name: &str, x: &Signal, _: Norm) -> Result<Signal, GraphError> {
+    pub fn batch_norm(&mut self, name: &str, x: &Signal, norm: Norm) -> Result<Signal, GraphError> {
         let [channels, ..] = x.expect_map(name)?;
         for (tensor, role, value) in [
             ("weight", Role::NormScale, 1.0),
@@ -156,17 +185,18 @@ impl Trace {
         ] {
             self.tensor(name, tensor, vec![channels], role, Init::Constant(value));
         }
-        self.layer(name, "batch norm".to_owned(), &x.shape, 2 * channels as u64, 0);
         self.kept += x.shape.numel();
-        Ok(x.clone())
+        Ok(self.layer(name, Op::BatchNorm(norm), &[x], x.clone(), 0))
     }
 
     /// An activation function applied to each value.
     #[must_use]
-    pub fn activation(&mut self, op: &str, x: &Signal) -> Signal {
-        self.layer("", op.to_owned(), &x.shape, 0, 0);
+    pub fn activation(&mut self, function: Activation, x: &Signal) -> Signal {
+        if function == Activation::Identity {
+            return x.clone();
+        }
         self.kept += x.shape.numel();
-        x.clone()
+        self.layer("", Op::Activate { function }, &[x], x.clone(), 0)
     }
 
     /// Max-pooling over squares.
@@ -180,13 +210,9 @@ impl Trace {
             return Err(GraphError::Shape(format!("max pool: a {height}×{width} map is smaller than its window")));
         };
         let shape = Shape::map(channels, h, w);
-        self.layer("", format!("max pool {kernel}×{kernel} / {stride}"), &shape, 0, 0);
         self.kept += x.shape.numel();
-        Ok(Signal {
-            shape,
-            receptive_px: x.receptive_px + (kernel as u64 - 1) * x.stride_px,
-            stride_px: x.stride_px * stride as u64,
-        })
+        let output = x.seen(shape, kernel as u64 - 1, stride as u64);
+        Ok(self.layer("", Op::MaxPool { kernel, stride, padding }, &[x], output, 0))
     }
 
     /// The mean of each channel: a map becomes a vector.
@@ -196,9 +222,8 @@ impl Trace {
     pub fn global_avg_pool(&mut self, x: &Signal) -> Result<Signal, GraphError> {
         let [channels, height, width] = x.expect_map("average pool")?;
         let shape = Shape::Vector { features: channels };
-        self.layer("", "average pool".to_owned(), &shape, 0, 0);
-        let reach = height.max(width).saturating_sub(1) as u64;
-        Ok(Signal { shape, receptive_px: x.receptive_px + reach * x.stride_px, stride_px: x.stride_px })
+        let output = x.seen(shape, height.max(width).saturating_sub(1) as u64, 1);
+        Ok(self.layer("", Op::GlobalAvgPool, &[x], output, 0))
     }
 
     /// The mean over `side`² parts of equal size, which overlap where the sides are no multiples: torch's
@@ -209,11 +234,11 @@ impl Trace {
     pub fn adaptive_avg_pool(&mut self, x: &Signal, side: usize) -> Result<Signal, GraphError> {
         let [channels, height, width] = x.expect_map("average pool")?;
         let shape = Shape::map(channels, side, side);
-        self.layer("", format!("average pool to {side}×{side}"), &shape, 0, 0);
         let window = |n: usize| n.div_ceil(side.max(1));
         let reach = window(height).max(window(width)).saturating_sub(1) as u64;
         let stride = (height.max(width) / side.max(1)).max(1) as u64;
-        Ok(Signal { shape, receptive_px: x.receptive_px + reach * x.stride_px, stride_px: x.stride_px * stride })
+        let output = x.seen(shape, reach, stride);
+        Ok(self.layer("", Op::AdaptiveAvgPool { from: [height, width], side }, &[x], output, 0))
     }
 
     /// A map written as a vector, channel by channel.
@@ -223,8 +248,7 @@ impl Trace {
     pub fn flatten(&mut self, x: &Signal) -> Result<Signal, GraphError> {
         x.expect_map("flatten")?;
         let shape = Shape::Vector { features: x.shape.numel() as usize };
-        self.layer("", "flatten".to_owned(), &shape, 0, 0);
-        Ok(Signal { shape, ..x.clone() })
+        Ok(self.layer("", Op::Flatten, &[x], Signal { shape, ..x.clone() }, 0))
     }
 
     /// Each channel of a map times its value in a map of one cell.
@@ -236,10 +260,9 @@ impl Trace {
         if gate.shape != Shape::map(channels, 1, 1) {
             return Err(GraphError::Shape(format!("cannot scale {} by {}", x.shape, gate.shape)));
         }
-        self.layer("", "scale".to_owned(), &x.shape, 0, 0);
         self.kept += x.shape.numel() + gate.shape.numel();
         let receptive_px = x.receptive_px.max(gate.receptive_px);
-        Ok(Signal { receptive_px, ..x.clone() })
+        Ok(self.layer("", Op::Scale, &[x, gate], Signal { receptive_px, ..x.clone() }, 0))
     }
 
     /// Dropout: in a training step a `share` of the values, drawn anew, becomes zero and the rest grows by as much.
@@ -248,9 +271,8 @@ impl Trace {
         if share <= 0.0 {
             return x.clone();
         }
-        self.layer("", format!("dropout {share}"), &x.shape, 0, 0);
         self.kept += x.shape.numel();
-        x.clone()
+        self.layer("", Op::Dropout { share }, &[x], x.clone(), 0)
     }
 
     /// A linear layer on a vector; tensors `weight` `[outputs, inputs]` and `bias`, which starts as the weight where
@@ -279,9 +301,8 @@ impl Trace {
         self.tensor(name, "bias", vec![outputs], Role::Bias, bias);
         let shape = Shape::Vector { features: outputs };
         let macs = (inputs * outputs) as u64;
-        self.layer(name, "linear".to_owned(), &shape, macs + outputs as u64, macs);
         self.kept += x.shape.numel();
-        Ok(Signal { shape, ..x.clone() })
+        Ok(self.layer(name, Op::Linear, &[x], Signal { shape, ..x.clone() }, macs))
     }
 
     /// The sum of two equal shapes.
@@ -292,12 +313,12 @@ impl Trace {
         if a.shape != b.shape {
             return Err(GraphError::Shape(format!("cannot add {} and {}", a.shape, b.shape)));
         }
-        self.layer("", "add".to_owned(), &a.shape, 0, 0);
-        Ok(Signal {
-            shape: a.shape.clone(),
+        let output = Signal {
             receptive_px: a.receptive_px.max(b.receptive_px),
             stride_px: a.stride_px.max(b.stride_px),
-        })
+            ..a.clone()
+        };
+        Ok(self.layer("", Op::Add, &[a, b], output, 0))
     }
 
     /// A map repeated to another size, nearest neighbour.
@@ -307,12 +328,18 @@ impl Trace {
     pub fn upsample(&mut self, x: &Signal, factor: usize) -> Result<Signal, GraphError> {
         let [channels, height, width] = x.expect_map("upsample")?;
         let shape = Shape::map(channels, height * factor, width * factor);
-        self.layer("", format!("upsample ×{factor}"), &shape, 0, 0);
-        Ok(Signal { shape, stride_px: (x.stride_px / factor as u64).max(1), ..x.clone() })
+        let output = Signal { shape, stride_px: (x.stride_px / factor as u64).max(1), ..x.clone() };
+        Ok(self.layer("", Op::Upsample { factor }, &[x], output, 0))
     }
 }
 
 impl Signal {
+    /// What a window makes of it: `reach` more cells on a side, every `stride`-th cell.
+    fn seen(&self, shape: Shape, reach: u64, stride: u64) -> Self {
+        let receptive_px = self.receptive_px + reach * self.stride_px;
+        Self { shape, receptive_px, stride_px: self.stride_px * stride, value: self.value }
+    }
+
     /// The axes of a map, or an error that names who wanted one.
     ///
     /// # Errors

@@ -39,12 +39,6 @@ impl Activation {
             Self::HardSigmoid => "hard sigmoid",
         }
     }
-
-    /// Adds the layer to a trace.
-    #[must_use]
-    pub fn trace(self, t: &mut Trace, x: &Signal) -> Signal {
-        if self == Self::Identity { x.clone() } else { t.activation(self.name(), x) }
-    }
 }
 
 /// ResNet's stem: 7×7 convolution with stride 2, batch norm, ReLU, 3×3 max-pool with stride 2.
@@ -74,7 +68,7 @@ impl Describe for Stem {
         let x = single(self.kind(), inputs)?;
         let x = t.conv("conv1", x, self.conv(), Init::KaimingNormalFanOut)?;
         let x = t.batch_norm("bn1", &x, Norm::default())?;
-        let x = t.activation("ReLU", &x);
+        let x = t.activation(Activation::Relu, &x);
         t.max_pool(&x, 3, 2, 1)
     }
 }
@@ -102,7 +96,7 @@ impl ConvNormAct {
     pub(super) fn trace_at(&self, prefix: &str, t: &mut Trace, x: &Signal) -> Result<Signal, GraphError> {
         let x = t.conv(&format!("{prefix}0"), x, self.conv, Init::KaimingNormalFanOut)?;
         let x = t.batch_norm(&format!("{prefix}1"), &x, self.norm)?;
-        Ok(self.activation.trace(t, &x))
+        Ok(t.activation(self.activation, &x))
     }
 }
 
@@ -188,6 +182,6 @@ impl Describe for Dense {
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
         let x = t.dropout(single(self.kind(), inputs)?, self.dropout);
         let x = t.linear("", &x, [self.inputs, self.outputs], Init::Normal(0.01))?;
-        Ok(self.activation.trace(t, &x))
+        Ok(t.activation(self.activation, &x))
     }
 }

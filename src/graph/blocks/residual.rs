@@ -1,6 +1,6 @@
 //! Residual blocks (He et al. 2016, arXiv:1512.03385), as torchvision builds them: the stride sits in the 3×3 convolution.
 
-use super::{Describe, single};
+use super::{Activation, Describe, single};
 use crate::graph::GraphError;
 use crate::graph::signal::Signal;
 use crate::graph::tensor::Init;
@@ -74,7 +74,7 @@ fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) ->
         y = t.conv(&format!("conv{}", i + 1), &y, *conv, Init::KaimingNormalFanOut)?;
         y = t.batch_norm(&format!("bn{}", i + 1), &y, Norm::default())?;
         if i + 1 < convs.len() {
-            y = t.activation("ReLU", &y);
+            y = t.activation(Activation::Relu, &y);
         }
     }
     let shortcut = match projection {
@@ -85,7 +85,7 @@ fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) ->
         None => x.clone(),
     };
     let sum = t.add(&y, &shortcut)?;
-    Ok(t.activation("ReLU", &sum))
+    Ok(t.activation(Activation::Relu, &sum))
 }
 
 impl Describe for BasicBlock {

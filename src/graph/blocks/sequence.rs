@@ -30,7 +30,7 @@ fn trace(steps: &[Step], first: usize, t: &mut Trace, x: &Signal) -> Result<Sign
         x = match step {
             Step::Conv(conv) => t.conv(&name, &x, *conv, Init::KaimingNormalFanOut)?,
             Step::Norm(norm) => t.batch_norm(&name, &x, *norm)?,
-            Step::Activation(function) => function.trace(t, &x),
+            Step::Activation(function) => t.activation(*function, &x),
             Step::ConvNormAct(block) => block.trace_at(&format!("{name}."), t, &x)?,
             Step::SqueezeExcite(block) => block.trace_at(&name, t, &x)?,
         };
@@ -91,9 +91,9 @@ impl SqueezeExcite {
         let [narrow, wide] = self.convs();
         let gate = t.adaptive_avg_pool(x, 1)?;
         let gate = t.conv(&format!("{name}.fc1"), &gate, narrow, Init::KaimingNormalFanOut)?;
-        let gate = Activation::Relu.trace(t, &gate);
+        let gate = t.activation(Activation::Relu, &gate);
         let gate = t.conv(&format!("{name}.fc2"), &gate, wide, Init::KaimingNormalFanOut)?;
-        let gate = Activation::HardSigmoid.trace(t, &gate);
+        let gate = t.activation(Activation::HardSigmoid, &gate);
         t.scale(x, &gate)
     }
 }

@@ -208,8 +208,8 @@ fn layers(ui: &mut Ui, ctx: &Context<'_>, nodes: &[NodeId]) {
             ui.label(widgets::bold(&ctx.graph.node(id).path, 11.5).color(ctx.theme.text));
         }
         for layer in &ctx.facts.node(id).layers {
-            let name = if layer.name.is_empty() { &layer.op } else { &layer.name };
-            let what = if layer.name.is_empty() { String::new() } else { layer.op.clone() };
+            let op = layer.op.to_string();
+            let (name, what) = if layer.name.is_empty() { (&op, "") } else { (&layer.name, op.as_str()) };
             ui.horizontal(|ui| {
                 ui.label(RichText::new(name).size(11.5).color(ctx.theme.text));
                 ui.label(RichText::new(what).size(11.0).color(ctx.theme.weak));

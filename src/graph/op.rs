@@ -1,0 +1,85 @@
+//! What a leaf layer computes, with its numbers: the record that an exported file is written from.
+
+use super::blocks::Activation;
+use super::trace::{Conv, Norm};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Number of a value in a network: the inputs come first, then the outputs of the layers in order of execution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ValueId(pub usize);
+
+/// The operation of a leaf layer as it runs outside of training. Displayed in a person's words.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op {
+    /// 2-d convolution; tensors weight `[outputs, inputs / groups, kernel, kernel]` and, with a bias, bias `[outputs]`.
+    Conv(Conv),
+    /// Batch normalisation with the stored statistics; tensors scale, shift, mean, variance, each `[channels]`.
+    BatchNorm(Norm),
+    /// A function of each value.
+    Activate {
+        /// Which.
+        function: Activation,
+    },
+    /// The greatest value of each square; what lies outside counts as minus infinity.
+    MaxPool {
+        /// Side of the square.
+        kernel: usize,
+        /// Step between squares.
+        stride: usize,
+        /// Cells added on each side.
+        padding: usize,
+    },
+    /// The mean of each channel: a map becomes a vector.
+    GlobalAvgPool,
+    /// The mean over `side`² parts of a map (torch's `AdaptiveAvgPool2d`).
+    AdaptiveAvgPool {
+        /// Height and width of the map.
+        from: [usize; 2],
+        /// Parts along each side.
+        side: usize,
+    },
+    /// A map written as a vector, channel by channel.
+    Flatten,
+    /// Each channel of a map times its value in a map of one cell.
+    Scale,
+    /// Nothing: it acts in training steps only.
+    Dropout {
+        /// Share of the values that a training step drops.
+        share: f32,
+    },
+    /// Linear layer on a vector; tensors weight `[outputs, inputs]` and bias `[outputs]`.
+    Linear,
+    /// The sum of two values of one shape.
+    Add,
+    /// Nearest-neighbour upsampling of a map.
+    Upsample {
+        /// How many times larger.
+        factor: usize,
+    },
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conv(conv) => {
+                let depthwise = if conv.groups == conv.inputs && conv.groups > 1 { "depthwise " } else { "" };
+                write!(f, "{depthwise}conv {0}×{0}", conv.kernel)?;
+                if conv.stride > 1 { write!(f, " / {}", conv.stride) } else { Ok(()) }
+            }
+            Self::BatchNorm(_) => f.write_str("batch norm"),
+            Self::Activate { function } => f.write_str(function.name()),
+            Self::MaxPool { kernel, stride, .. } => write!(f, "max pool {kernel}×{kernel} / {stride}"),
+            Self::GlobalAvgPool => f.write_str("average pool"),
+            Self::AdaptiveAvgPool { side, .. } => write!(f, "average pool to {side}×{side}"),
+            Self::Flatten => f.write_str("flatten"),
+            Self::Scale => f.write_str("scale"),
+            Self::Dropout { share } => write!(f, "dropout {share}"),
+            Self::Linear => f.write_str("linear"),
+            Self::Add => f.write_str("add"),
+            Self::Upsample { factor } => write!(f, "upsample ×{factor}"),
+        }
+    }
+}
