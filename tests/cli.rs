@@ -304,7 +304,7 @@ fn train_refuses_bad_plans_before_anything_is_written() {
     refused(&["resume", out], "is not a run's folder");
     refused(&["eval", out, "--data", data], "does not exist");
     refused(&["predict", out, "a.jpg"], "does not exist");
-    refused(&["export", out, "--to", "x.safetensors"], "is not a run's folder");
+    refused(&["export", out, "--to", "x.safetensors"], "does not exist");
 }
 
 #[test]
@@ -428,13 +428,35 @@ fn export(home: &Path, out: &str) {
     let name = file.to_str().unwrap();
     let output = run(&["export", out, "--to", name, "--json"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert_eq!(lines(&output)[0], serde_json::json!({"type": "written", "path": name}));
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    assert_eq!(lines(&output)[0], serde_json::json!({"type": "written", "path": name, "bytes": bytes}));
     let all = lines(&run(&["inspect", name, "--json"]));
     let load = of_type(&all, "load")[0];
     assert_eq!((&load["model"], &load["similarity"]), (&"resnet_mini".into(), &1.0.into()));
     assert_eq!(load["metadata"]["frostline.classes"], "[\"cold\",\"warm\"]");
-    refused(&["export", out, "--to", "x.onnx"], "ONNX export comes with a later version");
-    refused(&["export", out, "--to", "x.pth"], "must end in .safetensors");
+    // The same weights from the run and from the checkpoint, as a file that another engine runs alike.
+    for (source, to) in [(out, "run.onnx"), (name, "file.onnx")] {
+        let to = home.join(to);
+        let output = run(&["export", source, "--to", to.to_str().unwrap(), "--json"]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let written = &lines(&output)[0];
+        assert_eq!((&written["type"], &written["path"]), (&"written".into(), &to.to_str().unwrap().into()));
+        let check = &written["check"];
+        assert_eq!(
+            (&check["engine"], &check["batch"], &check["same_top1"]),
+            (&"tract".into(), &2.into(), &true.into())
+        );
+        assert!(check["max_abs_diff"].as_f64().unwrap() < 1e-4, "{check}");
+        let head = &check["heads"][0];
+        assert_eq!((&head["head"], &head["program"]["name"]), (&"cls".into(), &head["file"]["name"]));
+        assert!(["cold", "warm"].contains(&head["program"]["name"].as_str().unwrap()), "{head}");
+        // The run's set has pictures for validation; a checkpoint alone is tried on a generated one.
+        let image = check["image"].as_str().unwrap();
+        assert_eq!(image.contains("set/val/cold"), source == out, "{image}");
+    }
+    let bytes = |name: &str| std::fs::read(home.join(name)).unwrap();
+    assert_eq!(bytes("run.onnx").len(), bytes("file.onnx").len());
+    refused(&["export", out, "--to", "x.pb"], "must end in .safetensors or .onnx");
 }
 
 #[cfg(unix)]

@@ -301,7 +301,7 @@ fn pages_ask_for_what_they_need() {
     pushed(Shows::Data, "Open folder…", &|action| matches!(action, Action::AskData));
     pushed(Shows::Data, "Use the built-in sample", &|action| matches!(action, Action::Send(Command::OpenSample)));
     pushed(Shows::Predict, "Choose pictures…", &|action| matches!(action, Action::AskPictures));
-    pushed(Shows::Export, "Write .safetensors…", &|action| matches!(action, Action::AskExport));
+    pushed(Shows::Export, "Write .safetensors…", &|action| matches!(action, Action::AskExport(_)));
     let code = |action: &Action| matches!(action, Action::Copy(text) if text.contains("resnet18(num_classes=2)"));
     pushed(Shows::Export, "Copy code", &code);
 }

@@ -245,9 +245,10 @@ pub(super) struct PredictArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
-    /// The run's folder
-    pub run: PathBuf,
-    /// The file to write: .safetensors
+    /// A run's folder or a checkpoint file
+    #[arg(value_name = "RUN|FILE")]
+    pub source: PathBuf,
+    /// The file to write: .safetensors for PyTorch, or .onnx
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// One JSON object a line

@@ -1,29 +1,88 @@
-//! `frostline export`: a run's best weights under the public names.
+//! `frostline export`: a run's best weights or a checkpoint, under the public names or as ONNX.
 
 use super::args::ExportArgs;
-use super::lines::Line;
+use super::drive::Driver;
+use super::lines::{CheckLine, HeadCheckLine, Line, NameScore};
 use super::{Failure, Outcome, output};
-use crate::train::{self, DeviceChoice};
+use crate::session::{Command, Event, ExportCheck, ExportFormat, Exported, HeadCheck};
+use crate::train::{Answer, ClassScore, DeviceChoice, HeadPrediction};
 
 pub(super) fn export(args: &ExportArgs) -> Outcome {
-    if !args.run.is_dir() {
-        return Err(Failure::Input(format!("{} is not a run's folder.", args.run.display())));
+    if !args.source.exists() {
+        return Err(Failure::Input(format!("{} does not exist.", args.source.display())));
     }
-    match args.to.extension().and_then(|extension| extension.to_str()) {
-        Some("safetensors") => {}
-        Some("onnx") => {
-            return Err(Failure::Input("ONNX export comes with a later version; write .safetensors.".to_owned()));
+    ExportFormat::of(&args.to).map_err(Failure::Input)?;
+    // One picture at most is computed, and the processor's arithmetic is the reference.
+    let mut driver = Driver::new(DeviceChoice::Cpu)?;
+    driver.send(Command::Export { from: args.source.clone(), to: args.to.clone() })?;
+    loop {
+        match driver.next()? {
+            Event::Exported(found) => return tell(&found, args.json),
+            Event::Failed { what, .. } => return Err(driver.failed(what)),
+            _ => {}
         }
-        _ => return Err(Failure::Input(format!("{}: the file must end in .safetensors.", args.to.display()))),
     }
-    // Nothing is computed, so any device will do.
-    let (device, _) = train::device::open(DeviceChoice::Cpu).map_err(Failure::Running)?;
-    let (network, run) = train::open_model(&args.run, &device).map_err(Failure::Input)?;
-    let cannot = |cause: String| Failure::Running(format!("{} cannot be written: {cause}.", args.to.display()));
-    let tensors = network.tensors().map_err(|error| cannot(error.to_string()))?;
-    train::export(&args.to, &tensors, &run).map_err(Failure::Running)?;
-    if args.json {
-        return output::json(&Line::Written { path: &args.to });
+}
+
+fn tell(found: &Exported, json: bool) -> Outcome {
+    if let Some(file) = &found.file {
+        if json {
+            let check = found.check.as_ref().map(line);
+            output::json(&Line::Written { path: file, bytes: Some(found.bytes), check })?;
+        } else {
+            output::line(&file.display().to_string())?;
+            found.check.as_ref().map_or(Ok(()), show)?;
+        }
     }
-    output::line(&args.to.display().to_string())
+    match &found.problem {
+        // Whatever fails before something was written lies in what was given.
+        Some(problem) if found.file.is_none() => Err(Failure::Input(problem.clone())),
+        Some(problem) => Err(Failure::Running(problem.clone())),
+        None => Ok(()),
+    }
+}
+
+fn line<'a>(check: &'a ExportCheck) -> CheckLine<'a> {
+    let head = |head: &'a HeadCheck| HeadCheckLine {
+        head: &head.head,
+        max_abs_diff: head.max_abs_diff,
+        tolerance: head.tolerance(),
+        max_abs: head.max_abs,
+        same_top1: head.same_top,
+        program: top(&head.program).map(NameScore::from),
+        file: top(&head.file).map(NameScore::from),
+    };
+    CheckLine {
+        engine: check.engine,
+        image: &check.picture,
+        batch: check.batch,
+        max_abs_diff: check.max_abs_diff(),
+        same_top1: check.same_top(),
+        seconds: check.seconds,
+        heads: check.heads.iter().map(head).collect(),
+    }
+}
+
+fn show(check: &ExportCheck) -> Outcome {
+    output::line(&format!("checked with {} on {}, {:.1} s", check.engine, check.picture, check.seconds))?;
+    for head in &check.heads {
+        output::line(&format!("  {:<16} max difference {:.2e} of {:.3}", head.head, head.max_abs_diff, head.max_abs))?;
+        let (program, file) = (top(&head.program), top(&head.file));
+        if let (Some(program), Some(file)) = (program, file) {
+            let (name, other) = (&program.name, &file.name);
+            output::line(&format!(
+                "  {:<16} network: {name} {:.4}, file: {other} {:.4}",
+                "", program.score, file.score
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first class with its score, of a head that names classes.
+fn top(prediction: &HeadPrediction) -> Option<&ClassScore> {
+    match &prediction.answer {
+        Answer::Classes(classes) => classes.first(),
+        Answer::Mask { .. } => None,
+    }
 }

@@ -46,7 +46,14 @@ pub(super) enum Line<'a> {
     /// `predict`: one picture.
     Prediction(PredictionLine<'a>),
     /// `export`, `sample`: a file or folder was written.
-    Written { path: &'a Path },
+    Written {
+        path: &'a Path,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+        /// `export` to ONNX: what another engine says of the file.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        check: Option<CheckLine<'a>>,
+    },
     /// `bench`: step times of one model.
     Bench(BenchLine<'a>),
 }
@@ -204,6 +211,32 @@ pub(super) struct PredictionLine<'a> {
     pub heads: BTreeMap<&'a str, Vec<NameScore<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CheckLine<'a> {
+    pub engine: &'a str,
+    pub image: &'a str,
+    pub batch: usize,
+    pub max_abs_diff: f32,
+    pub same_top1: bool,
+    pub seconds: f64,
+    pub heads: Vec<HeadCheckLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HeadCheckLine<'a> {
+    pub head: &'a str,
+    pub max_abs_diff: f32,
+    /// What would be rounding.
+    pub tolerance: f32,
+    /// Greatest absolute raw output.
+    pub max_abs: f32,
+    pub same_top1: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<NameScore<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<NameScore<'a>>,
 }
 
 #[derive(Debug, Serialize)]

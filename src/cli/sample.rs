@@ -85,7 +85,7 @@ pub(super) fn class_folders(world: World, root: &Path, count: (usize, usize), se
 
 fn written(folder: &Path, result: Result<(), SampleError>, json: bool) -> Outcome {
     match result {
-        Ok(()) if json => output::json(&Line::Written { path: folder }),
+        Ok(()) if json => output::json(&Line::Written { path: folder, bytes: None, check: None }),
         Ok(()) => output::line(&folder.display().to_string()),
         Err(error @ SampleError::Occupied(_)) => Err(Failure::Input(format!("{error}."))),
         Err(error) => Err(Failure::Running(format!("{error}."))),

@@ -25,6 +25,7 @@ pub mod loader;
 mod mask;
 mod open;
 pub mod sample;
+mod specimen;
 mod split;
 pub mod transform;
 
@@ -43,6 +44,7 @@ pub use labels::{DEFAULT_COLUMN, Label, LabelColumn};
 pub use loader::{Loader, RawBatch, View};
 pub use mask::load_mask;
 pub use open::open;
+pub use specimen::specimen;
 pub use transform::Placement;
 
 /// The class id of mask pixels that count for nothing.

@@ -1,6 +1,7 @@
 //! How a picture becomes the network's input. The rule belongs to the weights and travels with them.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How a picture is brought to the input size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,5 +96,41 @@ impl Preprocess {
             other => other,
         };
         Self { size: [size, size], resize, ..self.clone() }
+    }
+}
+
+/// The rule for people, in the order in which it is done.
+impl fmt::Display for Preprocess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [height, width] = self.size;
+        let how = match self.interpolation {
+            Interpolation::Bilinear => "bilinear, antialiased",
+            Interpolation::Bicubic => "bicubic, antialiased",
+        };
+        match self.resize {
+            Resize::ShorterThenCrop { shorter_px } => {
+                write!(
+                    f,
+                    "resize the shorter side to {shorter_px} px ({how}), crop {width}×{height} px from the center"
+                )?;
+            }
+            Resize::Stretch => write!(f, "resize to {width}×{height} px without keeping the proportions ({how})")?,
+            Resize::LetterboxCentre { fill } => {
+                write!(f, "resize to fit {width}×{height} px ({how}), pad all sides alike with {fill}")?;
+            }
+            Resize::LetterboxTopLeft { fill } => {
+                write!(f, "resize to fit {width}×{height} px ({how}), pad right and below with {fill}")?;
+            }
+        }
+        let channels = match self.channels {
+            Channels::Rgb => "RGB",
+            Channels::Bgr => "BGR",
+        };
+        let Self { divide_by, mean: [a, b, c], std: [x, y, z], .. } = self;
+        write!(
+            f,
+            "; {channels} values 0 to 255 divided by {divide_by}, minus ({a}, {b}, {c}), divided by ({x}, {y}, {z})"
+        )?;
+        f.write_str("; axes: picture, channel, row, column")
     }
 }

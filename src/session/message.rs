@@ -2,7 +2,10 @@
 
 use crate::data::{Dataset, Issue};
 use crate::graph::FreezePlan;
-pub use crate::train::{Best, DeviceInfo, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};
+pub use crate::train::{
+    Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
+    RunInfo, StepNews, StepTimes,
+};
 use crate::train::{Plan, Prediction, ValChoice};
 use crate::weights::LoadReport;
 use std::path::PathBuf;
@@ -65,9 +68,11 @@ pub enum Command {
         /// The data set; its own validation pictures, or all where it has no split.
         data: PathBuf,
     },
-    /// Write a checkpoint of the current weights under torch's names.
+    /// Write a run's best weights or a checkpoint for elsewhere; answered by [`Event::Exported`].
     Export {
-        /// The `.safetensors` file.
+        /// A run folder or checkpoint.
+        from: PathBuf,
+        /// The file; its extension says the format ([`ExportFormat`]).
         to: PathBuf,
     },
     /// Stop what runs (opening, predicting): the same as [`Command::Cancel`] for everything but training.
@@ -139,6 +144,8 @@ pub enum Event {
     Predictions(Arc<Vec<Prediction>>),
     /// What a model is worth on a data set.
     Evaluated(Arc<Evaluation>),
+    /// What became of an export.
+    Exported(Arc<Exported>),
     /// A file was written.
     Saved {
         /// The file.

@@ -14,7 +14,8 @@ pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
 pub use crate::train::save_backbone;
 pub use history::Series;
 pub use message::{
-    Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, LiveSample, RunInfo, StepNews, StepTimes,
+    Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck, ExportFormat, Exported, HeadCheck,
+    LiveSample, RunInfo, StepNews, StepTimes,
 };
 pub use project::{Project, Recent};
 pub use thumbs::{Picture, Thumbnails};

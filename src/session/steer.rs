@@ -47,7 +47,10 @@ impl<'a> Steer<'a> {
                 self.stop.store(false, Ordering::Relaxed);
                 predict_all(&network.inference(), run, &images, self.outbox, self.stop)
             }
-            Command::Export { to } => export(network, run, &to, self.outbox),
+            Command::Export { from, to } => {
+                export(&from, &to, self.device, self.outbox);
+                Ok(())
+            }
             Command::Predict { .. }
             | Command::Evaluate { .. }
             | Command::OpenData { .. }

@@ -2,7 +2,7 @@
 //! line both read it.
 
 use super::history::Series;
-use super::message::{Best, DeviceInfo, Ending, EpochNews, Event, LiveSample, RunInfo, StepNews};
+use super::message::{Best, DeviceInfo, Ending, EpochNews, Event, Exported, LiveSample, RunInfo, StepNews};
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
 use crate::train::Prediction;
@@ -112,6 +112,8 @@ pub struct View {
     pub run: Option<RunView>,
     /// Answers to the last pictures that a person gave.
     pub predictions: Option<Arc<Vec<Prediction>>>,
+    /// What became of the last export.
+    pub exported: Option<Arc<Exported>>,
     /// Bytes that the device's pool holds.
     pub memory: Option<u64>,
     /// The console, oldest first.
@@ -152,6 +154,7 @@ impl View {
             }
             Event::Evaluated(_) => self.busy = None,
             Event::Memory { used } => self.memory = Some(used),
+            Event::Exported(exported) => self.take_export(exported),
             Event::Saved { path, what } => self.say(Severity::Note, format!("{what} written to {}", path.display())),
             Event::Warning(issue) => self.say_issue(&issue),
             Event::Log(text) => self.say(Severity::Note, text),
@@ -210,6 +213,15 @@ impl View {
         if let Some(text) = note {
             self.say(Severity::Note, text);
         }
+    }
+
+    fn take_export(&mut self, exported: Arc<Exported>) {
+        self.busy = None;
+        match &exported.problem {
+            Some(problem) => self.say(Severity::Error, problem.clone()),
+            None => self.say(Severity::Note, format!("exported to {}", exported.to.display())),
+        }
+        self.exported = Some(exported);
     }
 
     /// Appends a line to the console.

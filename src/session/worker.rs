@@ -112,7 +112,7 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
             Command::Evaluate { from, data } => self.evaluate(&from, &data),
-            Command::Export { to } => self.export(&to),
+            Command::Export { from, to } => return export(&from, &to, &self.device, self.outbox),
             // Without a run there is nothing to steer.
             Command::Pause
             | Command::Resume
@@ -247,13 +247,6 @@ impl Worker<'_> {
         }
         Ok(())
     }
-
-    fn export(&self, to: &Path) -> Result<(), String> {
-        let Some((_, network, run)) = &self.model else {
-            return Err("There is no trained model yet to export.".to_owned());
-        };
-        export(network, run, to, self.outbox)
-    }
 }
 
 /// Predicts on picture files and sends the answers.
@@ -279,12 +272,12 @@ pub(super) fn predict_all(
     Ok(())
 }
 
-/// Writes the network's weights under public names.
-pub(super) fn export(network: &Network, run: &RunFile, to: &Path, outbox: &Outbox) -> Result<(), String> {
-    let tensors = network.tensors().map_err(|error| error.to_string())?;
-    train::export(to, &tensors, run)?;
-    outbox.send(Event::Saved { path: to.to_path_buf(), what: "the weights were".to_owned() });
-    Ok(())
+/// Writes a run's best weights for elsewhere and says what became of it.
+pub(super) fn export(from: &Path, to: &Path, device: &Device, outbox: &Outbox) {
+    let mut progress = |what: &str| outbox.send(Event::Progress { what: what.to_owned(), done: 0, total: 0 });
+    let exported = train::export_model(from, to, device, &mut progress);
+    let exported = exported.unwrap_or_else(|problem| train::Exported::failed(from, to, problem));
+    outbox.send(Event::Exported(Arc::new(exported)));
 }
 
 /// Progress of the data check as events, at most ten a second.

@@ -3,6 +3,7 @@
 mod builtin;
 pub mod device;
 mod evaluate;
+mod export;
 mod folder;
 pub mod losses;
 mod metrics;
@@ -24,6 +25,7 @@ mod validate;
 pub use builtin::{sample_plan, with_data};
 pub use device::DeviceInfo;
 pub use evaluate::{evaluate, save_backbone};
+pub use export::{ExportCheck, ExportFormat, Exported, HeadCheck, export_model};
 pub use folder::{Position, RunFile, RunFolder, export};
 pub use metrics::{Counts, default_metric, higher_is_better};
 pub use news::{Best, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};

@@ -1,6 +1,6 @@
 //! What a person can do. Panels never change anything: they push actions, and the app performs them after drawing.
 
-use crate::session::Command;
+use crate::session::{Command, ExportFormat};
 use crate::train::Plan;
 use std::path::PathBuf;
 
@@ -55,8 +55,8 @@ pub enum Action {
     AskWeights,
     /// Ask for pictures to predict on.
     AskPictures,
-    /// Ask where to write the current weights, under torch's names.
-    AskExport,
+    /// Ask where to write the run's best weights.
+    AskExport(ExportFormat),
     /// Ask for a project file.
     AskProject,
     /// Write the project; ask for a name if it has none or `ask` is set.

@@ -9,16 +9,21 @@
 //! Files are untrusted: every size that a file declares is checked against what the file holds before
 //! memory is taken for it, and each refusal is one sentence with the file's name and the cause.
 //!
+//! `.onnx` is written from the graph's own record of its layers, and run by another engine (tract) to see that it says
+//! the same.
+//!
 //! No tensor library here: the result is plain buffers, and nothing is applied before everything was read,
 //! so that a broken file changes nothing.
 
 mod checkpoint;
 mod classes;
 mod convert;
+mod draft;
 mod error;
 mod guard;
 pub mod hub;
 mod matching;
+mod onnx;
 mod pickle_scan;
 mod report;
 mod save;
@@ -29,8 +34,10 @@ mod torch_file;
 pub use checkpoint::{Checkpoint, Container, Entry};
 pub use classes::{ClassNames, class_names, imagenet_classes};
 pub use convert::Dtype;
+pub use draft::Draft;
 pub use error::WeightsError;
 pub use matching::similarity;
+pub use onnx::{ENGINE, OnnxOutput, run_onnx, write_onnx};
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
 pub use save::{SaveDtype, save_safetensors};
 pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, Why};

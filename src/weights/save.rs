@@ -5,12 +5,12 @@
 //! (run with torch 2.15.0 on a ResNet-18 written by this code).
 
 use super::PlainTensor;
+use super::draft::Draft;
 use super::error::WeightsError;
 use half::f16;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 /// Type of the written values.
@@ -36,32 +36,19 @@ pub fn save_safetensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
     let header = header(tensors, dtype, metadata).map_err(|what| WeightsError::save(path, what))?;
-    let name = path.file_name().ok_or_else(|| WeightsError::save(path, "it names no file"))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The process id keeps two programs that write the same file apart.
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = write(&temporary, &header, tensors, dtype).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // The write has failed already; a leftover is not worth a second error.
-        let _ = fs::remove_file(&temporary);
-        return Err(WeightsError::save(path, error.to_string()));
-    }
-    // Makes the rename itself survive a power cut. Folders cannot be opened on Windows; the file is there anyway.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
-}
-
-fn write(path: &Path, header: &[u8], tensors: &[PlainTensor], dtype: SaveDtype) -> std::io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(header)?;
-    for value in tensors.iter().flat_map(|(_, _, values)| values) {
-        match dtype {
-            SaveDtype::F32 => out.write_all(&value.to_le_bytes())?,
-            SaveDtype::F16 => out.write_all(&f16::from_f32(*value).to_le_bytes())?,
+    let draft = Draft::new(path)?;
+    draft.write(|out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for value in tensors.iter().flat_map(|(_, _, values)| values) {
+            match dtype {
+                SaveDtype::F32 => out.write_all(&value.to_le_bytes())?,
+                SaveDtype::F16 => out.write_all(&f16::from_f32(*value).to_le_bytes())?,
+            }
         }
-    }
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+        Ok(())
+    })?;
+    draft.publish()
 }
 
 /// The JSON header, padded with spaces so that the data begins at a multiple of eight.

@@ -16,7 +16,7 @@ pub enum Ask {
     Project,
     /// Where to write the project; a name to begin with.
     SaveAs(String),
-    /// Where to write the weights; a name to begin with.
+    /// Where to write the model; a name to begin with.
     Export(String),
 }
 
@@ -76,7 +76,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
             dialog.set_title("Predict on pictures").add_filter("Pictures", &kinds).pick_files().unwrap_or_default()
         }
         Ask::Project => one(dialog.set_title("Open a project").add_filter("Frostline projects", &["json"]).pick_file()),
-        Ask::Export(name) => one(dialog.set_title("Write the weights").set_file_name(name).save_file()),
+        Ask::Export(name) => one(dialog.set_title("Export the model").set_file_name(name).save_file()),
         Ask::SaveAs(name) => one(dialog.set_title("Save the project").set_file_name(name).save_file()),
     }
 }

@@ -52,9 +52,9 @@ impl App {
             Action::AskWeights => self.ask(ctx, Ask::Weights),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskProject => self.ask(ctx, Ask::Project),
-            Action::AskExport => {
+            Action::AskExport(format) => {
                 let model = self.view.run.as_ref().map_or("model", |run| run.info.plan.model.as_str());
-                let ask = Ask::Export(format!("{model}.safetensors"));
+                let ask = Ask::Export(format!("{model}.{}", format.extension()));
                 self.ask(ctx, ask);
             }
             Action::Save { ask } => self.save(ctx, ask),
@@ -190,7 +190,12 @@ impl App {
             Ask::Pictures => self.predict(paths),
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
-            Ask::Export(_) => self.send(Command::Export { to: first }),
+            Ask::Export(_) => {
+                if let Some(run) = &self.view.run {
+                    let from = run.info.folder.clone();
+                    self.send(Command::Export { from, to: first });
+                }
+            }
         }
     }
 

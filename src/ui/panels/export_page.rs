@@ -59,7 +59,7 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if kit::primary_button(ui, theme, "Write .safetensors…").clicked() {
-                cx.push(Action::AskExport);
+                cx.push(Action::AskExport(crate::session::ExportFormat::Safetensors));
             }
             kit::weak(ui, theme, "a file that needs no Python to be read");
         });

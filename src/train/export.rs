@@ -1,0 +1,308 @@
+//! A model leaves the program: under the public names, or as ONNX that another engine was seen to run alike.
+
+use super::folder::{RunFile, export};
+use super::plan::{DataSource, WeightsSource};
+use super::predict::{decode, host};
+use super::prediction::{Answer, HeadPrediction};
+use super::setup::open_model;
+use crate::data::{ImageSource, Rgb8, image, specimen, transform};
+use crate::graph::HeadKind;
+use crate::models::{Mode, Network};
+use crate::nn::Ctx;
+use crate::weights::{self, Draft, ENGINE};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Largest difference that is taken for rounding, over the largest raw output (but at least 1).
+const TOLERANCE: f32 = 1e-3;
+
+/// What a model can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// Tensors under the public names, for PyTorch and for this program.
+    Safetensors,
+    /// The computation with its tensors, for other engines.
+    Onnx,
+}
+
+impl ExportFormat {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Safetensors, Self::Onnx];
+
+    /// The extension of its files.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Onnx => "onnx",
+        }
+    }
+
+    /// The format that a file's name asks for.
+    ///
+    /// # Errors
+    /// A sentence that names the formats.
+    pub fn of(path: &Path) -> Result<Self, String> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let known = || Self::ALL.map(|format| format!(".{}", format.extension())).join(" or ");
+        Self::ALL
+            .into_iter()
+            .find(|format| format.extension().eq_ignore_ascii_case(extension))
+            .ok_or_else(|| format!("{}: the file must end in {}.", path.display(), known()))
+    }
+}
+
+/// What became of an export.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The run's folder or the checkpoint that was to be written.
+    pub from: PathBuf,
+    /// The file that was asked for.
+    pub to: PathBuf,
+    /// What was written.
+    pub file: Option<PathBuf>,
+    /// Its size.
+    pub bytes: u64,
+    /// What another engine says of it.
+    pub check: Option<ExportCheck>,
+    /// Why the file that was asked for is not there.
+    pub problem: Option<String>,
+}
+
+impl Exported {
+    /// An export that wrote nothing.
+    #[must_use]
+    pub fn failed(from: &Path, to: &Path, problem: String) -> Self {
+        let (from, to) = (from.to_path_buf(), to.to_path_buf());
+        Self { from, to, file: None, bytes: 0, check: None, problem: Some(problem) }
+    }
+}
+
+/// One picture and its mirror image through the network and through the written file.
+#[derive(Clone, Debug)]
+pub struct ExportCheck {
+    /// The engine that ran the file.
+    pub engine: &'static str,
+    /// The picture.
+    pub picture: String,
+    /// Pictures in the batch.
+    pub batch: usize,
+    /// One entry for each head.
+    pub heads: Vec<HeadCheck>,
+    /// Seconds that the engine took, reading included.
+    pub seconds: f64,
+}
+
+/// One head in both engines.
+#[derive(Clone, Debug)]
+pub struct HeadCheck {
+    /// The head's name.
+    pub head: String,
+    /// Greatest absolute difference of a raw output.
+    pub max_abs_diff: f32,
+    /// Greatest absolute raw output of the network.
+    pub max_abs: f32,
+    /// Whether the decoded answers name the same classes first.
+    pub same_top: bool,
+    /// What the network says of the picture.
+    pub program: HeadPrediction,
+    /// What the file says of it.
+    pub file: HeadPrediction,
+}
+
+impl ExportCheck {
+    /// The greatest absolute difference of all heads.
+    #[must_use]
+    pub fn max_abs_diff(&self) -> f32 {
+        self.heads.iter().fold(0.0, |max, head| max.max(head.max_abs_diff))
+    }
+
+    /// Whether all heads name the same classes first.
+    #[must_use]
+    pub fn same_top(&self) -> bool {
+        self.heads.iter().all(|head| head.same_top)
+    }
+}
+
+impl HeadCheck {
+    /// Whether the difference is no more than rounding; never where there is a value that is no number.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.max_abs_diff <= self.tolerance()
+    }
+
+    /// The difference that is taken for rounding.
+    #[must_use]
+    pub fn tolerance(&self) -> f32 {
+        TOLERANCE * self.max_abs.max(1.0)
+    }
+}
+
+/// Writes the best weights of a run, or a checkpoint, to a file whose extension says the format. An ONNX file appears
+/// under its name only after another engine was seen to give the same answers.
+///
+/// # Errors
+/// A sentence with the cause. A file that was written and gives other answers is no error but a problem of the answer.
+pub fn export_model(
+    from: &Path,
+    to: &Path,
+    device: &Device,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Exported, String> {
+    let format = ExportFormat::of(to)?;
+    progress("reading the weights");
+    let (network, run) = open_model(from, device)?;
+    let network = network.inference();
+    let cannot = |cause: String| format!("{} cannot be written: {cause}.", to.display());
+    let tensors = network.tensors().map_err(|error| cannot(error.to_string()))?;
+    progress(&format!("writing {}", to.display()));
+    if format == ExportFormat::Safetensors {
+        export(to, &tensors, &run)?;
+        return Ok(done(from, to, to, None, None));
+    }
+    let notes = notes(&network, &run).map_err(|error| cannot(error.to_string()))?;
+    let draft = Draft::new(to).map_err(|error| error.to_string())?;
+    weights::write_onnx(&draft, network.graph(), network.facts(), &tensors, &notes)
+        .map_err(|error| error.to_string())?;
+    drop(tensors);
+    progress(&format!("comparing with {ENGINE}"));
+    let set = match &run.plan.data {
+        DataSource::Path(path) => Some(path.as_path()),
+        DataSource::Sample => None,
+    };
+    let source = specimen(set).map_err(|error| error.to_string())?;
+    let check = check(&network, &run, &source, draft.path())?;
+    let Some(wrong) = check.heads.iter().find(|head| !head.passes()) else {
+        draft.publish().map_err(|error| error.to_string())?;
+        return Ok(done(from, to, to, Some(check), None));
+    };
+    let rejected = to.with_extension("rejected.onnx");
+    let problem = format!(
+        "{ENGINE} gives other answers than the network: head {} differs by up to {:.2e}, and {:.1e} would be rounding; \
+         the file was kept as {} and not as {}.",
+        wrong.head,
+        wrong.max_abs_diff,
+        wrong.tolerance(),
+        rejected.display(),
+        to.display()
+    );
+    draft.publish_as(&rejected).map_err(|error| error.to_string())?;
+    Ok(done(from, to, &rejected, Some(check), Some(problem)))
+}
+
+fn done(from: &Path, to: &Path, file: &Path, check: Option<ExportCheck>, problem: Option<String>) -> Exported {
+    let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
+    Exported { from: from.to_path_buf(), to: to.to_path_buf(), file: Some(file.to_path_buf()), bytes, check, problem }
+}
+
+/// Runs the file at `path` and the network on one picture and its mirror image.
+fn check(network: &Network, run: &RunFile, source: &ImageSource, path: &Path) -> Result<ExportCheck, String> {
+    let rule = &run.preprocess;
+    let [height, width] = rule.size.map(|n| n as usize);
+    let loaded = image::load(source).map_err(|error| error.to_string())?;
+    let (input, placement) = transform::preprocess(&loaded, rule);
+    let shape = [2, 3, height, width];
+    let mut pixels = vec![0.0; shape.iter().product()];
+    let (first, second) = pixels.split_at_mut(3 * height * width);
+    transform::normalize(&input, rule, first);
+    transform::normalize(&mirrored(&input), rule, second);
+    let images = Tensor::from_data(TensorData::new(pixels.clone(), shape), network.device());
+    let failed = |error: crate::nn::RunError| format!("The exported file cannot be compared: {error}.");
+    let ours = network.forward(images, Mode::Infer, &mut Ctx::default()).map_err(failed)?;
+    let start = Instant::now();
+    let theirs = weights::run_onnx(path, shape, &pixels)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut heads = Vec::new();
+    for ((head, ours), theirs) in network.graph().heads.iter().zip(&ours).zip(theirs) {
+        let numbers = host(ours).map_err(failed)?;
+        if ours.dims() != std::slice::from_ref(&theirs.shape) || numbers.len() != theirs.values.len() {
+            return Err(format!("The exported file's output {} has the shape {:?}.", theirs.name, theirs.shape));
+        }
+        let answer = |numbers: &[f32]| {
+            decode(head, numbers, ours, 0, &run.classes, [loaded.width, loaded.height], &placement).map_err(failed)
+        };
+        let (program, file) = (answer(&numbers)?, answer(&theirs.values)?);
+        heads.push(HeadCheck {
+            head: head.name.clone(),
+            max_abs_diff: largest(numbers.iter().zip(&theirs.values).map(|(a, b)| a - b)),
+            max_abs: largest(numbers.iter().copied()),
+            same_top: same_top(&program.answer, &file.answer),
+            program,
+            file,
+        });
+    }
+    Ok(ExportCheck { engine: ENGINE, picture: source.name(), batch: shape[0], heads, seconds })
+}
+
+/// The greatest absolute value; NaN if there is one.
+fn largest(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(f32::abs).fold(0.0, |max, x| if x.is_nan() || x > max { x } else { max })
+}
+
+fn same_top(a: &Answer, b: &Answer) -> bool {
+    match (a, b) {
+        (Answer::Classes(a), Answer::Classes(b)) => {
+            a.first().map(|best| best.class) == b.first().map(|best| best.class)
+        }
+        (Answer::Mask { ids: a, .. }, Answer::Mask { ids: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+fn mirrored(picture: &Rgb8) -> Rgb8 {
+    let row = picture.width as usize * 3;
+    let turn = |row: &[u8]| row.chunks_exact(3).rev().flatten().copied().collect::<Vec<u8>>();
+    Rgb8 { pixels: picture.pixels.chunks_exact(row.max(1)).flat_map(turn).collect(), ..*picture }
+}
+
+/// A head in the notes of a file.
+#[derive(Serialize)]
+struct HeadNote<'a> {
+    /// Also the name of its output.
+    name: &'a str,
+    #[serde(flatten)]
+    kind: &'a HeadKind,
+    class_names: &'a [String],
+    output: &'static str,
+}
+
+/// What a file says of itself: model, classes, preprocessing, where the weights come from.
+fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, String)>> {
+    let heads: Vec<HeadNote<'_>> = network
+        .graph()
+        .heads
+        .iter()
+        .map(|head| HeadNote {
+            name: &head.name,
+            kind: &head.kind,
+            class_names: &run.classes,
+            output: match head.kind {
+                HeadKind::Classify { .. } => "logits, one for each class; softmax makes them probabilities",
+                HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
+            },
+        })
+        .collect();
+    let weights = match &run.plan.weights {
+        WeightsSource::Random => "trained from random weights".to_owned(),
+        WeightsSource::BuiltIn => "fine-tuned from the backbone that comes with Frostline".to_owned(),
+        WeightsSource::File(path) => {
+            format!("fine-tuned from {}", path.file_name().unwrap_or_default().to_string_lossy())
+        }
+    };
+    let task = serde_json::to_value(heads.first().map(|head| head.kind))?;
+    Ok([
+        ("program", format!("Frostline {}", env!("CARGO_PKG_VERSION"))),
+        ("model", network.graph().name.clone()),
+        ("task", task["task"].as_str().unwrap_or_default().to_owned()),
+        ("classes", serde_json::to_string(&run.classes)?),
+        ("heads", serde_json::to_string(&heads)?),
+        ("preprocess", serde_json::to_string(&run.preprocess)?),
+        ("preprocess_in_words", run.preprocess.to_string()),
+        ("license", format!("{weights}; the licenses of those weights and of the training pictures apply")),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec())
+}

@@ -1,0 +1,190 @@
+//! From the record of a network's layers to ONNX operations. One function over [`Op`]: no family and no block is known.
+
+use super::proto::{Attribute, AttributeType, Dimension, FLOAT, Graph, Node, TensorShape, TensorType, Type, ValueInfo};
+use crate::graph::blocks::Activation;
+use crate::graph::{self, Facts, Layer, Op, Shape, ValueId};
+use std::collections::{HashMap, HashSet};
+
+/// The name of the axis that may have any length.
+const BATCH: &str = "batch";
+
+/// A graph in ONNX's terms with the numbers that are no tensors of the network.
+pub(super) struct Lowered {
+    pub graph: Graph,
+    /// Name, shape, values.
+    pub constants: Vec<(String, Vec<usize>, Vec<f32>)>,
+}
+
+/// Writes down what `graph` computes.
+///
+/// # Errors
+/// Words for what cannot be said in ONNX.
+pub(super) fn lower(graph: &graph::Graph, facts: &Facts) -> Result<Lowered, String> {
+    let mut to = Lowering::default();
+    to.taken.extend(facts.tensors().map(|tensor| tensor.name.clone()));
+    for (i, input) in graph.inputs.iter().enumerate() {
+        let name = to.fresh(&input.name);
+        to.lowered.input.push(value_info(&name, &input.shape)?);
+        to.names.insert(ValueId(i), name);
+    }
+    // A head's output bears the head's name, so the names are given before the layers take theirs.
+    for head in &graph.heads {
+        let output = &facts.node(head.output).output;
+        let name = to.fresh(&head.name);
+        to.lowered.output.push(value_info(&name, &output.shape)?);
+        to.heads.insert(output.value, name);
+    }
+    for (node, facts) in graph.nodes.iter().zip(facts.nodes()) {
+        for layer in &facts.layers {
+            to.layer(&node.path, layer)?;
+        }
+    }
+    to.lowered.name.clone_from(&graph.name);
+    Ok(Lowered { graph: to.lowered, constants: to.constants })
+}
+
+#[derive(Default)]
+struct Lowering {
+    lowered: Graph,
+    constants: Vec<(String, Vec<usize>, Vec<f32>)>,
+    names: HashMap<ValueId, String>,
+    heads: HashMap<ValueId, String>,
+    taken: HashSet<String>,
+}
+
+impl Lowering {
+    /// A name that nothing has yet.
+    fn fresh(&mut self, name: &str) -> String {
+        let mut candidate = name.to_owned();
+        let mut n = 2;
+        while !self.taken.insert(candidate.clone()) {
+            candidate = format!("{name}_{n}");
+            n += 1;
+        }
+        candidate
+    }
+
+    /// The name of a number that is no tensor of the network.
+    fn constant(&mut self, name: &str, shape: Vec<usize>, values: Vec<f32>) -> String {
+        if let Some((known, ..)) = self.constants.iter().find(|(_, s, v)| *s == shape && *v == values) {
+            return known.clone();
+        }
+        let name = self.fresh(name);
+        self.constants.push((name.clone(), shape, values));
+        name
+    }
+
+    fn push(&mut self, kind: &str, inputs: Vec<String>, attributes: Vec<Attribute>, output: &str) {
+        let (name, op_type, output) = (output.to_owned(), kind.to_owned(), vec![output.to_owned()]);
+        self.lowered.node.push(Node { input: inputs, output, name, op_type, attribute: attributes });
+    }
+
+    fn layer(&mut self, path: &str, layer: &Layer) -> Result<(), String> {
+        let known = |id: &ValueId| self.names.get(id).cloned();
+        let inputs: Option<Vec<String>> = layer.inputs.iter().map(known).collect();
+        let mut inputs = inputs.ok_or_else(|| format!("{path} reads a value that nothing made"))?;
+        inputs.extend(layer.tensors.iter().cloned());
+        let output = match self.heads.get(&layer.value) {
+            Some(head) => head.clone(),
+            None if layer.name.is_empty() => self.fresh(&format!("{path}/{}", layer.op)),
+            None => self.fresh(&format!("{path}/{}", layer.name)),
+        };
+        match layer.op {
+            Op::Conv(conv) => {
+                let attributes = vec![
+                    ints("kernel_shape", &[conv.kernel; 2]),
+                    ints("strides", &[conv.stride; 2]),
+                    ints("pads", &[conv.padding; 4]),
+                    ints("dilations", &[conv.dilation; 2]),
+                    int("group", conv.groups),
+                ];
+                self.push("Conv", inputs, attributes, &output);
+            }
+            Op::BatchNorm { epsilon } => {
+                self.push("BatchNormalization", inputs, vec![float("epsilon", epsilon as f32)], &output);
+            }
+            Op::Activate { function } => self.activate(function, inputs, &output),
+            Op::MaxPool { kernel, stride, padding } => {
+                let attributes = vec![
+                    ints("kernel_shape", &[kernel; 2]),
+                    ints("strides", &[stride; 2]),
+                    ints("pads", &[padding; 4]),
+                ];
+                self.push("MaxPool", inputs, attributes, &output);
+            }
+            Op::GlobalAvgPool => {
+                let map = self.fresh(&format!("{output}/map"));
+                self.push("GlobalAveragePool", inputs, Vec::new(), &map);
+                self.push("Flatten", vec![map], vec![int("axis", 1)], &output);
+            }
+            Op::Linear => self.push("Gemm", inputs, vec![int("transB", 1)], &output),
+            Op::Add => self.push("Add", inputs, Vec::new(), &output),
+            Op::Upsample { factor } => {
+                // Cell i of the result is cell floor(i / factor) of the input.
+                let attributes = vec![
+                    word("mode", "nearest"),
+                    word("coordinate_transformation_mode", "asymmetric"),
+                    word("nearest_mode", "floor"),
+                ];
+                let scale = factor as f32;
+                let scales = self.constant("constant/scales", vec![4], vec![1.0, 1.0, scale, scale]);
+                inputs.extend([String::new(), scales]);
+                self.push("Resize", inputs, attributes, &output);
+            }
+        }
+        self.names.insert(layer.value, output);
+        Ok(())
+    }
+
+    fn activate(&mut self, function: Activation, mut inputs: Vec<String>, output: &str) {
+        let none = Vec::new;
+        match function {
+            Activation::Identity => self.push("Identity", inputs, none(), output),
+            Activation::Relu => self.push("Relu", inputs, none(), output),
+            Activation::Relu6 => {
+                inputs.push(self.constant("constant/0", Vec::new(), vec![0.0]));
+                inputs.push(self.constant("constant/6", Vec::new(), vec![6.0]));
+                self.push("Clip", inputs, none(), output);
+            }
+            Activation::Silu => {
+                let gate = self.fresh(&format!("{output}/sigmoid"));
+                self.push("Sigmoid", inputs.clone(), none(), &gate);
+                inputs.push(gate);
+                self.push("Mul", inputs, none(), output);
+            }
+            Activation::Hardswish => self.push("HardSwish", inputs, none(), output),
+        }
+    }
+}
+
+fn attribute(name: &str, kind: AttributeType) -> Attribute {
+    Attribute { name: name.to_owned(), r#type: kind.into(), ..Attribute::default() }
+}
+
+fn int(name: &str, value: usize) -> Attribute {
+    Attribute { i: Some(value as i64), ..attribute(name, AttributeType::Int) }
+}
+
+fn ints(name: &str, values: &[usize]) -> Attribute {
+    Attribute { ints: values.iter().map(|&value| value as i64).collect(), ..attribute(name, AttributeType::Ints) }
+}
+
+fn float(name: &str, value: f32) -> Attribute {
+    Attribute { f: Some(value), ..attribute(name, AttributeType::Float) }
+}
+
+fn word(name: &str, value: &str) -> Attribute {
+    Attribute { s: Some(value.as_bytes().to_vec()), ..attribute(name, AttributeType::String) }
+}
+
+/// An input or output: a batch of `shape`.
+fn value_info(name: &str, shape: &Shape) -> Result<ValueInfo, String> {
+    let dims = shape.dims();
+    if dims.is_empty() {
+        return Err(format!("{name} is no single tensor ({shape})"));
+    }
+    let mut dim = vec![Dimension { dim_param: Some(BATCH.to_owned()), dim_value: None }];
+    dim.extend(dims.iter().map(|&n| Dimension { dim_value: Some(n as i64), dim_param: None }));
+    let tensor_type = TensorType { elem_type: FLOAT, shape: Some(TensorShape { dim }) };
+    Ok(ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor_type) }) })
+}

@@ -1,0 +1,106 @@
+//! The exported ONNX file against the network that it was written from, in another engine (tract): the record of the
+//! layers (`Facts::layers`) is what `nn` executes. Odd and uneven sizes, more than one picture, more than one head.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::{rule_values, sized, tiny, uniform};
+use frostline::graph::Graph;
+use frostline::models::{Mode, Network, catalogue};
+use frostline::nn::Ctx;
+use frostline::train::host;
+use frostline::weights::{Draft, run_onnx, write_onnx};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A network whose values, statistics included, are far from those of a new one.
+fn filled(graph: Graph) -> Network {
+    let mut network = Network::new(Arc::new(graph), 1, &Device::flex()).unwrap();
+    let specs: Vec<_> = network.facts().tensors().cloned().collect();
+    let scale = serde_json::Map::new();
+    let values = specs.iter().map(|spec| (spec.name.clone(), rule_values(&spec.name, &spec.shape, 1.0, &scale)));
+    network.assign(values.collect()).unwrap();
+    network.inference()
+}
+
+fn write(network: &Network, to: &Path) {
+    let draft = Draft::new(to).unwrap();
+    let notes = [("model".to_owned(), network.graph().name.clone())];
+    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &notes).unwrap();
+    draft.publish().unwrap();
+}
+
+/// Writes the network, runs both on `batch` pictures, compares; the greatest difference over the greatest value.
+fn compare(network: &Network, batch: usize, folder: &Path) -> f32 {
+    let graph = network.graph();
+    let [channels, height, width] = graph.inputs[0].shape.dims()[..] else { panic!("no map") };
+    let shape = [batch, channels, height, width];
+    let pixels = uniform(&graph.name, shape.iter().product(), -2.0, 2.0);
+    let file: PathBuf = folder.join(format!("{}-{height}x{width}.onnx", graph.name));
+    write(network, &file);
+    let images = Tensor::<4>::from_data(TensorData::new(pixels.clone(), shape), network.device());
+    let ours = network.forward(images, Mode::Infer, &mut Ctx::default()).unwrap();
+    let theirs = run_onnx(&file, shape, &pixels).unwrap();
+    assert_eq!(ours.len(), theirs.len());
+    let mut worst = 0.0_f32;
+    for ((head, ours), theirs) in graph.heads.iter().zip(&ours).zip(&theirs) {
+        assert_eq!(theirs.name, head.name);
+        assert_eq!(ours.dims(), std::slice::from_ref(&theirs.shape), "{} {}", graph.name, head.name);
+        let ours = host(ours).unwrap();
+        let largest = ours.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        assert!(largest > 1e-3, "{} {}: the outputs say nothing", graph.name, head.name);
+        let difference = ours.iter().zip(&theirs.values).fold(0.0_f32, |max, (a, b)| max.max((a - b).abs()));
+        worst = worst.max(difference / largest);
+    }
+    worst
+}
+
+#[test]
+fn two_heads_at_uneven_sizes_say_the_same_in_another_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    for (height, width) in [(16, 16), (32, 20), (18, 26)] {
+        let network = filled(sized(&tiny::two_heads(), height, width));
+        for batch in [1, 3] {
+            let worst = compare(&network, batch, folder.path());
+            assert!(worst < 1e-5, "{height}×{width}, {batch} pictures: {worst}");
+        }
+    }
+}
+
+/// All models with few classes and small pictures; with `FROSTLINE_ONNX_DIR` at their own size with a thousand classes, the
+/// files and a line of numbers for each kept there.
+#[test]
+fn every_classifier_says_the_same_in_another_engine() {
+    let keep = std::env::var_os("FROSTLINE_ONNX_DIR").map(PathBuf::from);
+    let folder = tempfile::tempdir().unwrap();
+    for variant in catalogue() {
+        let (classes, size, batch) =
+            if keep.is_some() { (1000, variant.preprocess.size[0] as usize, 1) } else { (7, 64, 2) };
+        let network = filled(variant.graph(classes, size).unwrap());
+        // Dozens of megabytes of weights at any size: the largest ones are left to the long form.
+        if keep.is_none() && network.facts().params() > 30_000_000 {
+            continue;
+        }
+        let worst = compare(&network, batch, keep.as_deref().unwrap_or(folder.path()));
+        assert!(worst < 1e-4, "{}: {worst}", variant.name);
+        if keep.is_some() {
+            println!("{} {worst:e}", variant.name);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("model.onnx");
+    std::fs::write(&target, "what was there").unwrap();
+    let network = filled(tiny::two_heads());
+    let draft = Draft::new(&target).unwrap();
+    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &[]).unwrap();
+    drop(draft);
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "what was there");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert!(run_onnx(&target, [1, 3, 16, 16], &[0.0; 768]).unwrap_err().contains("model.onnx"));
+}
