@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use burn::tensor::{Device, Tensor};
-use frostline::graph::{BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec, ValueId};
+use frostline::graph::{
+    BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec, ValueId,
+};
 use frostline::models::{Mode, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
 use std::collections::{BTreeMap, BTreeSet};

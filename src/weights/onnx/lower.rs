@@ -100,8 +100,8 @@ impl Lowering {
                 ];
                 self.push("Conv", inputs, attributes, &output);
             }
-            Op::BatchNorm { epsilon } => {
-                self.push("BatchNormalization", inputs, vec![float("epsilon", epsilon as f32)], &output);
+            Op::BatchNorm(norm) => {
+                self.push("BatchNormalization", inputs, vec![float("epsilon", norm.epsilon as f32)], &output);
             }
             Op::Activate { function } => self.activate(function, inputs, &output),
             Op::MaxPool { kernel, stride, padding } => {
@@ -117,6 +117,10 @@ impl Lowering {
                 self.push("GlobalAveragePool", inputs, Vec::new(), &map);
                 self.push("Flatten", vec![map], vec![int("axis", 1)], &output);
             }
+            Op::AdaptiveAvgPool { from, side } => self.adaptive_avg_pool(inputs, from, side, &output),
+            Op::Flatten => self.push("Flatten", inputs, vec![int("axis", 1)], &output),
+            Op::Scale => self.push("Mul", inputs, Vec::new(), &output),
+            Op::Dropout { .. } => self.push("Identity", inputs, Vec::new(), &output),
             Op::Linear => self.push("Gemm", inputs, vec![int("transB", 1)], &output),
             Op::Add => self.push("Add", inputs, Vec::new(), &output),
             Op::Upsample { factor } => {
@@ -136,6 +140,28 @@ impl Lowering {
         Ok(())
     }
 
+    /// ONNX has no such pooling: it is the mean of everything, a pooling of equal squares or, where the parts overlap, a
+    /// product with the shares that each row and each column has in each part.
+    fn adaptive_avg_pool(&mut self, inputs: Vec<String>, [height, width]: [usize; 2], side: usize, output: &str) {
+        let squares = |n: usize| n.is_multiple_of(side);
+        if side == 1 {
+            self.push("GlobalAveragePool", inputs, Vec::new(), output);
+        } else if [height, width] == [side; 2] {
+            self.push("Identity", inputs, Vec::new(), output);
+        } else if squares(height) && squares(width) {
+            let size = [height / side, width / side];
+            self.push("AveragePool", inputs, vec![ints("kernel_shape", &size), ints("strides", &size)], output);
+        } else {
+            let rows = self.constant("constant/rows", vec![side, height], shares(height, side));
+            let columns = shares(width, side); // [side, width]
+            let turned = (0..width * side).filter_map(|i| columns.get(i % side * width + i / side).copied()).collect();
+            let columns = self.constant("constant/columns", vec![width, side], turned);
+            let half = self.fresh(&format!("{output}/rows"));
+            self.push("MatMul", [vec![rows], inputs].concat(), Vec::new(), &half);
+            self.push("MatMul", vec![half, columns], Vec::new(), output);
+        }
+    }
+
     fn activate(&mut self, function: Activation, mut inputs: Vec<String>, output: &str) {
         let none = Vec::new;
         match function {
@@ -153,8 +179,22 @@ impl Lowering {
                 self.push("Mul", inputs, none(), output);
             }
             Activation::Hardswish => self.push("HardSwish", inputs, none(), output),
+            Activation::HardSigmoid => {
+                self.push("HardSigmoid", inputs, vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)], output);
+            }
         }
     }
+}
+
+/// The share of each of `n` cells in each of `parts` means, `[parts, n]`: part i is the mean of the cells from
+/// floor(i n / parts) up to and without ceil((i + 1) n / parts).
+fn shares(n: usize, parts: usize) -> Vec<f32> {
+    let mut all = vec![0.0; parts * n];
+    for (i, row) in all.chunks_mut(n).enumerate() {
+        let (start, end) = (i * n / parts, ((i + 1) * n).div_ceil(parts));
+        row.iter_mut().take(end).skip(start).for_each(|share| *share = 1.0 / (end - start) as f32);
+    }
+    all
 }
 
 fn attribute(name: &str, kind: AttributeType) -> Attribute {
