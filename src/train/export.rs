@@ -12,6 +12,7 @@ use crate::nn::Ctx;
 use crate::weights::{self, Draft, ENGINE};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -216,20 +217,21 @@ fn check(network: &Network, run: &RunFile, source: &ImageSource, path: &Path) ->
     let theirs = weights::run_onnx(path, shape, &pixels)?;
     let seconds = start.elapsed().as_secs_f64();
     let mut heads = Vec::new();
-    for ((head, ours), theirs) in network.graph().heads.iter().zip(&ours).zip(theirs) {
+    for (i, ((head, ours), theirs)) in network.graph().heads.iter().zip(&ours).zip(theirs).enumerate() {
+        let names = class_names(network, run, i);
         let numbers = host(ours).map_err(failed)?;
         if ours.dims() != std::slice::from_ref(&theirs.shape) || numbers.len() != theirs.values.len() {
             return Err(format!("The exported file's output {} has the shape {:?}.", theirs.name, theirs.shape));
         }
         let answer = |numbers: &[f32]| {
-            decode(head, numbers, ours, 0, &run.classes, [loaded.width, loaded.height], &placement).map_err(failed)
+            decode(head, numbers, ours, 0, &names, [loaded.width, loaded.height], &placement).map_err(failed)
         };
         let (program, file) = (answer(&numbers)?, answer(&theirs.values)?);
         heads.push(HeadCheck {
             head: head.name.clone(),
             max_abs_diff: largest(numbers.iter().zip(&theirs.values).map(|(a, b)| a - b)),
             max_abs: largest(numbers.iter().copied()),
-            same_top: same_top(&program.answer, &file.answer),
+            same_top: same_top(&program, &file),
             program,
             file,
         });
@@ -242,14 +244,19 @@ fn largest(values: impl Iterator<Item = f32>) -> f32 {
     values.map(f32::abs).fold(0.0, |max, x| if x.is_nan() || x > max { x } else { max })
 }
 
-fn same_top(a: &Answer, b: &Answer) -> bool {
-    match (a, b) {
-        (Answer::Classes(a), Answer::Classes(b)) => {
-            a.first().map(|best| best.class) == b.first().map(|best| best.class)
-        }
+/// Whether both decide for the same classes, or for the same class in each pixel.
+fn same_top(a: &HeadPrediction, b: &HeadPrediction) -> bool {
+    let decided = |head: &HeadPrediction| head.decided().iter().map(|score| score.class).collect::<BTreeSet<u32>>();
+    match (&a.answer, &b.answer) {
         (Answer::Mask { ids: a, .. }, Answer::Mask { ids: b, .. }) => a == b,
-        _ => false,
+        _ => decided(a) == decided(b),
     }
+}
+
+/// The names of the classes that a head tells apart.
+fn class_names(network: &Network, run: &RunFile, head: usize) -> Vec<String> {
+    let column = network.graph().label_column(head).and_then(|column| run.columns().into_iter().nth(column));
+    column.map_or_else(|| run.classes.clone(), |column| column.classes)
 }
 
 fn mirrored(picture: &Rgb8) -> Rgb8 {
@@ -265,7 +272,7 @@ struct HeadNote<'a> {
     name: &'a str,
     #[serde(flatten)]
     kind: &'a HeadKind,
-    class_names: &'a [String],
+    class_names: Vec<String>,
     output: &'static str,
 }
 
@@ -275,12 +282,14 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
         .graph()
         .heads
         .iter()
-        .map(|head| HeadNote {
+        .enumerate()
+        .map(|(i, head)| HeadNote {
             name: &head.name,
             kind: &head.kind,
-            class_names: &run.classes,
+            class_names: class_names(network, run, i),
             output: match head.kind {
                 HeadKind::Classify { .. } => "logits, one for each class; softmax makes them probabilities",
+                HeadKind::MultiLabel { .. } => "logits, one for each class; sigmoid makes each a probability by itself",
                 HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
             },
         })
