@@ -15,7 +15,9 @@ use burn::tensor::Device;
 use common::tiny::{Notes, dataset, plan, rule, setup, two_heads};
 use frostline::data::Augment;
 use frostline::graph::{BnPolicy, FreezePlan, Preset};
-use frostline::train::{Control, EarlyStop, Ending, Plan, RunFolder, Setup, Trainer};
+use frostline::train::{
+    Control, Decay, EarlyStop, Ending, FreezePhase, OptimizerChoice, Plan, RunFolder, Setup, Trainer,
+};
 use std::sync::Arc;
 
 #[test]
@@ -170,4 +172,127 @@ fn what_cannot_train_is_refused_with_a_reason() {
     Trainer::new(setup(plan(1), &dataset), &run).unwrap();
     let again = Trainer::new(setup(plan(1), &dataset), &run).unwrap_err();
     assert!(again.contains("holds a run already"), "{again}");
+}
+
+/// Heads only, then `body.1` too, then everything but the stem.
+fn phased(epochs: u32) -> Plan {
+    let heads = FreezePlan::preset(&two_heads(), &Preset::HeadOnly).unwrap();
+    let mut second = heads.clone();
+    second.set("body.1", false);
+    let mut third = second.clone();
+    third.set("body.0", false);
+    let second = FreezePhase { lr_factor: 0.5, ..FreezePhase::new(2, second) };
+    let rates = std::collections::BTreeMap::from([("body".to_owned(), 0.25)]);
+    let third = FreezePhase { stage_lr: Some(rates), ..FreezePhase::new(4, third) };
+    Plan { freeze: heads, timeline: vec![second, third], decay: Decay::Constant, warmup_epochs: 0.0, ..plan(epochs) }
+}
+
+#[test]
+fn phases_begin_at_their_epochs_with_fresh_optimizer_state_and_proof() {
+    let dataset = dataset(16); // 10 pictures to train on, 3 steps an epoch
+    let out = tempfile::tempdir().unwrap();
+    let plan = Plan { optimizer: OptimizerChoice::ADAMW, lr: 0.01, ..phased(4) };
+    let mut trainer = Trainer::new(setup(plan, &dataset), &out.path().join("run")).unwrap();
+    let mut notes = Notes::default();
+    trainer.run(&mut notes).unwrap();
+    let wanted = [
+        (3, "body.1 thawed, starts with a fresh optimizer state (phase 2, from epoch 2, learning rate × 0.5)"),
+        (9, "body.0 thawed, starts with a fresh optimizer state (phase 3, from epoch 4)"),
+    ];
+    assert_eq!(notes.frozen, wanted.map(|(step, note)| (step, note.to_owned())));
+    assert_eq!(
+        notes.steps.iter().map(|step| step.lr).collect::<Vec<_>>(),
+        [[0.01; 3], [0.005; 3], [0.005; 3], [0.01; 3]].concat()
+    );
+    // 30 tensors in the backbone: 5 of the stem, 15 of body.0, 10 of body.1.
+    let frozen: Vec<_> = notes.epochs.iter().map(|epoch| (epoch.frozen_tensors, epoch.frozen_verified)).collect();
+    assert_eq!(frozen, [(30, true), (30, true), (20, true), (20, true), (5, true)]);
+    assert_eq!(notes.epochs[4].frozen, ["stem"]);
+    let (folder, _) = RunFolder::open(&out.path().join("run")).unwrap();
+    let (_, optimizer, position) = folder.read_resume().unwrap();
+    assert_eq!(
+        ["shape.weight", "body.1.conv1.weight", "body.0.conv1.weight"].map(|name| optimizer[name].step),
+        [12, 9, 3]
+    );
+    assert_eq!(position.entered, 4);
+    let log = std::fs::read_to_string(out.path().join("run/metrics.jsonl")).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains("fresh optimizer state (phase")).count(), 2);
+}
+
+#[test]
+fn a_run_resumed_across_a_border_equals_an_uninterrupted_one_bit_for_bit() {
+    let dataset = dataset(16);
+    let out = tempfile::tempdir().unwrap();
+    let mut whole = Trainer::new(setup(phased(5), &dataset), &out.path().join("whole")).unwrap();
+    let mut expected = Notes::default();
+    whole.run(&mut expected).unwrap();
+    // One epoch; two more, so that the first border lies between; cancelled in the middle of epoch 4, after the second.
+    let run = out.path().join("cut");
+    let mut losses = Vec::new();
+    let mut trainer = Trainer::new(setup(phased(1), &dataset), &run).unwrap();
+    for (epochs, cancel) in [(1, None), (3, None), (5, Some(2)), (5, None)] {
+        if epochs > 1 {
+            let (folder, file) = RunFolder::open(&run).unwrap();
+            trainer = Trainer::resume(setup(Plan { epochs, ..file.plan }, &dataset), folder).unwrap();
+        }
+        let script = cancel.map(|step| (step, Control::Cancel)).into_iter().collect();
+        let mut notes = Notes { script, ..Notes::default() };
+        trainer.run(&mut notes).unwrap();
+        losses.extend(notes.steps.iter().map(|step| step.losses["total"]));
+    }
+    assert_eq!(losses, expected.steps.iter().map(|step| step.losses["total"]).collect::<Vec<_>>());
+    for (a, b) in whole.network().tensors().unwrap().iter().zip(&trainer.network().tensors().unwrap()) {
+        assert_eq!(a.values, b.values, "{}", a.spec.name);
+    }
+}
+
+#[test]
+fn a_click_holds_until_the_next_phase_and_the_future_can_be_replanned() {
+    let dataset = dataset(16);
+    let out = tempfile::tempdir().unwrap();
+    let plan = phased(4);
+    let mut everything = FreezePlan::default();
+    everything.frozen.extend(two_heads().nodes.iter().map(|node| node.path.clone()));
+    let idle = vec![FreezePhase::new(3, everything)];
+    let later = vec![FreezePhase::new(2, FreezePlan::default()), FreezePhase::new(3, FreezePlan::default())];
+    let script = [
+        (1, Control::SetFreeze(FreezePlan::default())),
+        (4, Control::SetTimeline(idle)),
+        (5, Control::SetTimeline(later)),
+    ];
+    let mut trainer = Trainer::new(setup(plan.clone(), &dataset), &out.path().join("run")).unwrap();
+    let mut notes = Notes { script: script.into(), ..Notes::default() };
+    trainer.run(&mut notes).unwrap();
+    let note = |at: usize| notes.frozen[at].1.as_str();
+    assert!(note(0).ends_with("(by hand; the plan's next phase replaces it from epoch 2 on)"), "{}", note(0));
+    assert_eq!(note(1), "stem, body.0 frozen (phase 2, from epoch 2, learning rate × 0.5)");
+    assert!(note(2).contains("stay as they were: Nothing would train in phase 3 (from epoch 3)"), "{}", note(2));
+    assert_eq!(note(3), "phases planned from epoch 3 on");
+    assert_eq!(notes.frozen[4].0, 6);
+    assert!(note(4).ends_with("fresh optimizer state (phase 3, from epoch 3)"), "{}", note(4));
+    assert!(notes.epochs[3].frozen.is_empty() && !notes.epochs[2].frozen.is_empty());
+    // The new plan is the run's: a resumed run follows it.
+    let (folder, file) = RunFolder::open(&out.path().join("run")).unwrap();
+    assert_eq!(file.plan.timeline, plan.timeline);
+    let trainer = Trainer::resume(setup(file.plan, &dataset), folder).unwrap();
+    let phases: Vec<u32> = trainer.run_file().plan.timeline.iter().map(|phase| phase.from_epoch).collect();
+    assert_eq!(phases, [2, 3]);
+}
+
+#[test]
+fn a_phase_that_would_train_nothing_is_refused_by_its_number() {
+    let dataset = dataset(16);
+    let refused = |timeline: Vec<FreezePhase>| {
+        let plan = Plan { timeline, ..plan(3) };
+        Setup::with_graph(plan, Arc::clone(&dataset), two_heads(), rule(), &Device::flex()).unwrap_err()
+    };
+    let mut all = FreezePlan::default();
+    all.frozen.extend(two_heads().nodes.iter().map(|node| node.path.clone()));
+    let idle = refused(vec![FreezePhase::new(2, FreezePlan::default()), FreezePhase::new(3, all)]);
+    assert!(idle.contains("in phase 3 (from epoch 3)"), "{idle}");
+    let mut stray = FreezePlan::default();
+    stray.set("layer9", true);
+    assert!(refused(vec![FreezePhase::new(2, stray)]).contains("layer9"));
+    let order = refused(vec![FreezePhase::new(3, FreezePlan::default()), FreezePhase::new(3, FreezePlan::default())]);
+    assert!(order.contains("not in epoch 3"), "{order}");
 }

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Train
     Train(Box<TrainArgs>),
+    /// Find a learning rate: sweep it over steps of a plan (the options of train) and suggest one
+    Lr(Box<LrArgs>),
     /// Go on with a run from its last checkpoint
     Resume(ResumeArgs),
     /// Measure a run's best checkpoint, or a checkpoint file, on a data set
@@ -84,15 +86,25 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TrainArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// The run's folder, which must not hold a run yet
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// The feature cache, which comes with a later version
+    #[arg(long, default_value = "auto")]
+    pub cache: Cache,
+}
+
+/// What decides a run.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
     /// A folder or an annotation file, or `sample` for the built-in one
     #[arg(long)]
     pub data: PathBuf,
     /// A model's name (see frostline models) [default: that of the checkpoint given with --weights]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// The run's folder, which must not hold a run yet
-    #[arg(long, value_name = "RUN")]
-    pub out: PathBuf,
     /// A checkpoint file, another run's folder, `public`, `builtin`, or `none` for random weights
     #[arg(long, value_name = "FILE|RUN|public|builtin|none", default_value = "none")]
     pub weights: String,
@@ -102,6 +114,12 @@ pub(super) struct TrainArgs {
     /// What stays as it is: none, backbone, head-only, last-stage, until:PATH, or names of nodes and stages
     #[arg(long, num_args = 1.., value_name = "PATH", default_value = "none")]
     pub freeze: Vec<String>,
+    /// What stays as it is from an epoch on, such as 4=until:layer2 or 6=none, in the words of --freeze (repeatable)
+    #[arg(long, value_name = "EPOCH=WORDS", value_parser = freeze_at)]
+    pub freeze_at: Vec<(u32, String)>,
+    /// A usual freeze plan over all epochs with its learning rates, in place of --freeze
+    #[arg(long, conflicts_with_all = ["freeze", "freeze_at", "stage_lr"])]
+    pub schedule: Option<ScheduleName>,
     /// Passes over the training pictures
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
@@ -123,9 +141,6 @@ pub(super) struct TrainArgs {
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
-    /// The feature cache, which comes with a later version
-    #[arg(long, default_value = "auto")]
-    pub cache: Cache,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -185,6 +200,21 @@ pub(super) struct Recipe {
 pub(super) enum HeadName {
     Keep,
     New,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LrArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// The first learning rate
+    #[arg(long, value_name = "X", default_value_t = 1e-7)]
+    pub from: f64,
+    /// Where the learning rates end, unless the loss explodes before
+    #[arg(long, value_name = "X", default_value_t = 10.0)]
+    pub to: f64,
+    /// Steps of the sweep
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub steps: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -306,6 +336,18 @@ pub(super) enum Cache {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScheduleName {
+    /// The heads train, the backbone stays as it is.
+    HeadOnly,
+    /// The heads for a fifth of the epochs, then everything at half the rate, lower towards the input.
+    TwoPhases,
+    /// The heads first, then one more stage at a time from the end, at rates that fall towards the input.
+    Gradual,
+    /// Everything from the start, at rates that fall towards the input.
+    Falling,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum OptimizerName {
     Sgd,
     Adamw,
@@ -343,6 +385,14 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
             Some(Ok(index)) => Ok(DeviceChoice::Wgpu(Some(index))),
             _ => Err(known()),
         },
+    }
+}
+
+fn freeze_at(text: &str) -> Result<(u32, String), String> {
+    let (epoch, words) = text.split_once('=').ok_or("expected EPOCH=WORDS")?;
+    match epoch.parse() {
+        Ok(epoch @ 2..) => Ok((epoch, words.to_owned())),
+        _ => Err(format!("{epoch} is not an epoch from 2 on; epoch 1 belongs to --freeze")),
     }
 }
 

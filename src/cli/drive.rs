@@ -84,7 +84,7 @@ impl Driver {
                     self.line.note(&format!("warning: {warning}."));
                 }
             }
-            Event::FreezeChanged { note, .. } => self.line.note(note),
+            Event::FreezeChanged { note, .. } | Event::TimelineChanged { note, .. } => self.line.note(note),
             Event::Log(text) => self.line.note(text),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use crate::data::{Issue, Task};
 use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
-use crate::train::ClassScore;
+use crate::train::{ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,6 +45,15 @@ pub(super) enum Line<'a> {
     Eval(EvalLine<'a>),
     /// `predict`: one picture.
     Prediction(PredictionLine<'a>),
+    /// `lr`: one step of the sweep.
+    LrPoint(&'a LrPoint),
+    /// `lr`: the learning rates that the sweep suggests; `valley` is the one to use.
+    Lr {
+        #[serde(flatten)]
+        suggestions: LrSuggestions,
+        end: SweepEnd,
+        steps: usize,
+    },
     /// `export`, `sample`: a file or folder was written.
     Written {
         path: &'a Path,

@@ -12,6 +12,7 @@ mod export;
 mod inspect;
 mod interrupt;
 mod lines;
+mod lr;
 mod models;
 mod output;
 mod plan;
@@ -86,6 +87,7 @@ fn dispatch(args: Args, open_window: Window) -> Outcome {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Check(args) => check::check(&args),
         Command::Train(args) => train::train(&args),
+        Command::Lr(args) => lr::find(&args),
         Command::Resume(args) => train::resume(&args),
         Command::Eval(args) => evaluate::evaluate(&args),
         Command::Predict(args) => predict::predict(&args),

@@ -1,13 +1,14 @@
 //! From the arguments of `train` to a plan.
 
-use super::Failure;
-use super::args::{AugmentName, ClassWeightsName, DecayName, HeadName, OptimizerName, Recipe, TrainArgs};
+use super::args::{AugmentName, ClassWeightsName, DecayName, HeadName, OptimizerName, PlanArgs, Recipe, ScheduleName};
 use super::check::val_source;
+use super::{Failure, Outcome};
 use crate::data::{Augment, CropRange, Jitter, ValSource};
 use crate::graph::{FreezePlan, Graph};
 use crate::session::{Variant, find_model};
 use crate::train::{
-    About, ClassWeights, DataSource, Decay, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource, about_weights,
+    About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
+    WeightsSource, about_weights,
 };
 use crate::weights::HeadPolicy;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ const ADAMW_LR: f64 = 1e-3;
 ///
 /// # Errors
 /// The first thing in them that cannot be.
-pub(super) fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
+pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
     let about = about(&args.weights, args.model.is_some())?;
     let model = args.model.as_ref().or(about.as_ref().map(|about| &about.model)).ok_or_else(|| {
         Failure::Input("--model is missing; it can be left out where --weights names a checkpoint.".to_owned())
@@ -48,6 +49,7 @@ pub(super) fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
         ..default
     };
     recipe(&mut plan, &args.recipe, &graph)?;
+    timeline(&mut plan, args, &graph)?;
     match plan.problems().first() {
         None => Ok(plan),
         Some(problem) => Err(Failure::Input(problem.clone())),
@@ -57,6 +59,29 @@ pub(super) fn plan(args: &TrainArgs) -> Result<Plan, Failure> {
 /// A freeze plan from words; several names may be given apart or joined by commas.
 pub(super) fn freeze(graph: &Graph, words: &[String]) -> Result<FreezePlan, Failure> {
     FreezePlan::parse(graph, &words.join(",")).map_err(|error| Failure::Input(format!("--freeze: {error}.")))
+}
+
+/// What changes in later epochs.
+fn timeline(plan: &mut Plan, args: &PlanArgs, graph: &Graph) -> Outcome {
+    for (from_epoch, words) in &args.freeze_at {
+        let freeze = FreezePlan::parse(graph, words);
+        let freeze = freeze.map_err(|error| Failure::Input(format!("--freeze-at {from_epoch}: {error}.")))?;
+        if *from_epoch > plan.epochs {
+            let epochs = plan.epochs;
+            return Err(Failure::Input(format!("--freeze-at {from_epoch}: the run has only {epochs} epochs.")));
+        }
+        plan.timeline.push(FreezePhase::new(*from_epoch, freeze));
+    }
+    plan.timeline.sort_by_key(|phase| phase.from_epoch);
+    let Some(name) = args.schedule else { return Ok(()) };
+    let preset = match name {
+        ScheduleName::HeadOnly => SchedulePreset::HeadOnly,
+        ScheduleName::TwoPhases => SchedulePreset::TwoPhases,
+        ScheduleName::Gradual => SchedulePreset::Gradual,
+        ScheduleName::Falling => SchedulePreset::Falling,
+    };
+    let facts = graph.facts().map_err(|error| Failure::Input(format!("{}: {error}.", graph.name)))?;
+    preset.apply(plan, graph, &facts).map_err(|cause| Failure::Input(format!("--schedule: {cause}")))
 }
 
 /// The graph that names in arguments are looked up in; the number of classes changes none of them.

@@ -7,13 +7,13 @@ use crate::session::Command;
 use crate::train::RunFolder;
 
 pub(super) fn train(args: &TrainArgs) -> Outcome {
-    let plan = plan::plan(args)?;
+    let plan = plan::plan(&args.plan)?;
     if args.cache == Cache::On {
         output::note("warning: the feature cache comes with a later version; this run computes everything anew.");
     }
     let mut driver = Driver::new(plan.device)?;
     driver.send(Command::Start { plan: Box::new(plan), out: args.out.clone() })?;
-    no_reader_no_run(driver.follow_run(args.json))
+    no_reader_no_run(driver.follow_run(args.plan.json))
 }
 
 pub(super) fn resume(args: &ResumeArgs) -> Outcome {

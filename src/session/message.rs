@@ -6,7 +6,7 @@ pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
     RunInfo, StepNews, StepTimes,
 };
-use crate::train::{Plan, Prediction, ValChoice};
+use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice};
 use crate::weights::LoadReport;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,8 +52,18 @@ pub enum Command {
     Cancel,
     /// Freeze or thaw while training; answered by [`Event::FreezeChanged`].
     SetFreeze(FreezePlan),
+    /// Replace what the run's plan changes in the epochs that come; answered by [`Event::TimelineChanged`].
+    SetTimeline(Vec<FreezePhase>),
     /// Set the base learning rate while training.
     SetLr(f64),
+    /// Sweep the learning rate over steps of a plan's first phase; answered by [`Event::SweepStarted`] or
+    /// [`Event::Failed`]. Nothing is written, nothing stays changed.
+    FindLr {
+        /// Everything that would decide the run.
+        plan: Box<Plan>,
+        /// Which rates.
+        sweep: LrSweep,
+    },
     /// Say what the model sees in pictures, with the run's current weights or a finished run's best.
     Predict {
         /// Picture files.
@@ -125,6 +135,17 @@ pub enum Event {
         /// In words: what changed, what starts fresh.
         note: String,
     },
+    /// What the run's plan changes in later epochs was replaced, or stays as it was.
+    TimelineChanged {
+        /// After this step.
+        step: u64,
+        /// In this epoch, as a fraction.
+        epoch: f64,
+        /// The phases now.
+        timeline: Vec<FreezePhase>,
+        /// In words: what is planned, or why nothing changed.
+        note: String,
+    },
     /// The learning rate was set by hand.
     LrChanged {
         /// After this step.
@@ -133,6 +154,22 @@ pub enum Event {
         epoch: f64,
         /// The new base learning rate.
         lr: f64,
+    },
+    /// A sweep of the learning rate started.
+    SweepStarted {
+        /// The plan that it is for.
+        plan: Arc<Plan>,
+        /// Which rates.
+        sweep: LrSweep,
+    },
+    /// A step of the sweep was made.
+    SweepPoint(LrPoint),
+    /// The sweep ended.
+    SweepDone {
+        /// Rates to choose from.
+        suggestions: LrSuggestions,
+        /// Why it ended.
+        end: SweepEnd,
     },
     /// Training waits.
     Paused,

@@ -19,7 +19,7 @@ pub use message::{
 };
 pub use project::{Project, Recent};
 pub use thumbs::{Picture, Thumbnails};
-pub use view::{Busy, Mark, Notice, Phase, RunView, View};
+pub use view::{Busy, Mark, Notice, Phase, RunView, SweepView, View};
 
 use crate::train::DeviceChoice;
 use std::sync::Arc;

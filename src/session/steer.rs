@@ -5,7 +5,7 @@ use super::worker::{Outbox, export, predict_all};
 use crate::data::Issue;
 use crate::graph::FreezePlan;
 use crate::models::Network;
-use crate::train::{Best, Control, EpochNews, LiveSample, Observer, RunFile, RunInfo, StepNews};
+use crate::train::{Best, Control, EpochNews, FreezePhase, LiveSample, Observer, RunFile, RunInfo, StepNews};
 use burn::tensor::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,7 @@ impl<'a> Steer<'a> {
             Command::Finish => return Some(Control::Finish),
             Command::Cancel => return Some(Control::Cancel),
             Command::SetFreeze(plan) => return Some(Control::SetFreeze(plan)),
+            Command::SetTimeline(timeline) => return Some(Control::SetTimeline(timeline)),
             Command::SetLr(lr) => return Some(Control::SetLr(lr)),
             Command::Interrupt => Ok(()),
             Command::Predict { images, from: None } => {
@@ -53,6 +54,7 @@ impl<'a> Steer<'a> {
             }
             Command::Predict { .. }
             | Command::Evaluate { .. }
+            | Command::FindLr { .. }
             | Command::OpenData { .. }
             | Command::OpenSample
             | Command::InspectWeights(_)
@@ -104,6 +106,10 @@ impl Observer for Steer<'_> {
 
     fn frozen(&mut self, step: u64, epoch: f64, plan: &FreezePlan, trainable: u64, note: String) {
         self.outbox.send(Event::FreezeChanged { step, epoch, plan: plan.clone(), trainable, note });
+    }
+
+    fn timeline(&mut self, step: u64, epoch: f64, timeline: &[FreezePhase], note: String) {
+        self.outbox.send(Event::TimelineChanged { step, epoch, timeline: timeline.to_vec(), note });
     }
 
     fn lr(&mut self, step: u64, epoch: f64, lr: f64) {

@@ -5,7 +5,7 @@ use super::history::Series;
 use super::message::{Best, DeviceInfo, Ending, EpochNews, Event, Exported, LiveSample, RunInfo, StepNews};
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
-use crate::train::Prediction;
+use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
 use crate::weights::LoadReport;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub struct RunView {
     pub freeze: FreezePlan,
     /// Freeze plans over time, `(epoch, plan)`, the first at 0.
     pub freeze_history: Vec<(f64, FreezePlan)>,
+    /// What the plan changes in later epochs, as it is now.
+    pub timeline: Vec<FreezePhase>,
     /// Learnable values that train now.
     pub trainable: u64,
     /// The last step.
@@ -86,6 +88,21 @@ pub struct RunView {
     first_step: Option<(u64, Instant)>,
 }
 
+/// A sweep of the learning rate as it is shown.
+#[derive(Clone, Debug)]
+pub struct SweepView {
+    /// The plan that it is for.
+    pub plan: Arc<Plan>,
+    /// Which rates.
+    pub sweep: LrSweep,
+    /// Steps so far.
+    pub points: Vec<LrPoint>,
+    /// Rates to choose from, at the end.
+    pub suggestions: LrSuggestions,
+    /// Why it ended; none while it goes on.
+    pub end: Option<SweepEnd>,
+}
+
 /// A line of the console.
 #[derive(Clone, Debug)]
 pub struct Notice {
@@ -110,6 +127,8 @@ pub struct View {
     pub load: Option<Arc<LoadReport>>,
     /// The run, or the last one.
     pub run: Option<RunView>,
+    /// The last sweep of the learning rate.
+    pub sweep: Option<SweepView>,
     /// Answers to the last pictures that a person gave.
     pub predictions: Option<Arc<Vec<Prediction>>>,
     /// What became of the last export.
@@ -152,6 +171,12 @@ impl View {
                 self.predictions = Some(predictions);
                 self.busy = None;
             }
+            Event::SweepStarted { plan, sweep } => {
+                let (points, suggestions) = (Vec::with_capacity(sweep.steps.min(10_000)), LrSuggestions::default());
+                self.sweep = Some(SweepView { plan, sweep, points, suggestions, end: None });
+            }
+            Event::SweepPoint(point) => self.sweep.iter_mut().for_each(|sweep| sweep.points.push(point)),
+            Event::SweepDone { suggestions, end } => self.end_sweep(suggestions, end),
             Event::Evaluated(_) => self.busy = None,
             Event::Memory { used } => self.memory = Some(used),
             Event::Exported(exported) => self.take_export(exported),
@@ -161,12 +186,28 @@ impl View {
             Event::Failed { what, run_stopped } => {
                 self.say(Severity::Error, what);
                 self.busy = None;
+                if let Some(sweep) = self.sweep.as_mut().filter(|sweep| sweep.end.is_none()) {
+                    sweep.end = Some(SweepEnd::Cancelled);
+                }
                 if let (true, Some(run)) = (run_stopped, &mut self.run) {
                     run.phase = Phase::Failed;
                 }
             }
             other => self.fold_run(other),
         }
+    }
+
+    fn end_sweep(&mut self, suggestions: LrSuggestions, end: SweepEnd) {
+        self.busy = None;
+        let Some(sweep) = &mut self.sweep else { return };
+        (sweep.suggestions, sweep.end) = (suggestions, Some(end));
+        let steps = sweep.points.len();
+        let text = match (suggestions.valley, end) {
+            (_, SweepEnd::Cancelled) => format!("learning-rate sweep stopped after {steps} steps"),
+            (Some(lr), _) => format!("learning-rate sweep of {steps} steps: {lr:.1e} suggested"),
+            (None, _) => format!("learning-rate sweep of {steps} steps: too few points for a suggestion"),
+        };
+        self.say(Severity::Note, text);
     }
 
     fn fold_run(&mut self, event: Event) {
@@ -184,6 +225,10 @@ impl View {
                 run.trainable = trainable;
                 run.first_step = None;
                 run.marks.push(Mark { epoch, text: text.clone() });
+                note = Some(text);
+            }
+            Event::TimelineChanged { timeline, note: text, .. } => {
+                run.timeline = timeline;
                 note = Some(text);
             }
             Event::LrChanged { epoch, lr, .. } => {
@@ -251,6 +296,7 @@ impl RunView {
             phase: Phase::Running,
             freeze_history: vec![(f64::from(info.first_epoch), freeze.clone())],
             freeze,
+            timeline: info.plan.timeline.clone(),
             trainable: info.trainable,
             step: None,
             train_losses: BTreeMap::new(),

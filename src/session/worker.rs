@@ -4,7 +4,9 @@ use super::message::{Command, Event};
 use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress};
 use crate::models::Network;
-use crate::train::{self, DataSource, DeviceChoice, Ending, Plan, RunFile, RunFolder, Setup, Trainer, ValChoice};
+use crate::train::{
+    self, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Plan, RunFile, RunFolder, Setup, Trainer, ValChoice,
+};
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,6 +112,7 @@ impl Worker<'_> {
             Command::InspectWeights(plan) => self.inspect(&plan),
             Command::Start { plan, out } => return self.start(*plan, &out),
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
+            Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
             Command::Evaluate { from, data } => self.evaluate(&from, &data),
             Command::Export { from, to } => return export(&from, &to, &self.device, self.outbox),
@@ -119,6 +122,7 @@ impl Worker<'_> {
             | Command::Finish
             | Command::Cancel
             | Command::SetFreeze(_)
+            | Command::SetTimeline(_)
             | Command::SetLr(_)
             | Command::Interrupt => Ok(()),
         };
@@ -189,6 +193,22 @@ impl Worker<'_> {
             }
             _ => self.open(&plan.data, &plan.val, plan.seed),
         }
+    }
+
+    fn find_lr(&mut self, plan: Plan, sweep: LrSweep) -> Result<(), String> {
+        let mut setup = self.prepare(plan)?;
+        self.outbox.send(Event::SweepStarted { plan: Arc::new(setup.plan.clone()), sweep });
+        let mut done = 0;
+        let mut watch = |point: &LrPoint| {
+            done += 1;
+            self.outbox.send(Event::SweepPoint(*point));
+            let what = "finding the learning rate".to_owned();
+            self.outbox.offer(Event::Progress { what, done, total: sweep.steps });
+            !self.stop.load(Ordering::Relaxed)
+        };
+        let found = train::find_lr(&mut setup, &sweep, &mut watch)?;
+        self.outbox.send(Event::SweepDone { suggestions: found.suggestions, end: found.end });
+        Ok(())
     }
 
     fn train(&mut self, prepared: Result<Trainer, String>) {

@@ -12,6 +12,7 @@ use super::news::{Best, EpochNews};
 use super::optim::{OptimizerState, TensorState};
 use super::plan::Plan;
 use super::proof::Proof;
+use super::timeline::FreezePhase;
 use crate::data::{DEFAULT_COLUMN, LabelColumn};
 use crate::graph::{FreezePlan, Preprocess};
 use crate::models::HostTensor;
@@ -73,6 +74,12 @@ pub struct Position {
     pub reference: Option<f64>,
     /// The freeze plan in force.
     pub freeze: FreezePlan,
+    /// First epoch of the phase that was entered last; 0 for the plan's own.
+    #[serde(default)]
+    pub entered: u32,
+    /// What changes in later epochs, if it was changed by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Vec<FreezePhase>>,
     /// The learning rate, if it was set by hand.
     pub lr: Option<f64>,
     /// Digests of what is frozen.

@@ -1,5 +1,6 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
+use super::timeline::FreezePhase;
 use crate::data::Augment;
 use crate::graph::FreezePlan;
 use crate::weights::HeadPolicy;
@@ -140,6 +141,9 @@ pub struct Plan {
     pub head: HeadPolicy,
     /// Which nodes stay as they are.
     pub freeze: FreezePlan,
+    /// What changes in later epochs: freeze plans and factors on the learning rate, in order of their first epochs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<FreezePhase>,
     /// Passes over the training pictures.
     pub epochs: u32,
     /// Pictures in one step.
@@ -186,6 +190,7 @@ impl Default for Plan {
             weights: WeightsSource::default(),
             head: HeadPolicy::default(),
             freeze: FreezePlan::default(),
+            timeline: Vec::new(),
             epochs: 10,
             batch: 16,
             size_px: 224,
@@ -239,6 +244,18 @@ impl Plan {
             self.warmup_epochs.is_finite() && self.warmup_epochs >= 0.0,
             "The warm-up cannot be negative.".to_owned(),
         );
+        let mut first = 1;
+        for phase in &self.timeline {
+            check(
+                phase.from_epoch > first,
+                format!("Phases must begin one after the other, from epoch 2 on, not in epoch {}.", phase.from_epoch),
+            );
+            check(
+                phase.lr_factor.is_finite() && phase.lr_factor > 0.0,
+                format!("The factor on the learning rate from epoch {} on must be positive.", phase.from_epoch),
+            );
+            first = first.max(phase.from_epoch);
+        }
         problems
     }
 }

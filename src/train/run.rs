@@ -1,24 +1,24 @@
 //! The loop: epochs, steps, validation, checkpoints, proof; pause, finish and live changes between steps.
 
+mod closing;
 mod live;
 
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses::LossOptions;
-use super::metrics::{default_metric, higher_is_better};
+use super::metrics::default_metric;
 use super::news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews};
-use super::optim::{Optimizer, OptimizerState};
+use super::optim::Optimizer;
 use super::plan::Plan;
 use super::proof::Proof;
 use super::schedule::learning_rate;
 use super::setup::{Setup, start_position};
-use super::step::{StepFailure, StepResult, train_step};
-use super::validate::{Pass, Validation, files, pinned, validate};
+use super::step::{Rates, StepFailure, StepResult, train_step};
+use super::timeline::FreezePhase;
+use super::validate::{Validation, files, pinned};
 use crate::data::batch::Batch;
-use crate::data::{Issue, Loader, PixelCache, Split, View};
+use crate::data::{Issue, PixelCache, Split};
 use crate::graph::FreezePlan;
 use crate::models::Network;
-use crate::nn::RunError;
-use crate::rng::Rng;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,8 +40,10 @@ pub enum Control {
     Finish,
     /// Stop; the folder stays as far as it came.
     Cancel,
-    /// Freeze or thaw.
+    /// Freeze or thaw, until the next phase begins.
     SetFreeze(FreezePlan),
+    /// Replace what changes in the epochs that come.
+    SetTimeline(Vec<FreezePhase>),
     /// Set the base learning rate.
     SetLr(f64),
 }
@@ -60,6 +62,8 @@ pub trait Observer {
     fn best(&mut self, best: Best);
     /// A freeze plan took effect.
     fn frozen(&mut self, step: u64, epoch: f64, plan: &FreezePlan, trainable: u64, note: String);
+    /// What changes in later epochs was set.
+    fn timeline(&mut self, step: u64, epoch: f64, timeline: &[FreezePhase], note: String);
     /// The learning rate was set.
     fn lr(&mut self, step: u64, epoch: f64, lr: f64);
     /// Waiting began (`true`) or ended.
@@ -136,6 +140,9 @@ impl Trainer {
         let (tensors, optimizer_state, position) = folder.read_resume()?;
         setup.network.assign(tensors).map_err(|error| error.to_string())?;
         setup.network.set_plan(&position.freeze);
+        if let Some(timeline) = &position.timeline {
+            setup.plan.timeline.clone_from(timeline);
+        }
         let mut optimizer = Optimizer::new(setup.plan.optimizer);
         optimizer.restore(optimizer_state, setup.network.device());
         let run = setup.run_file();
@@ -226,14 +233,8 @@ impl Trainer {
     fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
         let start = Instant::now();
         let epoch = self.position.epoch + 1;
-        let mut order = self.setup.dataset.indices(Split::Train);
-        Rng::keyed(self.setup.plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
-        let done = (self.position.step_in_epoch * self.setup.plan.batch).min(order.len());
-        let augment = (!self.setup.plan.augment.is_none()).then(|| self.setup.plan.augment.clone());
-        let view = View { rule: self.setup.rule.clone(), augment, seed: self.setup.plan.seed, epoch: u64::from(epoch) };
-        let rest = order.get(done..).unwrap_or_default().to_vec();
-        let (dataset, cache) = (Arc::clone(&self.setup.dataset), Arc::clone(&self.cache));
-        let mut loader = Loader::start_cached(dataset, rest, self.setup.plan.batch, view, cache);
+        self.enter_phase(observer)?;
+        let mut loader = self.setup.loader(epoch, self.position.step_in_epoch, &self.cache);
         loop {
             if let Flow::Stop(ending) = self.obey(observer)? {
                 return Ok(Flow::Stop(ending));
@@ -273,12 +274,14 @@ impl Trainer {
     ) -> Result<(), String> {
         let per_epoch = self.steps_per_epoch();
         let total = u64::from(self.setup.plan.epochs) * per_epoch as u64;
-        let scheduled = learning_rate(&self.setup.plan, self.position.step, per_epoch, total);
-        // A rate set by hand replaces the plan's base; the schedule's shape stays.
-        let lr = self.position.lr.map_or(scheduled, |own| scheduled / self.setup.plan.lr * own);
-        let start = Instant::now();
         let Setup { network, plan, .. } = &mut self.setup;
-        let result = train_step(network, &mut self.optimizer, batch, &self.options, plan, self.position.step, lr);
+        let phase = plan.phase(self.position.epoch + 1);
+        let scheduled = learning_rate(plan, self.position.step, per_epoch, total) * phase.lr_factor;
+        // A rate set by hand replaces the plan's base; the schedule's shape and the phase's factor stay.
+        let lr = self.position.lr.map_or(scheduled, |own| scheduled / plan.lr * own);
+        let start = Instant::now();
+        let rates = Rates { base: lr, stages: phase.stage_lr };
+        let result = train_step(network, &mut self.optimizer, batch, &self.options, plan, self.position.step, rates);
         let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
         ms.data = data_ms;
         let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;
@@ -311,137 +314,6 @@ impl Trainer {
             ),
             StepFailure::Run(error) => format!("Step {step} failed: {error}."),
         }
-    }
-
-    fn validate(&mut self, observer: &mut dyn Observer) -> Result<Checked, String> {
-        let pass = Pass {
-            dataset: &self.setup.dataset,
-            split: Split::Val,
-            rule: &self.setup.rule,
-            batch: self.setup.plan.batch,
-            cache: &self.cache,
-            pinned: &self.pinned,
-            options: &self.options,
-        };
-        let (network, run) = (&self.setup.network, &self.run);
-        let mut held: Vec<Control> = Vec::new();
-        let mut stopped = None;
-        let mut waiting = false;
-        let mut go_on = |done: usize, total: usize| {
-            observer.progress("validating", done, total);
-            loop {
-                match observer.poll(network, run, waiting) {
-                    Some(Control::Cancel) => stopped = Some(Ending::Cancelled),
-                    Some(Control::Finish) => stopped = Some(Ending::Finished),
-                    Some(pause @ (Control::Pause | Control::Resume)) => {
-                        let wait = matches!(pause, Control::Pause);
-                        if wait != waiting {
-                            observer.paused(wait);
-                        }
-                        waiting = wait;
-                    }
-                    // Everything else takes effect at the next step.
-                    Some(other) => held.push(other),
-                    None if waiting => {}
-                    None => break,
-                }
-                if stopped.is_some() {
-                    break;
-                }
-            }
-            stopped.is_none()
-        };
-        let found = validate(network, &pass, &mut go_on).map_err(|error| format!("Validation failed: {error}."))?;
-        for control in held {
-            self.apply(control, observer)?;
-        }
-        let Some(mut found) = found else {
-            return Ok(Checked::Stopped(stopped.unwrap_or(Ending::Cancelled)));
-        };
-        found.failed.drain(..).for_each(|issue| observer.warning(issue));
-        Ok(Checked::Found(Box::new(found)))
-    }
-
-    fn close_epoch(
-        &mut self,
-        observer: &mut dyn Observer,
-        train: BTreeMap<String, f64>,
-        found: Validation,
-        start: Instant,
-    ) -> Result<(), String> {
-        let epoch = self.position.epoch;
-        let moved = self.position.proof.moved(&self.setup.network).map_err(|error| error.to_string())?;
-        if let Some(name) = moved.first() {
-            return Err(format!("The frozen tensor {name} has changed in epoch {epoch}; the run is stopped."));
-        }
-        let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
-        let metric = match self.best_by.as_str() {
-            "loss" => found.losses.get("total").copied(),
-            name => found.metrics.get(name).copied(),
-        };
-        let news = EpochNews {
-            epoch,
-            train,
-            val: found.losses,
-            metrics: found.metrics,
-            seconds: start.elapsed().as_secs_f64(),
-            frozen_verified: true,
-            frozen_tensors: self.position.proof.digests.len(),
-            cached: false,
-            confusion: found.confusion,
-            frozen: self.position.freeze.frozen.iter().cloned().collect(),
-        };
-        self.folder.append(&news)?;
-        observer.epoch(news);
-        observer.samples(epoch, found.samples);
-        let Some(value) = metric else {
-            return Err(format!("There is no metric named {} to pick the best epoch by.", self.best_by));
-        };
-        if self.is_best(value) {
-            let best = Best { metric: self.best_by.clone(), value, epoch };
-            self.folder.write_weights(&self.folder.best(), &tensors, &self.run)?;
-            self.position.best = Some(best.clone());
-            observer.best(best);
-        }
-        self.count_patience(value);
-        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
-        let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.write_resume(&tensors, &state)
-    }
-
-    fn is_best(&self, value: f64) -> bool {
-        let better = |best: &Best| {
-            if higher_is_better(&self.best_by) { value > best.value } else { value < best.value }
-        };
-        value.is_finite() && self.position.best.as_ref().is_none_or(better)
-    }
-
-    fn count_patience(&mut self, value: f64) {
-        let min_gain = self.setup.plan.early_stop.map_or(0.0, |stop| stop.min_gain);
-        let gain = |reference: f64| if higher_is_better(&self.best_by) { value - reference } else { reference - value };
-        let gained = self.position.reference.is_none_or(|reference| gain(reference) > min_gain);
-        if gained {
-            self.position.reference = Some(value);
-            self.position.waiting = 0;
-        } else {
-            self.position.waiting += 1;
-        }
-    }
-
-    fn out_of_patience(&self) -> bool {
-        self.setup.plan.early_stop.is_some_and(|stop| self.position.waiting >= stop.patience.max(1))
-    }
-
-    fn save_resume(&mut self) -> Result<(), String> {
-        let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
-        let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.write_resume(&tensors, &state)
-    }
-
-    fn write_resume(&mut self, tensors: &[crate::models::HostTensor], state: &OptimizerState) -> Result<(), String> {
-        self.folder.write_resume(tensors, state, &self.position)?;
-        self.saved_at = Instant::now();
-        Ok(())
     }
 
     fn info(&self) -> RunInfo {

@@ -6,9 +6,10 @@ use super::metrics::metric_names;
 use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
 use super::recognize::recognize;
-use crate::data::{self, Dataset, LabelColumn, OpenOptions, Progress, ValSource};
+use crate::data::{self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View};
 use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess};
 use crate::models::{Network, find};
+use crate::rng::Rng;
 use crate::weights::{self, Checkpoint, LoadReport, Wanted};
 use burn::tensor::Device;
 use std::path::Path;
@@ -186,7 +187,7 @@ impl Setup {
                 plan.best_by
             ));
         }
-        let stray = plan.freeze.retain_known(&graph);
+        let stray = plan.retain_known(&graph);
         if let Some(name) = stray.first() {
             return Err(format!("The freeze plan names {name}, which {} does not have.", graph.name));
         }
@@ -199,10 +200,23 @@ impl Setup {
             }
         };
         network.set_plan(&plan.freeze);
-        if network.frontier().trainable == 0 {
-            return Err("Nothing would train: every node is frozen. Thaw at least one.".to_owned());
+        if let Some(problem) = plan.idle_phase(network.graph(), network.facts()) {
+            return Err(problem);
         }
         Ok(Self { plan, dataset, network, rule, load: load.map(Arc::new) })
+    }
+
+    /// The training pictures of an epoch (from 1) in its own order, varied as the plan says, without the first `skip`
+    /// batches.
+    #[must_use]
+    pub fn loader(&self, epoch: u32, skip: usize, cache: &Arc<PixelCache>) -> Loader {
+        let plan = &self.plan;
+        let mut order = self.dataset.indices(Split::Train);
+        Rng::keyed(plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
+        let rest = order.get((skip * plan.batch).min(order.len())..).unwrap_or_default().to_vec();
+        let augment = (!plan.augment.is_none()).then(|| plan.augment.clone());
+        let view = View { rule: self.rule.clone(), augment, seed: plan.seed, epoch: u64::from(epoch) };
+        Loader::start_cached(Arc::clone(&self.dataset), rest, plan.batch, view, Arc::clone(cache))
     }
 
     /// The run's file.

@@ -43,7 +43,16 @@ impl From<RunError> for StepFailure {
     }
 }
 
-/// Makes the step with this number (from 0, for dropout) with base learning rate `lr`.
+/// The learning rates of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates<'a> {
+    /// Of what has no factor.
+    pub base: f64,
+    /// Factors by stage.
+    pub stages: &'a BTreeMap<String, f64>,
+}
+
+/// Makes the step with this number (from 0, for dropout).
 ///
 /// # Errors
 /// When a loss or the clipped gradient is not finite, or the device fails.
@@ -54,7 +63,7 @@ pub fn train_step(
     options: &LossOptions,
     plan: &Plan,
     step: u64,
-    lr: f64,
+    rates: Rates<'_>,
 ) -> Result<StepResult, StepFailure> {
     let start = Instant::now();
     let graph = std::sync::Arc::clone(network.graph());
@@ -78,8 +87,9 @@ pub fn train_step(
     network.device().sync().map_err(|error| RunError::Device(format!("{error:?}")))?;
     let backward = start.elapsed() - forward;
     network.apply_statistics(ctx);
-    let factor = |node: &Node| plan.stage_lr.get(&node.stage).or_else(|| plan.stage_lr.get(&node.path)).copied();
-    optimizer.step(network, grads, scale, &|node| lr * factor(node).unwrap_or(1.0));
+    let Rates { base, stages } = rates;
+    let factor = |node: &Node| stages.get(&node.stage).or_else(|| stages.get(&node.path)).copied();
+    optimizer.step(network, grads, scale, &|node| base * factor(node).unwrap_or(1.0));
     network.device().sync().map_err(|error| RunError::Device(format!("{error:?}")))?;
     let all = start.elapsed();
     let ms = StepTimes {

@@ -8,8 +8,8 @@ use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, 
 use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
 use frostline::models::Network;
 use frostline::train::{
-    Best, Control, DeviceChoice, EpochNews, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunInfo, Setup,
-    StepNews,
+    Best, Control, DeviceChoice, EpochNews, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunInfo,
+    Setup, StepNews,
 };
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -132,6 +132,9 @@ impl Observer for Notes {
     fn frozen(&mut self, step: u64, _: f64, _: &FreezePlan, trainable: u64, note: String) {
         self.frozen.push((step, note));
         self.trainable.push(trainable);
+    }
+    fn timeline(&mut self, step: u64, _: f64, _: &[FreezePhase], note: String) {
+        self.frozen.push((step, note));
     }
     fn lr(&mut self, _: u64, _: f64, _: f64) {}
     fn paused(&mut self, paused: bool) {

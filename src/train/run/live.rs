@@ -1,9 +1,11 @@
-//! What a person changes while a run goes on: pause, freeze and thaw, learning rate. Takes effect between two steps.
+//! What changes while a run goes on: by hand between two steps (pause, freeze and thaw, learning rate), by plan at the
+//! border of an epoch.
 
 use super::{Control, Flow, Observer, Trainer};
 use crate::graph::FreezePlan;
 use crate::train::news::Ending;
 use crate::train::proof::Proof;
+use crate::train::timeline::FreezePhase;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -48,7 +50,8 @@ impl Trainer {
 
     pub(super) fn apply(&mut self, control: Control, observer: &mut dyn Observer) -> Result<(), String> {
         match control {
-            Control::SetFreeze(plan) => self.set_freeze(plan, observer),
+            Control::SetFreeze(plan) => self.set_freeze(plan, &self.until(), observer),
+            Control::SetTimeline(timeline) => self.set_timeline(timeline, observer),
             Control::SetLr(lr) if lr.is_finite() && lr > 0.0 => {
                 self.position.lr = Some(lr);
                 observer.lr(self.position.step, self.epoch_position(), lr);
@@ -62,9 +65,59 @@ impl Trainer {
         }
     }
 
-    fn set_freeze(&mut self, mut plan: FreezePlan, observer: &mut dyn Observer) -> Result<(), String> {
+    /// At the start of an epoch: the phase that begins here, or has begun since the last one was entered.
+    pub(super) fn enter_phase(&mut self, observer: &mut dyn Observer) -> Result<(), String> {
+        let phase = self.setup.plan.phase(self.position.epoch + 1);
+        if phase.from_epoch <= self.position.entered.max(1) {
+            return Ok(());
+        }
+        let (freeze, from, number, factor) = (phase.freeze.clone(), phase.from_epoch, phase.number, phase.lr_factor);
+        self.position.entered = from;
+        let rate = if factor == 1.0 { String::new() } else { format!(", learning rate × {factor}") };
+        self.set_freeze(freeze, &format!(" (phase {number}, from epoch {from}{rate})"), observer)
+    }
+
+    /// How long a change by hand holds, in words.
+    fn until(&self) -> String {
+        let epoch = self.position.epoch + 1;
+        let next = self.setup.plan.timeline.iter().find(|phase| phase.from_epoch > epoch);
+        next.filter(|phase| phase.from_epoch <= self.setup.plan.epochs).map_or_else(String::new, |phase| {
+            format!(" (by hand; the plan's next phase replaces it from epoch {} on)", phase.from_epoch)
+        })
+    }
+
+    /// The phases that have begun stay; those that come are replaced.
+    fn set_timeline(&mut self, new: Vec<FreezePhase>, observer: &mut dyn Observer) -> Result<(), String> {
+        let epoch = self.position.epoch + 1;
+        let mut plan = self.setup.plan.clone();
+        plan.timeline.retain(|phase| phase.from_epoch <= epoch);
+        plan.timeline.extend(new.into_iter().filter(|phase| phase.from_epoch > epoch));
+        plan.retain_known(self.setup.network.graph());
+        let idle = || plan.idle_phase(self.setup.network.graph(), self.setup.network.facts());
+        let refused = plan.problems().into_iter().next().or_else(idle);
+        let note = match refused {
+            Some(problem) => format!("the planned phases stay as they were: {problem}"),
+            None => {
+                let coming = plan.timeline.iter().filter(|phase| phase.from_epoch > epoch);
+                let coming: Vec<String> = coming.map(|phase| phase.from_epoch.to_string()).collect();
+                self.setup.plan.timeline.clone_from(&plan.timeline);
+                self.run.plan.timeline.clone_from(&plan.timeline);
+                self.position.timeline = Some(plan.timeline);
+                match coming.is_empty() {
+                    true => "no further phase is planned".to_owned(),
+                    false => format!("phases planned from epoch {} on", coming.join(", ")),
+                }
+            }
+        };
+        observer.timeline(self.position.step, self.epoch_position(), &self.setup.plan.timeline, note.clone());
+        self.note(&note)
+    }
+
+    fn set_freeze(&mut self, mut plan: FreezePlan, why: &str, observer: &mut dyn Observer) -> Result<(), String> {
         let graph = Arc::clone(self.setup.network.graph());
         plan.retain_known(&graph);
+        // What was frozen until now is compared once more before it may move.
+        self.prove(self.position.epoch + 1)?;
         let old = self.position.freeze.clone();
         self.setup.network.set_plan(&plan);
         let frontier = self.setup.network.frontier();
@@ -89,7 +142,7 @@ impl Trainer {
             .collect();
         self.optimizer.retain(|name| !frozen_now.contains(name));
         self.position.proof = Proof::of(&self.setup.network).map_err(|error| error.to_string())?;
-        let note = describe(&graph, &old, &plan);
+        let note = format!("{}{why}", describe(&graph, &old, &plan));
         self.position.freeze = plan.clone();
         self.run.plan.freeze = plan.clone();
         observer.frozen(self.position.step, self.epoch_position(), &plan, frontier.trainable, note.clone());
@@ -123,6 +176,7 @@ fn describe(graph: &crate::graph::Graph, old: &FreezePlan, new: &FreezePlan) -> 
         (false, true) => format!("{thawed} thawed, starts with a fresh optimizer state"),
         (true, false) => format!("{frozen} frozen"),
         (false, false) => format!("{thawed} thawed (fresh optimizer state), {frozen} frozen"),
+        (true, true) if old.bn == new.bn => "freeze plan unchanged".to_owned(),
         (true, true) => "batch-norm policy changed".to_owned(),
     }
 }

@@ -1,0 +1,151 @@
+//! What ends an epoch: validation, the proof, the best epoch, checkpoints, patience.
+
+use super::{Checked, Control, Observer, Trainer};
+use crate::data::Split;
+use crate::models::HostTensor;
+use crate::nn::RunError;
+use crate::train::metrics::higher_is_better;
+use crate::train::news::{Best, Ending, EpochNews};
+use crate::train::optim::OptimizerState;
+use crate::train::validate::{Pass, Validation, validate};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+impl Trainer {
+    pub(super) fn validate(&mut self, observer: &mut dyn Observer) -> Result<Checked, String> {
+        let pass = Pass {
+            dataset: &self.setup.dataset,
+            split: Split::Val,
+            rule: &self.setup.rule,
+            batch: self.setup.plan.batch,
+            cache: &self.cache,
+            pinned: &self.pinned,
+            options: &self.options,
+        };
+        let (network, run) = (&self.setup.network, &self.run);
+        let mut held: Vec<Control> = Vec::new();
+        let mut stopped = None;
+        let mut waiting = false;
+        let mut go_on = |done: usize, total: usize| {
+            observer.progress("validating", done, total);
+            loop {
+                match observer.poll(network, run, waiting) {
+                    Some(Control::Cancel) => stopped = Some(Ending::Cancelled),
+                    Some(Control::Finish) => stopped = Some(Ending::Finished),
+                    Some(pause @ (Control::Pause | Control::Resume)) => {
+                        let wait = matches!(pause, Control::Pause);
+                        if wait != waiting {
+                            observer.paused(wait);
+                        }
+                        waiting = wait;
+                    }
+                    // Everything else takes effect at the next step.
+                    Some(other) => held.push(other),
+                    None if waiting => {}
+                    None => break,
+                }
+                if stopped.is_some() {
+                    break;
+                }
+            }
+            stopped.is_none()
+        };
+        let found = validate(network, &pass, &mut go_on).map_err(|error| format!("Validation failed: {error}."))?;
+        for control in held {
+            self.apply(control, observer)?;
+        }
+        let Some(mut found) = found else {
+            return Ok(Checked::Stopped(stopped.unwrap_or(Ending::Cancelled)));
+        };
+        found.failed.drain(..).for_each(|issue| observer.warning(issue));
+        Ok(Checked::Found(Box::new(found)))
+    }
+
+    pub(super) fn close_epoch(
+        &mut self,
+        observer: &mut dyn Observer,
+        train: BTreeMap<String, f64>,
+        found: Validation,
+        start: Instant,
+    ) -> Result<(), String> {
+        let epoch = self.position.epoch;
+        self.prove(epoch)?;
+        let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
+        let metric = match self.best_by.as_str() {
+            "loss" => found.losses.get("total").copied(),
+            name => found.metrics.get(name).copied(),
+        };
+        let news = EpochNews {
+            epoch,
+            train,
+            val: found.losses,
+            metrics: found.metrics,
+            seconds: start.elapsed().as_secs_f64(),
+            frozen_verified: true,
+            frozen_tensors: self.position.proof.digests.len(),
+            cached: false,
+            confusion: found.confusion,
+            frozen: self.position.freeze.frozen.iter().cloned().collect(),
+        };
+        self.folder.append(&news)?;
+        observer.epoch(news);
+        observer.samples(epoch, found.samples);
+        let Some(value) = metric else {
+            return Err(format!("There is no metric named {} to pick the best epoch by.", self.best_by));
+        };
+        if self.is_best(value) {
+            let best = Best { metric: self.best_by.clone(), value, epoch };
+            self.folder.write_weights(&self.folder.best(), &tensors, &self.run)?;
+            self.position.best = Some(best.clone());
+            observer.best(best);
+        }
+        self.count_patience(value);
+        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
+        let state = self.optimizer.state().map_err(|error| error.to_string())?;
+        self.write_resume(&tensors, &state)
+    }
+
+    /// Compares everything that is frozen with its digest.
+    pub(super) fn prove(&self, epoch: u32) -> Result<(), String> {
+        let moved = self.position.proof.moved(&self.setup.network).map_err(|error| error.to_string())?;
+        match moved.first() {
+            None => Ok(()),
+            Some(name) => Err(format!("The frozen tensor {name} has changed in epoch {epoch}; the run is stopped.")),
+        }
+    }
+
+    fn is_best(&self, value: f64) -> bool {
+        let better = |best: &Best| {
+            if higher_is_better(&self.best_by) { value > best.value } else { value < best.value }
+        };
+        value.is_finite() && self.position.best.as_ref().is_none_or(better)
+    }
+
+    fn count_patience(&mut self, value: f64) {
+        let min_gain = self.setup.plan.early_stop.map_or(0.0, |stop| stop.min_gain);
+        let gain = |reference: f64| if higher_is_better(&self.best_by) { value - reference } else { reference - value };
+        let gained = self.position.reference.is_none_or(|reference| gain(reference) > min_gain);
+        if gained {
+            self.position.reference = Some(value);
+            self.position.waiting = 0;
+        } else {
+            self.position.waiting += 1;
+        }
+    }
+
+    pub(super) fn out_of_patience(&self) -> bool {
+        self.setup.plan.early_stop.is_some_and(|stop| self.position.waiting >= stop.patience.max(1))
+    }
+
+    pub(super) fn save_resume(&mut self) -> Result<(), String> {
+        let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
+        let state = self.optimizer.state().map_err(|error| error.to_string())?;
+        self.write_resume(&tensors, &state)
+    }
+
+    fn write_resume(&mut self, tensors: &[HostTensor], state: &OptimizerState) -> Result<(), String> {
+        self.folder.write_resume(tensors, state, &self.position)?;
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+}
