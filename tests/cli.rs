@@ -385,8 +385,52 @@ fn train_eval_predict_and_export_agree() {
     assert!(Path::new(done["checkpoint"].as_str().unwrap()).is_file());
 
     refused(&tiny(data, out, &[]), "holds a run already");
+    eval_by_class_and_picture(data, out, best);
     eval_and_predict(data, out, done["best"]["value"].as_f64().unwrap());
     export(home.path(), out);
+}
+
+/// Rows and lines of `eval` agree with each other, and the run's folder holds what its best epoch says.
+fn eval_by_class_and_picture(data: &str, out: &str, best: usize) {
+    let output = run(&["eval", out, "--data", data, "--device", "cpu", "--json", "--per-image"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    let (eval, images) = (all.last().unwrap(), of_type(&all, "image"));
+    assert_eq!((images.len(), all.len(), &eval["split"]), (6, 7, &"val".into()));
+    let loss: f64 = images.iter().map(|image| image["loss"].as_f64().unwrap()).sum::<f64>() / 6.0;
+    // One is summed on the device, the other from each picture's logits here.
+    assert!((loss - eval["losses"]["cls"].as_f64().unwrap()).abs() < 1e-5, "{loss} against {}", eval["losses"]);
+    let right = images.iter().filter(|image| image["correct"] == true).count();
+    let rows = eval["per_class"].as_array().unwrap();
+    assert_eq!(rows.iter().map(|row| row["name"].as_str().unwrap()).collect::<Vec<_>>(), ["cold", "warm"]);
+    assert!(rows.iter().all(|row| row["support"] == 3));
+    let found: f64 = rows.iter().map(|row| row["recall"].as_f64().unwrap() * 3.0).sum();
+    assert!((found - right as f64).abs() < 1e-9, "{found} found, {right} right");
+    for name in ["macro", "weighted"] {
+        assert!((eval[name]["recall"].as_f64().unwrap() - right as f64 / 6.0).abs() < 1e-9, "three of each class");
+        assert_eq!(numbers(&eval[name]), 3);
+    }
+    assert!((0.0..=1.0).contains(&eval["ece"].as_f64().unwrap()) && eval["mce"].as_f64() >= eval["ece"].as_f64());
+    for image in images {
+        let scores: f64 =
+            image["classes"].as_array().unwrap().iter().map(|class| class["score"].as_f64().unwrap()).sum();
+        assert!((scores - 1.0).abs() < 1e-5);
+        let loss = -image["truth_score"].as_f64().unwrap().ln();
+        assert!((loss - image["loss"].as_f64().unwrap()).abs() < 1e-4);
+        assert!(
+            image["image"].as_str().unwrap().starts_with(&format!("{data}/val/{}", image["truth"].as_str().unwrap()))
+        );
+    }
+    let kept = std::fs::read_to_string(format!("{out}/evaluation.jsonl")).unwrap();
+    let kept: Vec<Json> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((kept.len(), &kept[0]["epoch"]), (7, &best.into()));
+    assert_eq!(kept[0]["metrics"], eval["metrics"]);
+
+    let train = run(&["eval", out, "--data", data, "--device", "cpu", "--json", "--split", "train"]);
+    assert_eq!((&lines(&train)[0]["images"], &lines(&train)[0]["split"]), (&12.into(), &"train".into()));
+    let test = run(&["eval", out, "--data", data, "--device", "cpu", "--split", "test"]);
+    assert_ne!(code(&test), 0);
+    assert!(stderr(&test).contains("no test pictures"), "{}", stderr(&test));
 }
 
 /// `eval` measures on the same pictures what the run measured; `predict` knows the run's classes.

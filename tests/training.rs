@@ -13,7 +13,7 @@ mod common;
 
 use burn::tensor::Device;
 use common::tiny::{Notes, dataset, plan, rule, setup, two_heads};
-use frostline::data::Augment;
+use frostline::data::{Augment, Split};
 use frostline::graph::{BnPolicy, FreezePlan, Preset};
 use frostline::train::{
     Control, Decay, EarlyStop, Ending, FreezePhase, OptimizerChoice, Plan, RunFolder, Setup, Trainer,
@@ -38,6 +38,16 @@ fn two_heads_learn_at_once_from_one_backbone() {
     assert!((step["total"] - step["shape"] - step["mask"]).abs() < 1e-5);
     assert_eq!(notes.samples, 8 * 13);
     assert!(summary.checkpoint.unwrap().exists());
+    // What it says of each picture, after each epoch, agrees with what the pass summed up on the device.
+    assert_eq!(notes.evaluated.len(), 13);
+    for (epoch, evaluation) in notes.epochs.iter().zip(&notes.evaluated) {
+        let [shape, mask] = evaluation.heads.as_slice() else { panic!("two heads") };
+        assert_eq!((evaluation.epoch, shape.pictures.len(), mask.pictures.len()), (Some(epoch.epoch), 12, 0));
+        assert_eq!(shape.confusion(), epoch.confusion);
+        let loss: f64 = shape.pictures.iter().map(|picture| f64::from(picture.loss)).sum::<f64>() / 12.0;
+        assert!((loss - epoch.val["shape"]).abs() < 1e-5, "{loss} against {}", epoch.val["shape"]);
+        assert!(shape.pictures.iter().all(|picture| dataset.samples[picture.index as usize].split == Split::Val));
+    }
 }
 
 #[test]
@@ -97,6 +107,9 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
     }
     let val = |notes: &Notes| notes.epochs.last().map(|epoch| (epoch.train.clone(), epoch.val.clone())).unwrap();
     assert_eq!(val(&rest), val(&expected));
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let endings: Vec<&str> = metrics.lines().filter(|line| line.starts_with("{\"ending\"")).collect();
+    assert_eq!(endings, ["{\"ending\":\"cancelled\"}", "{\"ending\":\"completed\"}"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The arguments, word for word as scripts use them.
 
+use crate::data::Split;
+use crate::session::Which;
 use crate::train::DeviceChoice;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -237,9 +239,15 @@ pub(super) struct EvalArgs {
     /// A run's folder or a checkpoint file
     #[arg(value_name = "RUN|FILE")]
     pub source: PathBuf,
-    /// A folder or an annotation file; its val is measured where it has a split of its own, else all of it
+    /// A folder or an annotation file, or `sample`; its val is measured where it has a split of its own, else all of it
     #[arg(long)]
     pub data: PathBuf,
+    /// Which pictures: auto, all, train, val or test
+    #[arg(long, default_value = "auto", value_parser = which)]
+    pub split: Which,
+    /// With --json: a line for each picture before the result
+    #[arg(long, requires = "json")]
+    pub per_image: bool,
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
@@ -394,6 +402,17 @@ fn freeze_at(text: &str) -> Result<(u32, String), String> {
         Ok(epoch @ 2..) => Ok((epoch, words.to_owned())),
         _ => Err(format!("{epoch} is not an epoch from 2 on; epoch 1 belongs to --freeze")),
     }
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    Ok(match text {
+        "auto" => Which::Auto,
+        "all" => Which::All,
+        "train" => Which::Only(Split::Train),
+        "val" => Which::Only(Split::Val),
+        "test" => Which::Only(Split::Test),
+        _ => return Err(format!("{text} is none of auto, all, train, val and test")),
+    })
 }
 
 fn stage_lr(text: &str) -> Result<(String, f64), String> {

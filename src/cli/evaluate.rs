@@ -2,37 +2,87 @@
 
 use super::args::EvalArgs;
 use super::drive::Driver;
-use super::lines::{EvalLine, Line};
-use super::{Failure, Outcome, output};
+use super::lines::{ClassLine, EvalLine, HeadLine, ImageLine, Line, NameScore};
+use super::{Failure, Outcome, output, plan};
+use crate::graph::HeadKind;
 use crate::session::{Command, Evaluation, Event};
+use crate::train::{HeadResults, class_scores, macro_average, reliability, weighted_average};
 
 pub(super) fn evaluate(args: &EvalArgs) -> Outcome {
-    for path in [&args.source, &args.data] {
-        if !path.exists() {
-            return Err(Failure::Input(format!("{} does not exist.", path.display())));
-        }
+    if !args.source.exists() {
+        return Err(Failure::Input(format!("{} does not exist.", args.source.display())));
     }
+    let data = plan::data_source(&args.data)?;
     let mut driver = Driver::new(args.device)?;
-    driver.send(Command::Evaluate { from: args.source.clone(), data: args.data.clone() })?;
+    driver.send(Command::Evaluate { from: args.source.clone(), data: Some(data), which: args.split })?;
     loop {
         match driver.next()? {
-            Event::Evaluated(found) if args.json => {
-                return output::json(&Line::Eval(EvalLine {
-                    metrics: &found.metrics,
-                    losses: &found.losses,
-                    images: found.images,
-                    model: &found.model,
-                    source: &args.source,
-                    data: &args.data,
-                    device: driver.device(),
-                    seconds: found.seconds,
-                }));
-            }
+            Event::Evaluated(found) if args.json => return lines(&found, args, driver.device()),
             Event::Evaluated(found) => return show(&found),
             Event::Failed { what, .. } => return Err(driver.failed(what)),
             _ => {}
         }
     }
+}
+
+fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
+    if args.per_image {
+        found.heads.iter().try_for_each(|head| pictures(found, head))?;
+    }
+    let classifiers = || found.heads.iter().filter(|head| matches!(head.kind, HeadKind::Classify { .. }));
+    output::json(&Line::Eval(EvalLine {
+        metrics: &found.metrics,
+        losses: &found.losses,
+        images: found.images,
+        model: &found.model,
+        source: &args.source,
+        data: &args.data,
+        device,
+        seconds: found.seconds,
+        split: found.split.map_or("all".to_owned(), |split| split.to_string()),
+        scores: found.classifier().map(head_line),
+        heads: classifiers().skip(1).map(|head| (head.name.as_str(), head_line(head))).collect(),
+    }))
+}
+
+fn head_line(head: &HeadResults) -> HeadLine<'_> {
+    let scores = class_scores(&head.confusion());
+    let calibration = reliability(&head.pictures);
+    HeadLine {
+        macro_average: macro_average(&scores),
+        weighted_average: weighted_average(&scores),
+        ece: calibration.as_ref().map(|found| found.ece),
+        mce: calibration.as_ref().map(|found| found.mce),
+        per_class: head
+            .classes
+            .iter()
+            .zip(&scores)
+            .map(|(name, of)| ClassLine {
+                name,
+                precision: of.precision,
+                recall: of.recall,
+                f1: of.f1,
+                support: of.support,
+            })
+            .collect(),
+    }
+}
+
+fn pictures(found: &Evaluation, head: &HeadResults) -> Outcome {
+    let name = |class: u32| head.classes.get(class as usize).map_or("?", String::as_str);
+    for picture in &head.pictures {
+        let sample = found.set.samples.get(picture.index as usize);
+        output::json(&Line::Image(ImageLine {
+            image: sample.map_or_else(String::new, |sample| sample.image.name()),
+            head: &head.name,
+            truth: name(picture.truth),
+            correct: picture.is_right(),
+            truth_score: picture.truth_score,
+            loss: picture.loss,
+            classes: picture.top().iter().map(|&(class, score)| NameScore { name: name(class), score }).collect(),
+        }))?;
+    }
+    Ok(())
 }
 
 fn show(found: &Evaluation) -> Outcome {
@@ -43,10 +93,31 @@ fn show(found: &Evaluation) -> Outcome {
     for (name, value) in &found.losses {
         output::line(&format!("  loss {name:<11} {value:.4}"))?;
     }
-    for (class, row) in found.classes.iter().zip(&found.confusion) {
-        let right =
-            found.classes.iter().position(|known| known == class).and_then(|i| row.get(i)).copied().unwrap_or(0);
-        output::line(&format!("  {class:<16} {right} of {} right", row.iter().sum::<u32>()))?;
+    found.heads.iter().filter(|head| !head.pictures.is_empty()).try_for_each(table)
+}
+
+/// A row for each class, as scikit-learn's report has them.
+fn table(head: &HeadResults) -> Outcome {
+    let scores = class_scores(&head.confusion());
+    if let Some(calibration) = reliability(&head.pictures) {
+        output::line(&format!("  calibration      ECE {:.4}, MCE {:.4}", calibration.ece, calibration.mce))?;
+    }
+    let longest = head.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(12, 32);
+    let row = |name: &str, values: [Option<f64>; 3], support: Option<u64>| {
+        let [precision, recall, f1] = values.map(|value| value.map_or("-".to_owned(), |value| format!("{value:.4}")));
+        let support = support.map_or(String::new(), |support| support.to_string());
+        output::line(&format!("  {name:<longest$}  {precision:>9}  {recall:>9}  {f1:>9}  {support:>8}"))
+    };
+    output::line("")?;
+    output::line(&format!(
+        "  {:<longest$}  {:>9}  {:>9}  {:>9}  {:>8}",
+        head.name, "precision", "recall", "F1", "pictures"
+    ))?;
+    for (name, of) in head.classes.iter().zip(&scores) {
+        row(name, [of.precision, of.recall, of.f1], Some(of.support))?;
+    }
+    for (name, of) in [("macro mean", macro_average(&scores)), ("weighted mean", weighted_average(&scores))] {
+        row(name, [of.map(|of| of.precision), of.map(|of| of.recall), of.map(|of| of.f1)], None)?;
     }
     Ok(())
 }

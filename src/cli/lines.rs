@@ -2,7 +2,7 @@
 
 use crate::data::{Issue, Task};
 use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
-use crate::train::{ClassScore, LrPoint, LrSuggestions, SweepEnd};
+use crate::train::{Averages, ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -41,6 +41,8 @@ pub(super) enum Line<'a> {
     Epoch(EpochLine<'a>),
     /// The run's end.
     Done { best: Option<&'a Best>, checkpoint: Option<&'a Path>, ending: Ending, run: &'a Path },
+    /// `eval --per-image`: one picture, before the result.
+    Image(ImageLine<'a>),
     /// `eval`.
     Eval(EvalLine<'a>),
     /// `predict`: one picture.
@@ -203,6 +205,52 @@ pub(super) struct EvalLine<'a> {
     pub data: &'a Path,
     pub device: &'a str,
     pub seconds: f64,
+    /// train, val or test; all without one.
+    pub split: String,
+    /// Of the first classification head.
+    #[serde(flatten)]
+    pub scores: Option<HeadLine<'a>>,
+    /// Of further classification heads, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub heads: BTreeMap<&'a str, HeadLine<'a>>,
+}
+
+/// What a classification head is worth.
+#[derive(Debug, Serialize)]
+pub(super) struct HeadLine<'a> {
+    pub per_class: Vec<ClassLine<'a>>,
+    #[serde(rename = "macro")]
+    pub macro_average: Option<Averages>,
+    #[serde(rename = "weighted")]
+    pub weighted_average: Option<Averages>,
+    /// Expected calibration error, 15 bins.
+    pub ece: Option<f64>,
+    /// Maximum calibration error.
+    pub mce: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ClassLine<'a> {
+    pub name: &'a str,
+    /// None where nothing was predicted as the class.
+    pub precision: Option<f64>,
+    /// None where no picture is of the class.
+    pub recall: Option<f64>,
+    pub f1: Option<f64>,
+    pub support: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ImageLine<'a> {
+    pub image: String,
+    pub head: &'a str,
+    pub truth: &'a str,
+    pub correct: bool,
+    /// Probability of the true class.
+    pub truth_score: f32,
+    pub loss: f32,
+    /// The best five.
+    pub classes: Vec<NameScore<'a>>,
 }
 
 #[derive(Debug, Serialize)]

@@ -91,7 +91,8 @@ pub(super) fn graph(variant: &Variant, size_px: u32) -> Result<Graph, Failure> {
     graph.map_err(|error| Failure::Input(format!("{} at {size_px} px: {error}.", variant.name)))
 }
 
-fn data_source(path: &Path) -> Result<DataSource, Failure> {
+/// The set that an argument names.
+pub(super) fn data_source(path: &Path) -> Result<DataSource, Failure> {
     match path.exists() {
         true => Ok(DataSource::Path(path.to_path_buf())),
         false if path == Path::new("sample") => Ok(DataSource::Sample),

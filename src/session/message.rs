@@ -4,9 +4,11 @@ use crate::data::{Dataset, Issue};
 use crate::graph::FreezePlan;
 pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
-    RunInfo, StepNews, StepTimes,
+    RunInfo, StepNews, StepTimes, Which,
 };
-use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice};
+use crate::train::{
+    DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice,
+};
 use crate::weights::LoadReport;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,8 +77,10 @@ pub enum Command {
     Evaluate {
         /// A run folder or checkpoint.
         from: PathBuf,
-        /// The data set; its own validation pictures, or all where it has no split.
-        data: PathBuf,
+        /// The data set; none for the run's own, with the run's split.
+        data: Option<DataSource>,
+        /// Which of its pictures.
+        which: Which,
     },
     /// Write a run's best weights or a checkpoint for elsewhere; answered by [`Event::Exported`].
     Export {
@@ -115,6 +119,8 @@ pub enum Event {
     Step(Box<StepNews>),
     /// An epoch ended.
     Epoch(Box<EpochNews>),
+    /// What the model says of each validation picture after an epoch of the run.
+    EpochEvaluated(Arc<Evaluation>),
     /// What the model says of the fixed validation pictures after this epoch.
     Samples {
         /// The epoch.

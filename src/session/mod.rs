@@ -2,9 +2,11 @@
 //!
 //! One long-lived thread touches the device, because burn keeps a stream and a memory pool for each thread that does.
 
+mod diff;
 mod history;
 mod message;
 mod project;
+mod runs;
 mod steer;
 mod thumbs;
 mod view;
@@ -12,12 +14,14 @@ mod worker;
 
 pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
 pub use crate::train::save_backbone;
+pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
     Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck, ExportFormat, Exported, HeadCheck,
-    LiveSample, RunInfo, StepNews, StepTimes,
+    LiveSample, RunInfo, StepNews, StepTimes, Which,
 };
 pub use project::{Project, Recent};
+pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};
 pub use thumbs::{Picture, Thumbnails};
 pub use view::{Busy, Mark, Notice, Phase, RunView, SweepView, View};
 

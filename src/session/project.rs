@@ -17,6 +17,9 @@ pub struct Project {
     /// Runs made from this project, newest last.
     #[serde(default)]
     pub runs: Vec<PathBuf>,
+    /// Runs that were taken off the list; their files stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_runs: Vec<PathBuf>,
     /// The page that was open.
     #[serde(default)]
     pub page: String,
@@ -34,6 +37,7 @@ impl Default for Project {
             version: VERSION,
             plan: Plan::default(),
             runs: Vec::new(),
+            hidden_runs: Vec::new(),
             page: String::new(),
             selected: None,
             folded: Vec::new(),
@@ -87,7 +91,7 @@ impl Project {
         if let WeightsSource::File(path) = &mut self.plan.weights {
             *path = map(path);
         }
-        for run in &mut self.runs {
+        for run in self.runs.iter_mut().chain(&mut self.hidden_runs) {
             *run = map(run);
         }
     }

@@ -5,7 +5,9 @@ use super::worker::{Outbox, export, predict_all};
 use crate::data::Issue;
 use crate::graph::FreezePlan;
 use crate::models::Network;
-use crate::train::{Best, Control, EpochNews, FreezePhase, LiveSample, Observer, RunFile, RunInfo, StepNews};
+use crate::train::{
+    Best, Control, EpochNews, Evaluation, FreezePhase, LiveSample, Observer, RunFile, RunInfo, StepNews,
+};
 use burn::tensor::Device;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,6 +96,10 @@ impl Observer for Steer<'_> {
     fn epoch(&mut self, news: EpochNews) {
         self.outbox.send(Event::Idle);
         self.outbox.send(Event::Epoch(Box::new(news)));
+    }
+
+    fn evaluated(&mut self, evaluation: Arc<Evaluation>) {
+        self.outbox.send(Event::EpochEvaluated(evaluation));
     }
 
     fn samples(&mut self, epoch: u32, samples: Vec<LiveSample>) {

@@ -2,7 +2,9 @@
 //! line both read it.
 
 use super::history::Series;
-use super::message::{Best, DeviceInfo, Ending, EpochNews, Event, Exported, LiveSample, RunInfo, StepNews};
+use super::message::{
+    Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews,
+};
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
 use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
@@ -74,6 +76,8 @@ pub struct RunView {
     pub epochs: Vec<EpochNews>,
     /// Predictions on the fixed validation pictures, by epoch.
     pub samples: BTreeMap<u32, Arc<Vec<LiveSample>>>,
+    /// What the model says of each validation picture, by epoch: the best, the last, and others as far as they are small.
+    pub evaluations: BTreeMap<u32, Arc<Evaluation>>,
     /// What a person did, on the time axis.
     pub marks: Vec<Mark>,
     /// The best checkpoint so far.
@@ -133,6 +137,8 @@ pub struct View {
     pub predictions: Option<Arc<Vec<Prediction>>>,
     /// What became of the last export.
     pub exported: Option<Arc<Exported>>,
+    /// What was measured last because a person asked for it.
+    pub evaluation: Option<Arc<Evaluation>>,
     /// Bytes that the device's pool holds.
     pub memory: Option<u64>,
     /// The console, oldest first.
@@ -141,6 +147,8 @@ pub struct View {
     pub revision: u64,
 }
 
+/// Pictures whose results are kept of epochs that are neither the best nor the last: 12 MB.
+const MAX_EVALUATED: usize = 200_000;
 /// Lines that the console keeps.
 const MAX_NOTICES: usize = 2000;
 
@@ -177,7 +185,10 @@ impl View {
             }
             Event::SweepPoint(point) => self.sweep.iter_mut().for_each(|sweep| sweep.points.push(point)),
             Event::SweepDone { suggestions, end } => self.end_sweep(suggestions, end),
-            Event::Evaluated(_) => self.busy = None,
+            Event::Evaluated(evaluation) => {
+                self.evaluation = Some(evaluation);
+                self.busy = None;
+            }
             Event::Memory { used } => self.memory = Some(used),
             Event::Exported(exported) => self.take_export(exported),
             Event::Saved { path, what } => self.say(Severity::Note, format!("{what} written to {}", path.display())),
@@ -216,6 +227,7 @@ impl View {
         match event {
             Event::Step(news) => run.take_step(*news),
             Event::Epoch(news) => run.take_epoch(*news),
+            Event::EpochEvaluated(evaluation) => run.take_evaluation(evaluation),
             Event::Samples { epoch, samples } => {
                 run.samples.insert(epoch, samples);
             }
@@ -305,6 +317,7 @@ impl RunView {
             lr: Series::default(),
             epochs: Vec::new(),
             samples: BTreeMap::new(),
+            evaluations: BTreeMap::new(),
             marks: Vec::new(),
             best: None,
             checkpoint: None,
@@ -350,6 +363,18 @@ impl RunView {
             self.eta = Some(Duration::from_secs_f64(per_step * total.saturating_sub(news.step) as f64));
         }
         self.step = Some(news);
+    }
+
+    fn take_evaluation(&mut self, evaluation: Arc<Evaluation>) {
+        let Some(epoch) = evaluation.epoch else { return };
+        self.evaluations.insert(epoch, evaluation);
+        let best = self.best.as_ref().map(|best| best.epoch);
+        let held = |all: &BTreeMap<u32, Arc<Evaluation>>| all.values().map(|one| one.images).sum::<usize>();
+        while held(&self.evaluations) > MAX_EVALUATED {
+            let oldest = self.evaluations.keys().copied().find(|&known| known != epoch && Some(known) != best);
+            let Some(oldest) = oldest else { break };
+            self.evaluations.remove(&oldest);
+        }
     }
 
     fn take_epoch(&mut self, news: EpochNews) {

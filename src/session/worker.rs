@@ -2,10 +2,11 @@
 
 use super::message::{Command, Event};
 use super::steer::Steer;
-use crate::data::{Dataset, ImageSource, Progress};
+use crate::data::{Dataset, ImageSource, Progress, Split};
 use crate::models::Network;
 use crate::train::{
     self, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Plan, RunFile, RunFolder, Setup, Trainer, ValChoice,
+    Which,
 };
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -114,7 +115,7 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
-            Command::Evaluate { from, data } => self.evaluate(&from, &data),
+            Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
             Command::Export { from, to } => return export(&from, &to, &self.device, self.outbox),
             // Without a run there is nothing to steer.
             Command::Pause
@@ -185,13 +186,24 @@ impl Worker<'_> {
         Setup::new(plan, dataset, &self.device)
     }
 
+    fn known_data(&self, plan: &Plan) -> Option<Arc<Dataset>> {
+        let (source, val, seed, dataset) = self.opened.as_ref()?;
+        ((source, val, *seed) == (&plan.data, &plan.val, plan.seed)).then(|| Arc::clone(dataset))
+    }
+
     fn data_of(&mut self, plan: &Plan) -> Result<Arc<Dataset>, String> {
         self.outbox.send(Event::Progress { what: "preparing the run".to_owned(), done: 0, total: 0 });
-        match &self.opened {
-            Some((source, val, seed, dataset)) if (source, val, *seed) == (&plan.data, &plan.val, plan.seed) => {
-                Ok(Arc::clone(dataset))
-            }
-            _ => self.open(&plan.data, &plan.val, plan.seed),
+        match self.known_data(plan) {
+            Some(dataset) => Ok(dataset),
+            None => self.open(&plan.data, &plan.val, plan.seed),
+        }
+    }
+
+    /// The set of a plan, without making it the one that is open.
+    fn other_data(&self, plan: &Plan) -> Result<Arc<Dataset>, String> {
+        match self.known_data(plan) {
+            Some(dataset) => Ok(dataset),
+            None => train::open_data(&plan.data, &plan.val, plan.seed, &self.progress()).map(Arc::new),
         }
     }
 
@@ -255,16 +267,35 @@ impl Worker<'_> {
         predict_all(network, run, images, self.outbox, self.stop)
     }
 
-    fn evaluate(&self, from: &Path, data: &Path) -> Result<(), String> {
-        let dataset = train::open_data(&DataSource::Path(data.to_path_buf()), &ValChoice::Auto, 0, &self.progress())?;
+    fn evaluate(&self, from: &Path, data: Option<DataSource>, which: Which) -> Result<(), String> {
+        let own = data.is_none();
+        let (dataset, which) = match data {
+            Some(source) => {
+                let opened = train::open_data(&source, &ValChoice::Auto, 0, &self.progress())?;
+                (Arc::new(opened), which)
+            }
+            // The run's own set with the run's own split.
+            None => {
+                let (_, file) = RunFolder::open(from)?;
+                let which = if which == Which::Auto { Which::Only(Split::Val) } else { which };
+                (self.other_data(&file.plan)?, which)
+            }
+        };
         let mut go_on = |done: usize, total: usize| {
             self.outbox.offer(Event::Progress { what: "evaluating".to_owned(), done, total });
             !self.stop.load(Ordering::Relaxed)
         };
-        match train::evaluate(from, dataset, &self.device, &mut go_on)? {
-            Some(found) => self.outbox.send(Event::Evaluated(Arc::new(found))),
-            None => self.outbox.send(Event::Idle),
+        let Some(mut found) = train::evaluate(from, dataset, which, &self.device, &mut go_on)? else {
+            self.outbox.send(Event::Idle);
+            return Ok(());
+        };
+        if own && found.split == Some(Split::Val) {
+            // Kept with the run, so that it need not be measured again.
+            let (folder, _) = RunFolder::open(from)?;
+            found.epoch = folder.position().ok().and_then(|position| position.best).map(|best| best.epoch);
+            found.save(&folder.evaluation())?;
         }
+        self.outbox.send(Event::Evaluated(Arc::new(found)));
         Ok(())
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! run.json              plan, classes, preprocessing, model: written once at the start
-//! metrics.jsonl         a line for each epoch and each thing that a person did, appended
+//! metrics.jsonl         a line for each epoch, for each thing that a person did and for the end, appended
 //! last.safetensors      the weights after the last epoch, under public names
 //! best.safetensors      the weights after the best epoch
+//! evaluation.jsonl      what they say of each validation picture
 //! resume.safetensors    weights, optimizer, position: one file, so that they always belong together
 //! ```
 
-use super::news::{Best, EpochNews};
+use super::news::{Best, Ended, Ending, EpochNews};
 use super::optim::{OptimizerState, TensorState};
 use super::plan::Plan;
 use super::proof::Proof;
@@ -148,6 +149,12 @@ impl RunFolder {
         self.path.join("last.safetensors")
     }
 
+    /// What the best epoch says of each validation picture.
+    #[must_use]
+    pub fn evaluation(&self) -> PathBuf {
+        self.path.join(super::evaluation::FILE)
+    }
+
     fn resume_file(&self) -> PathBuf {
         self.path.join("resume.safetensors")
     }
@@ -187,6 +194,14 @@ impl RunFolder {
         epochs.map(|epoch| (epoch.epoch, epoch)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
+    /// How the run ended, if that is the last thing on record.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        let text = std::fs::read_to_string(self.path.join("metrics.jsonl")).unwrap_or_default();
+        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        serde_json::from_str::<Ended>(last).ok().map(|ended| ended.ending)
+    }
+
     /// Writes weights under public names.
     ///
     /// # Errors
@@ -221,6 +236,17 @@ impl RunFolder {
         ]);
         weights::save_safetensors(&self.resume_file(), &all, SaveDtype::F32, &metadata)
             .map_err(|error| error.to_string())
+    }
+
+    /// Where the run stood at its last checkpoint; only the file's description is read.
+    ///
+    /// # Errors
+    /// A sentence, when it is missing or damaged.
+    pub fn position(&self) -> Result<Position, String> {
+        let path = self.resume_file();
+        let checkpoint = Checkpoint::open(&path).map_err(|error| error.to_string())?;
+        let text = checkpoint.metadata.get(POSITION).map(String::as_str).unwrap_or_default();
+        serde_json::from_str(text).map_err(|error| format!("Cannot read {}: {error}.", path.display()))
     }
 
     /// Reads what [`RunFolder::write_resume`] wrote.

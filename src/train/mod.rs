@@ -2,7 +2,7 @@
 
 mod builtin;
 pub mod device;
-mod evaluate;
+mod evaluation;
 mod export;
 mod folder;
 pub mod losses;
@@ -27,12 +27,15 @@ mod validate;
 
 pub use builtin::{sample_plan, with_data};
 pub use device::DeviceInfo;
-pub use evaluate::{evaluate, save_backbone};
+pub use evaluation::{
+    Averages, BINS, Bin, ClassScores, Evaluation, HeadResults, PictureResult, Reliability, Which, bin_of, class_scores,
+    evaluate, macro_average, reliability, save_backbone, weighted_average, worst_pairs,
+};
 pub use export::{ExportCheck, ExportFormat, Exported, HeadCheck, export_model};
 pub use folder::{Position, RunFile, RunFolder, export};
 pub use lr_finder::{LrFound, LrPoint, LrSuggestions, LrSweep, SweepEnd, find_lr, suggest};
 pub use metrics::{Counts, default_metric, higher_is_better};
-pub use news::{Best, Ending, EpochNews, Evaluation, LiveSample, RunInfo, StepNews, StepTimes};
+pub use news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
 pub use optim::{Optimizer, OptimizerState, TensorState, global_norm};
 pub use origin::{About, about_weights, inspect_weights, named_classes, open_weights, weights_file};
 pub use plan::{

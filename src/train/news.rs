@@ -133,7 +133,7 @@ pub struct Best {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// All epochs are done.
@@ -146,21 +146,9 @@ pub enum Ending {
     Cancelled,
 }
 
-/// What a model is worth on a data set.
-#[derive(Clone, Debug, Serialize)]
-pub struct Evaluation {
-    /// The model's name.
-    pub model: String,
-    /// Metrics by name.
-    pub metrics: BTreeMap<String, f64>,
-    /// Mean losses by name.
-    pub losses: BTreeMap<String, f64>,
-    /// Pictures that were looked at.
-    pub images: usize,
-    /// Class names of the model's first head.
-    pub classes: Vec<String>,
-    /// Confusion counts of the first classification head, `[truth][prediction]`.
-    pub confusion: Vec<Vec<u32>>,
-    /// Seconds that it took.
-    pub seconds: f64,
+/// The last line of a run's `metrics.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How it ended.
+    pub ending: Ending,
 }

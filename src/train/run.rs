@@ -1,12 +1,14 @@
 //! The loop: epochs, steps, validation, checkpoints, proof; pause, finish and live changes between steps.
 
 mod closing;
+mod evaluated;
 mod live;
 
+use super::evaluation::Evaluation;
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses::LossOptions;
 use super::metrics::default_metric;
-use super::news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews};
+use super::news::{Best, Ended, Ending, EpochNews, LiveSample, RunInfo, StepNews};
 use super::optim::Optimizer;
 use super::plan::Plan;
 use super::proof::Proof;
@@ -56,6 +58,8 @@ pub trait Observer {
     fn step(&mut self, news: StepNews);
     /// An epoch ended.
     fn epoch(&mut self, news: EpochNews);
+    /// What the model says of each validation picture after an epoch.
+    fn evaluated(&mut self, _evaluation: Arc<Evaluation>) {}
     /// Predictions on the fixed pictures.
     fn samples(&mut self, epoch: u32, samples: Vec<LiveSample>);
     /// A new best checkpoint.
@@ -198,6 +202,7 @@ impl Trainer {
         for news in self.history.clone() {
             observer.epoch(news);
         }
+        self.tell_best(observer);
         let ending = match self.epochs(observer)? {
             Flow::On => Ending::Completed,
             Flow::Stop(ending) => ending,
@@ -205,6 +210,7 @@ impl Trainer {
         if self.position.step_in_epoch > 0 {
             self.save_resume()?;
         }
+        self.folder.append(&Ended { ending })?;
         let checkpoint = self.folder.best().exists().then(|| self.folder.best());
         Ok(Summary { ending, best: self.position.best.clone(), checkpoint })
     }

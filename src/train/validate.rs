@@ -1,5 +1,6 @@
 //! A pass over the validation pictures: losses, metrics, predictions on the fixed ones.
 
+use super::evaluation::{HeadResults, PictureResult};
 use super::losses::{self, LossOptions};
 use super::metrics::{Counts, argmax};
 use super::news::LiveSample;
@@ -7,7 +8,7 @@ use super::predict::{decode, host};
 use super::prediction::Prediction;
 use crate::data::batch::Batch;
 use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
-use crate::graph::{Graph, Preprocess};
+use crate::graph::{Graph, Head, HeadKind, Preprocess};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Validation {
     pub metrics: BTreeMap<String, f64>,
     /// Confusion counts of the first classification head.
     pub confusion: Vec<Vec<u32>>,
+    /// What each head says of each picture.
+    pub heads: Vec<HeadResults>,
     /// Predictions on the fixed pictures.
     pub samples: Vec<LiveSample>,
     /// Pictures that broke since the check.
@@ -70,6 +73,7 @@ pub fn validate(
         losses: BTreeMap::new(),
         metrics: BTreeMap::new(),
         confusion: Vec::new(),
+        heads: no_results(&graph, pass.dataset),
         samples: Vec::new(),
         failed: Vec::new(),
         images: 0,
@@ -88,7 +92,11 @@ pub fn validate(
         found.images += batch.len();
         let numbers = outputs.iter().map(host).collect::<Result<Vec<_>, _>>()?;
         for (head, (numbers, output)) in numbers.iter().zip(&outputs).enumerate() {
-            count_head(&mut counts, head, graph.label_column(head), numbers, output, &batch);
+            let column = graph.label_column(head);
+            count_head(&mut counts, head, column, numbers, output, &batch);
+            if let Some((results, column)) = found.heads.get_mut(head).zip(column) {
+                keep_results(results, column, numbers, &batch);
+            }
         }
         for (at, &index) in batch.indices.iter().enumerate().filter(|(_, index)| pass.pinned.contains(index)) {
             let Some((sample, placement)) = pass.dataset.samples.get(index).zip(placements.get(at)) else { continue };
@@ -177,6 +185,26 @@ fn count_head(counts: &mut Counts, head: usize, column: Option<usize>, numbers: 
         }
         Value::Tokens(_) | Value::Pyramid(_) => {}
     }
+}
+
+/// Room for what each head says, with the names of what it tells apart.
+fn no_results(graph: &Graph, dataset: &Dataset) -> Vec<HeadResults> {
+    let classes = |head: usize| graph.label_column(head).and_then(|column| dataset.columns.get(column));
+    let of = |(i, head): (usize, &Head)| HeadResults {
+        name: head.name.clone(),
+        kind: head.kind.clone(),
+        classes: classes(i).map(|column| column.classes.clone()).unwrap_or_default(),
+        pictures: Vec::new(),
+    };
+    graph.heads.iter().enumerate().map(of).collect()
+}
+
+/// Keeps what a head that gives pictures one class says of each picture of a batch.
+fn keep_results(results: &mut HeadResults, column: usize, numbers: &[f32], batch: &Batch) {
+    let HeadKind::Classify { classes } = results.kind else { return };
+    let pictures = batch.indices.iter().zip(numbers.chunks(classes.max(1))).zip(batch.column(column));
+    let kept = pictures.filter_map(|((&index, logits), truth)| PictureResult::of_logits(index, logits, truth.class()?));
+    results.pictures.extend(kept);
 }
 
 /// Up to `count` validation pictures, spread over the first column's labels in turn, the same for the same seed.

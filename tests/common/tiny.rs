@@ -8,7 +8,8 @@ use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, 
 use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
 use frostline::models::Network;
 use frostline::train::{
-    Best, Control, DeviceChoice, EpochNews, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan, RunFile, RunInfo,
+    Best, Control, DeviceChoice, EpochNews, Evaluation, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan,
+    RunFile, RunInfo,
     Setup, StepNews,
 };
 use std::collections::VecDeque;
@@ -106,6 +107,7 @@ pub struct Notes {
     pub steps: Vec<StepNews>,
     pub epochs: Vec<EpochNews>,
     pub samples: usize,
+    pub evaluated: Vec<Arc<Evaluation>>,
     pub best: Option<Best>,
     pub frozen: Vec<(u64, String)>,
     pub paused: Vec<bool>,
@@ -122,6 +124,9 @@ impl Observer for Notes {
     }
     fn epoch(&mut self, news: EpochNews) {
         self.epochs.push(news);
+    }
+    fn evaluated(&mut self, evaluation: Arc<Evaluation>) {
+        self.evaluated.push(evaluation);
     }
     fn samples(&mut self, _: u32, samples: Vec<LiveSample>) {
         self.samples += samples.len();

@@ -9,6 +9,7 @@ use crate::train::news::{Best, Ending, EpochNews};
 use crate::train::optim::OptimizerState;
 use crate::train::validate::{Pass, Validation, validate};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Trainer {
@@ -65,12 +66,13 @@ impl Trainer {
         &mut self,
         observer: &mut dyn Observer,
         train: BTreeMap<String, f64>,
-        found: Validation,
+        mut found: Validation,
         start: Instant,
     ) -> Result<(), String> {
         let epoch = self.position.epoch;
         self.prove(epoch)?;
         let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
+        let evaluation = Arc::new(self.evaluation(&mut found, start.elapsed()));
         let metric = match self.best_by.as_str() {
             "loss" => found.losses.get("total").copied(),
             name => found.metrics.get(name).copied(),
@@ -89,6 +91,7 @@ impl Trainer {
         };
         self.folder.append(&news)?;
         observer.epoch(news);
+        observer.evaluated(Arc::clone(&evaluation));
         observer.samples(epoch, found.samples);
         let Some(value) = metric else {
             return Err(format!("There is no metric named {} to pick the best epoch by.", self.best_by));
@@ -96,6 +99,7 @@ impl Trainer {
         if self.is_best(value) {
             let best = Best { metric: self.best_by.clone(), value, epoch };
             self.folder.write_weights(&self.folder.best(), &tensors, &self.run)?;
+            evaluation.save(&self.folder.evaluation())?;
             self.position.best = Some(best.clone());
             observer.best(best);
         }

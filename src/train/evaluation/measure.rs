@@ -1,9 +1,9 @@
 //! A finished model on a data set.
 
-use super::losses::LossOptions;
-use super::news::Evaluation;
-use super::setup::open_model;
-use super::validate::{Pass, validate};
+use super::super::losses::LossOptions;
+use super::super::setup::open_model;
+use super::super::validate::{Pass, validate};
+use super::Evaluation;
 use crate::data::{Dataset, Label, LabelColumn, PixelCache, Split};
 use crate::graph::Part;
 use crate::weights::{self, SaveDtype};
@@ -16,28 +16,51 @@ use std::time::Instant;
 /// Pictures in a step.
 const BATCH: usize = 16;
 
-/// Measures a run's best weights or a checkpoint on a set: its validation pictures, or all of them where the split was
-/// only suggested. Classes are matched by name. None when `go_on` broke it off.
+/// Which pictures of a set are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Its validation pictures, or all where the split was only suggested.
+    #[default]
+    Auto,
+    /// All.
+    All,
+    /// Those of one part.
+    Only(Split),
+}
+
+/// Measures a run's best weights or a checkpoint on a set. Classes are matched by name. None when `go_on` broke it off.
 ///
 /// # Errors
 /// A sentence with the cause.
 pub fn evaluate(
     from: &Path,
-    mut dataset: Dataset,
+    mut dataset: Arc<Dataset>,
+    which: Which,
     device: &Device,
     go_on: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Option<Evaluation>, String> {
     let start = Instant::now();
     let (network, run) = open_model(from, device)?;
-    match_columns(&mut dataset, &run.columns())?;
+    let columns = run.columns();
+    if dataset.columns != columns {
+        match_columns(Arc::make_mut(&mut dataset), &columns)?;
+    }
     let own_split = !dataset.suggested_split && dataset.samples.iter().any(|sample| sample.split == Split::Val);
-    if !own_split {
-        dataset.samples.iter_mut().for_each(|sample| sample.split = Split::Val);
+    let split = match which {
+        Which::Only(split) => Some(split),
+        Which::Auto if own_split => Some(Split::Val),
+        Which::Auto | Which::All => None,
+    };
+    if let Some(split) = split.filter(|&split| dataset.indices(split).is_empty()) {
+        return Err(format!("{} has no {split} pictures to measure.", dataset.name));
+    }
+    if split.is_none() {
+        Arc::make_mut(&mut dataset).samples.iter_mut().for_each(|sample| sample.split = Split::Val);
     }
     let options = LossOptions::plain(run.plan.loss_weights.clone());
     let pass = Pass {
-        dataset: &Arc::new(dataset),
-        split: Split::Val,
+        dataset: &dataset,
+        split: split.unwrap_or(Split::Val),
         rule: &run.preprocess,
         batch: BATCH,
         cache: &Arc::new(PixelCache::new(0)),
@@ -46,12 +69,15 @@ pub fn evaluate(
     };
     let found = validate(&network, &pass, go_on).map_err(|error| format!("The evaluation failed: {error}."))?;
     Ok(found.map(|found| Evaluation {
+        source: from.to_path_buf(),
+        epoch: None,
         model: run.plan.model,
+        set: dataset,
+        split,
         metrics: found.metrics,
         losses: found.losses,
         images: found.images,
-        classes: run.classes,
-        confusion: found.confusion,
+        heads: found.heads,
         seconds: start.elapsed().as_secs_f64(),
     }))
 }
