@@ -1,8 +1,9 @@
 //! What a person can do. Panels never change anything: they push actions, and the app performs them after drawing.
 
-use crate::session::{Command, ExportFormat};
+use crate::session::{Command, Evaluation, ExportFormat};
 use crate::train::Plan;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The pages, in the order of the work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,6 +54,12 @@ pub enum Action {
     AskData,
     /// Ask for a checkpoint file.
     AskWeights,
+    /// Ask for a data folder to measure this run on.
+    AskEvaluate(PathBuf),
+    /// Answer on the predict page with this run's best weights.
+    PredictWith(PathBuf),
+    /// Take a run off the list; its files stay.
+    ForgetRun(PathBuf),
     /// Ask for pictures to predict on.
     AskPictures,
     /// Ask where to write the run's best weights.
@@ -68,6 +75,15 @@ pub enum Action {
     NewProject,
     /// Show a data set sample at full size, by index.
     ShowImage(Option<usize>),
+    /// Show a measured picture at full size, with what the model says of it.
+    ShowEvaluated {
+        /// What was measured.
+        evaluation: Arc<Evaluation>,
+        /// The picture's index in its set.
+        index: usize,
+        /// What the arrow keys step through.
+        order: Arc<Vec<usize>>,
+    },
     /// Say something in a passing note and in the console.
     Say(String),
     /// Put text on the clipboard.

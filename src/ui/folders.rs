@@ -3,15 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Where runs of a project are written: beside it, or in the user's data folder while there is no project file.
+///
+/// # Errors
+/// A sentence, when there is no folder to write to.
+pub fn home(project: Option<&Path>) -> Result<PathBuf, String> {
+    Ok(match project.and_then(Path::parent) {
+        Some(folder) => folder.join("runs"),
+        None => data_folder()?.join("frostline").join("runs"),
+    })
+}
+
+/// `2026-11-23 16:53` in UTC.
+#[must_use]
+pub fn date(time: SystemTime) -> String {
+    let stamp = stamp(time.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let part = |range: std::ops::Range<usize>| stamp.get(range).unwrap_or_default();
+    format!("{} {}:{} UTC", part(0..10), part(11..13), part(13..15))
+}
+
 /// A folder for a new run: beside the project, or in the user's data folder while there is no project file.
 ///
 /// # Errors
 /// A sentence, when there is no folder to write to.
 pub fn new_run(project: Option<&Path>, model: &str) -> Result<PathBuf, String> {
-    let home = match project.and_then(Path::parent) {
-        Some(folder) => folder.join("runs"),
-        None => data_folder()?.join("frostline").join("runs"),
-    };
+    let home = home(project)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("{}-{model}", stamp(now));
     let free = (1..1000).map(|n| if n == 1 { home.join(&name) } else { home.join(format!("{name}-{n}")) });
@@ -49,6 +65,7 @@ mod tests {
     fn stamps_are_dates() {
         // `date -u -d @951827696` and `@1795453981`.
         assert_eq!(stamp(Duration::from_secs(951_827_696)), "2000-02-29-123456");
+        assert_eq!(date(UNIX_EPOCH + Duration::from_secs(951_827_696)), "2000-02-29 12:34 UTC");
         assert_eq!(stamp(Duration::from_secs(1_795_453_981)), "2026-11-23-171301");
     }
 

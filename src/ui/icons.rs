@@ -43,6 +43,8 @@ pub enum Icon {
     Layers,
     /// Find.
     Lens,
+    /// Done, or chosen.
+    Tick,
 }
 
 impl Icon {
@@ -116,6 +118,10 @@ impl Icon {
             Self::Lens => {
                 painter.circle_stroke(at(-0.15, -0.15), radius * 0.6, line);
                 segment(at(0.3, 0.3), at(0.85, 0.85));
+            }
+            Self::Tick => {
+                let line = Stroke::new(line.width.max(1.7), color);
+                painter.line(vec![at(-0.75, 0.05), at(-0.2, 0.6), at(0.75, -0.6)], line);
             }
         }
     }

@@ -8,7 +8,9 @@ use frostline::graph::{Facts, FreezePlan, Frontier, Graph, HeadKind, Preset};
 use frostline::session::{
     Best, DeviceInfo, Ending, EpochNews, Event, LiveSample, Project, RunInfo, StepNews, StepTimes, Thumbnails, View,
 };
-use frostline::train::{Answer, ClassScore, EarlyStop, HeadPrediction, Plan, Prediction};
+use frostline::train::{
+    Answer, ClassScore, EarlyStop, Evaluation, HeadPrediction, HeadResults, PictureResult, Plan, Prediction,
+};
 use frostline::ui::panels::{Panels, data_page, dock, evaluate_page, export_page, predict_page};
 use frostline::ui::{Action, Context, Theme};
 use std::collections::BTreeMap;
@@ -94,8 +96,12 @@ impl World {
         self.panels.viewer(ui, &mut cx);
         // The app performs this one at once.
         for action in &self.actions {
-            if let Action::ShowImage(index) = action {
-                self.panels.viewer.show(*index);
+            match action {
+                Action::ShowImage(index) => self.panels.viewer.show(*index),
+                Action::ShowEvaluated { evaluation, index, order } => {
+                    self.panels.viewer.show_evaluated(Arc::clone(evaluation), *index, Arc::clone(order));
+                }
+                _ => {}
             }
         }
     }
@@ -366,7 +372,7 @@ pub fn predict(world: &mut World, data: &Dataset) {
         .collect();
     let error = "The file ends after 812 bytes; a JPEG of 640 × 480 pixels needs more.".to_owned();
     let image = "/home/ada/pictures/IMG_0412.jpg".to_owned();
-    answers.insert(3, Prediction { image, size_px: [0, 0], heads: Vec::new(), error: Some(error) });
+    answers.insert(answers.len().min(3), Prediction { image, size_px: [0, 0], heads: Vec::new(), error: Some(error) });
     world.view.fold(Event::Predictions(Arc::new(answers)));
 }
 
@@ -433,5 +439,57 @@ pub fn live(data: &Dataset, epoch: u32) -> Vec<LiveSample> {
                 prediction: prediction(&name, sample.size_px, p.clamp(0.004, 0.996)),
             }
         })
+        .collect()
+}
+
+/// What a model says of `per_class` pictures of each of these classes: it takes some for the next class, and is surer than
+/// it is right.
+pub fn measured(data: &Dataset, names: &[String], per_class: usize) -> Evaluation {
+    let mut noise = Noise::new(23);
+    let classes = names.len();
+    let mut set = Dataset { classes: names.to_vec(), name: "measured".to_owned(), samples: Vec::new(), ..data.clone() };
+    let mut pictures = Vec::new();
+    for index in 0..classes * per_class {
+        let truth = index % classes;
+        let mut sample = data.samples[(index * 7) % data.samples.len()].clone();
+        sample.target = Target { class: Some(truth as u32), ..Target::default() };
+        sample.split = Split::Val;
+        set.samples.push(sample);
+        let mut logits: Vec<f32> = (0..classes).map(|_| noise.next() as f32).collect();
+        logits[truth] += 3.0 + noise.next() as f32 * 2.0;
+        let weak = noise.next() < -0.75 + truth as f64 / classes as f64 * 0.8;
+        logits[(truth + 1) % classes] += if weak { 4.5 } else { 0.3 };
+        pictures.push(PictureResult::of_logits(index, &logits, truth as u32).unwrap());
+    }
+    let head =
+        HeadResults { name: "cls".to_owned(), kind: HeadKind::Classify { classes }, classes: names.to_vec(), pictures };
+    let share = |holds: fn(&PictureResult) -> bool| {
+        head.pictures.iter().filter(|picture| holds(picture)).count() as f64 / head.pictures.len() as f64
+    };
+    let mut metrics = map(&[("top1", share(PictureResult::is_right))]);
+    if classes > 5 {
+        metrics.insert("top5".to_owned(), share(|picture| picture.rank < 5));
+    }
+    let loss = head.pictures.iter().map(|picture| f64::from(picture.loss)).sum::<f64>() / head.pictures.len() as f64;
+    Evaluation {
+        source: PathBuf::from("/home/ada/ants-and-bees/runs/2026-11-23_resnet18_1"),
+        epoch: Some(9),
+        model: "resnet18".to_owned(),
+        images: head.pictures.len(),
+        set: Arc::new(set),
+        split: Some(Split::Val),
+        metrics,
+        losses: map(&[("total", loss), ("cls", loss)]),
+        heads: vec![head],
+        seconds: 3.4,
+    }
+}
+
+/// Names of classes: words, as far as there are some.
+pub fn names(count: usize) -> Vec<String> {
+    let words =
+        ["ants", "bees", "beetles", "butterflies", "crickets", "dragonflies", "flies", "moths", "spiders", "wasps"];
+    (0..count)
+        .map(|i| words.get(i).filter(|_| count <= 10).map_or(format!("species {i:03}"), |w| (*w).to_owned()))
         .collect()
 }

@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 pub enum Ask {
     /// A data folder.
     Data,
+    /// A data folder to measure this run on.
+    Evaluate(PathBuf),
     /// A checkpoint file.
     Weights,
     /// Pictures.
@@ -67,6 +69,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
     let one = |path: Option<PathBuf>| path.into_iter().collect();
     match ask {
         Ask::Data => one(dialog.set_title("Open a data folder").pick_folder()),
+        Ask::Evaluate(_) => one(dialog.set_title("Measure the run on a data folder").pick_folder()),
         Ask::Weights => {
             let kinds = ["pth", "pt", "safetensors", "ckpt", "tar", "bin"];
             one(dialog.set_title("Open a checkpoint").add_filter("Checkpoints", &kinds).pick_file())

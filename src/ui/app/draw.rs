@@ -7,7 +7,7 @@ use crate::ui::icons::Icon;
 use crate::ui::panels::{self, Panels};
 use crate::ui::shell::{drop_overlay, help, models, status, topbar};
 use crate::ui::theme::Theme;
-use crate::ui::{graph, inspector, widgets};
+use crate::ui::{folders, graph, inspector, widgets};
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
 /// Below this width the list and the inspector start as rails of icons.
@@ -21,6 +21,9 @@ impl App {
         match self.page {
             Page::Model | Page::Train => self.workbench(ui),
             page => {
+                if page == Page::Evaluate && self.panels.evaluate.home.is_none() {
+                    self.panels.evaluate.home = folders::home(self.project_file.as_deref()).ok();
+                }
                 let frame = Frame::new().fill(self.theme.background);
                 CentralPanel::default().frame(frame).show(ui, |ui| {
                     let (mut ctx, _, panels) = self.context();

@@ -196,6 +196,14 @@ impl App {
                 Event::Paused | Event::Resumed | Event::Done { .. } => self.pause_wanted = None,
                 _ => {}
             }
+            let changed = match &event {
+                Event::Evaluated(evaluation) => Some(evaluation.source.clone()),
+                Event::Epoch(_) | Event::Done { .. } => self.view.run.as_ref().map(|run| run.info.folder.clone()),
+                _ => None,
+            };
+            if let Some(run) = changed {
+                self.panels.evaluate.forget(&run);
+            }
             let data_came = matches!(event, Event::DataReady(_));
             self.view.fold(event);
             if data_came {
@@ -282,7 +290,9 @@ impl App {
     }
 
     fn is_changed(&self) -> bool {
-        self.project.plan != self.saved.plan || self.project.runs != self.saved.runs
+        self.project.plan != self.saved.plan
+            || self.project.runs != self.saved.runs
+            || self.project.hidden_runs != self.saved.hidden_runs
     }
 
     fn set_title(&mut self, ctx: &egui::Context) {

@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Command, Project};
+use crate::session::{Command, Project, Which};
 use crate::train::{DataSource, Plan, WeightsSource, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -50,6 +50,12 @@ impl App {
             Action::Open(paths) => self.open(&paths),
             Action::AskData => self.ask(ctx, Ask::Data),
             Action::AskWeights => self.ask(ctx, Ask::Weights),
+            Action::AskEvaluate(run) => self.ask(ctx, Ask::Evaluate(run)),
+            Action::PredictWith(run) => {
+                self.panels.predict.from = Some(run);
+                self.show(Page::Predict);
+            }
+            Action::ForgetRun(run) => self.forget_run(run),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
@@ -60,6 +66,9 @@ impl App {
             Action::Save { ask } => self.save(ctx, ask),
             Action::NewProject => self.replace_project(None, Project::sample()),
             Action::ShowImage(index) => self.panels.viewer.show(index),
+            Action::ShowEvaluated { evaluation, index, order } => {
+                self.panels.viewer.show_evaluated(evaluation, index, order);
+            }
             Action::Say(text) => self.say(Severity::Note, text),
             Action::Copy(text) => ctx.copy_text(text),
             Action::ToggleTheme => {
@@ -187,6 +196,10 @@ impl App {
         match ask {
             Ask::Data => self.edit("Open data", |plan| *plan = with_data(plan, DataSource::Path(first))),
             Ask::Weights => self.edit("Open checkpoint", |plan| plan.weights = WeightsSource::File(first)),
+            Ask::Evaluate(run) => {
+                let data = Some(DataSource::Path(first));
+                self.send(Command::Evaluate { from: run.clone(), data, which: Which::Auto });
+            }
             Ask::Pictures => self.predict(paths),
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
@@ -233,9 +246,18 @@ impl App {
         }
     }
 
+    /// Takes a run off the list; its folder stays.
+    fn forget_run(&mut self, run: PathBuf) {
+        self.project.runs.retain(|known| *known != run);
+        self.say(Severity::Note, format!("Off the list; its files stay in {}", run.display()));
+        self.project.hidden_runs.push(run);
+    }
+
     fn predict(&mut self, images: Vec<PathBuf>) {
         let run = self.view.run.as_ref().map(|run| run.info.folder.clone());
-        let from = if self.view.is_training() { None } else { run.or_else(|| self.project.runs.last().cloned()) };
+        let chosen = self.panels.predict.from.clone();
+        let from = chosen.or_else(|| run.or_else(|| self.project.runs.last().cloned()));
+        let from = from.filter(|_| !self.view.is_training());
         self.send(Command::Predict { images, from });
         self.show(Page::Predict);
     }
@@ -255,6 +277,7 @@ impl App {
             return self.say(Severity::Warning, "A run is in progress; finish or cancel it before another project.");
         }
         self.history.clear();
+        self.panels.evaluate = crate::ui::panels::evaluate_page::EvaluateState::default();
         self.page = super::shot::page(&project.page).unwrap_or_default();
         self.saved = project.clone();
         self.project = project;

@@ -1,7 +1,8 @@
 //! The confusion matrix: truth downward, prediction across, shaded by the share of each row.
 
 use super::textures::Textures;
-use super::{format, kit, scores};
+use super::{format, kit};
+use crate::train::worst_pairs;
 use crate::ui::Theme;
 use egui::{Align2, Color32, ColorImage, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
@@ -20,11 +21,20 @@ pub struct Matrix<'a> {
     pub classes: &'a [String],
     /// The cell that is chosen.
     pub chosen: Option<Cell>,
-    /// Distinguishes the matrix from others (of other epochs and runs).
+    /// Distinguishes the matrix from others (of other epochs, runs and orders).
     pub key: String,
+    /// Classes in the order of rows and columns; empty for that of the ids.
+    pub order: &'a [u32],
+    /// Shares of the row instead of counts.
+    pub shares: bool,
 }
 
 impl Matrix<'_> {
+    /// The class of a row or column.
+    fn class(&self, place: usize) -> usize {
+        self.order.get(place).map_or(place, |&class| class as usize)
+    }
+
     fn name(&self, class: usize) -> &str {
         self.classes.get(class).map_or("?", String::as_str)
     }
@@ -33,8 +43,12 @@ impl Matrix<'_> {
         self.counts.get(truth).and_then(|row| row.get(said)).copied().unwrap_or_default()
     }
 
+    fn row_sum(&self, truth: usize) -> u64 {
+        self.counts.get(truth).map_or(0, |row| row.iter().map(|&count| u64::from(count)).sum())
+    }
+
     fn share(&self, truth: usize, said: usize) -> f32 {
-        let row: u64 = self.counts.get(truth).map_or(0, |row| row.iter().map(|&count| u64::from(count)).sum());
+        let row = self.row_sum(truth);
         if row == 0 { 0.0 } else { self.count(truth, said) as f32 / row as f32 }
     }
 
@@ -52,15 +66,18 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, matrix: &Matrix<'
     if classes == 0 {
         return None;
     }
-    let gutter =
-        if classes <= CELLS_WITH_TEXT { vec2((rect.width() * 0.28).min(110.0), 32.0) } else { vec2(24.0, 32.0) };
+    let texts = classes <= CELLS_WITH_TEXT;
+    let left = if texts { (rect.width() * 0.28).min(110.0) } else { 24.0 };
+    // Names that do not fit over their columns stand upright.
+    let upright = texts && (rect.width() - left) / (classes as f32) < 44.0;
+    let gutter = vec2(left, if upright { 62.0 } else { 32.0 });
     let free = rect.size() - gutter;
     // Cells are wider than high where there is room: the dock is flat.
     let height = (free.y / classes as f32).clamp(0.5, 76.0);
     let width = (free.x / classes as f32).clamp(0.5, (height * 2.2).max(24.0)).min(130.0);
     let grid = Rect::from_min_size(rect.min + gutter, vec2(width, height) * classes as f32);
-    labels(ui, theme, matrix, grid, rect, vec2(width, height));
-    if classes <= CELLS_WITH_TEXT {
+    labels(ui, theme, matrix, (grid, rect), vec2(width, height), upright);
+    if texts {
         return cells(ui, theme, matrix, grid, vec2(width, height));
     }
     let response = ui.allocate_rect(grid, Sense::click());
@@ -77,7 +94,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, matrix: &Matrix<'
 /// The most frequent mistakes as a list; a click on one returns its cell.
 pub fn mistakes(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>) -> Option<Cell> {
     kit::weak(ui, theme, "most frequent mistakes");
-    let pairs = scores::worst_pairs(matrix.counts, 8);
+    let pairs = worst_pairs(matrix.counts, 8);
     if pairs.is_empty() {
         kit::weak(ui, theme, "none");
     }
@@ -94,10 +111,12 @@ pub fn mistakes(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>) -> Option<Cell>
 fn picture(theme: &Theme, matrix: &Matrix<'_>) -> ColorImage {
     let classes = matrix.counts.len();
     let mut image = ColorImage::filled([classes, classes], theme.raised);
-    for (truth, (pixels, row)) in image.pixels.chunks_mut(classes).zip(matrix.counts).enumerate() {
-        let whole = row.iter().map(|&count| u64::from(count)).sum::<u64>().max(1) as f32;
-        for (said, (pixel, &count)) in pixels.iter_mut().zip(row).enumerate() {
-            *pixel = shade(theme, truth == said, (count as f32 / whole).sqrt());
+    for (row, pixels) in image.pixels.chunks_mut(classes.max(1)).enumerate() {
+        let truth = matrix.class(row);
+        let whole = matrix.row_sum(truth).max(1) as f32;
+        for (column, pixel) in pixels.iter_mut().enumerate() {
+            let said = matrix.class(column);
+            *pixel = shade(theme, truth == said, (matrix.count(truth, said) as f32 / whole).sqrt());
         }
     }
     image
@@ -106,7 +125,7 @@ fn picture(theme: &Theme, matrix: &Matrix<'_>) -> ColorImage {
 fn pointed(response: &Response, matrix: &Matrix<'_>, grid: Rect) -> Option<Cell> {
     let classes = matrix.counts.len() as f32;
     let at = response.hover_pos().or(response.interact_pointer_pos())?;
-    let index = |part: f32| (part * classes).clamp(0.0, classes - 1.0) as u32;
+    let index = |part: f32| matrix.class((part * classes).clamp(0.0, classes - 1.0) as usize) as u32;
     let inside = (at - grid.min) / grid.size();
     let cell = (index(inside.y), index(inside.x));
     response.clone().on_hover_text_at_pointer(matrix.words(cell));
@@ -122,9 +141,10 @@ fn shade(theme: &Theme, hit: bool, strength: f32) -> Color32 {
 fn cells(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>, grid: Rect, size: egui::Vec2) -> Option<Cell> {
     let classes = matrix.counts.len();
     let mut clicked = None;
-    for truth in 0..classes {
-        for said in 0..classes {
-            let min = grid.min + vec2(said as f32, truth as f32) * size;
+    for row in 0..classes {
+        for column in 0..classes {
+            let (truth, said) = (matrix.class(row), matrix.class(column));
+            let min = grid.min + vec2(column as f32, row as f32) * size;
             let rect = Rect::from_min_size(min, size).shrink((size.min_elem() * 0.04).min(1.5));
             let cell = (truth as u32, said as u32);
             let response = ui.allocate_rect(rect, Sense::click());
@@ -151,33 +171,40 @@ fn numbers(ui: &Ui, theme: &Theme, matrix: &Matrix<'_>, (truth, said): (usize, u
         return;
     }
     let color = if share > 0.55 { theme.background } else { theme.text };
-    let two = rect.height() > 40.0;
+    let two = rect.height() > 40.0 && rect.width() > 30.0;
     let size = (rect.height() * 0.45).clamp(9.0, 16.0);
     let at = rect.center() - vec2(0.0, if two { 7.0 } else { 0.0 });
-    kit::text_at(ui.painter(), at, Align2::CENTER_CENTER, &count.to_string(), size, color, rect.width());
+    let percent = if rect.width() > 34.0 { format!("{:.0} %", share * 100.0) } else { format!("{:.0}", share * 100.0) };
+    let (first, second) = if matrix.shares { (percent, count.to_string()) } else { (count.to_string(), percent) };
+    kit::text_at(ui.painter(), at, Align2::CENTER_CENTER, &first, size, color, rect.width());
     if two {
         let at = rect.center() + vec2(0.0, 10.0);
-        let text = format!("{:.0} %", share * 100.0);
-        kit::text_at(ui.painter(), at, Align2::CENTER_CENTER, &text, 10.5, color, rect.width());
+        kit::text_at(ui.painter(), at, Align2::CENTER_CENTER, &second, 10.5, color, rect.width());
     }
 }
 
-fn labels(ui: &Ui, theme: &Theme, matrix: &Matrix<'_>, grid: Rect, rect: Rect, size: egui::Vec2) {
+fn labels(ui: &Ui, theme: &Theme, matrix: &Matrix<'_>, (grid, rect): (Rect, Rect), size: egui::Vec2, upright: bool) {
     let painter = ui.painter();
-    let across = pos2(grid.left(), rect.top());
-    kit::text_at(painter, across, Align2::LEFT_TOP, "predicted", 10.5, theme.weak, 80.0);
-    let down = pos2(grid.left() - 8.0, rect.top() + 15.0);
-    kit::text_at(painter, down, Align2::RIGHT_TOP, "truth", 10.5, theme.weak, 60.0);
-    for class in 0..matrix.counts.len() {
-        let center = (class as f32 + 0.5) * size;
+    let across = pos2(if upright { rect.left() } else { grid.left() }, rect.top());
+    kit::text_at(painter, across, Align2::LEFT_TOP, "predicted →", 10.5, theme.weak, 80.0);
+    let down = pos2(grid.left() - 8.0, if upright { grid.top() - 4.0 } else { rect.top() + 29.0 });
+    kit::text_at(painter, down, Align2::RIGHT_BOTTOM, "truth ↓", 10.5, theme.weak, 60.0);
+    for place in 0..matrix.counts.len() {
+        let name = matrix.name(matrix.class(place));
+        let center = (place as f32 + 0.5) * size;
         if size.y >= 10.0 {
             let at = pos2(grid.left() - 8.0, grid.top() + center.y);
             let width = grid.left() - rect.left() - 10.0;
-            kit::text_at(painter, at, Align2::RIGHT_CENTER, matrix.name(class), 11.0, theme.text, width);
+            kit::text_at(painter, at, Align2::RIGHT_CENTER, name, 11.0, theme.text, width);
         }
-        if size.x >= 26.0 {
+        if upright && size.x >= 10.0 {
+            let galley = kit::elided(painter, name, 11.0, theme.text, grid.top() - rect.top() - 6.0);
+            let at = pos2(grid.left() + center.x - galley.size().y / 2.0, grid.top() - 4.0);
+            let text = egui::epaint::TextShape::new(at, galley, theme.text);
+            painter.add(text.with_angle(-std::f32::consts::FRAC_PI_2));
+        } else if !upright && size.x >= 26.0 {
             let at = pos2(grid.left() + center.x, grid.top() - 3.0);
-            kit::text_at(painter, at, Align2::CENTER_BOTTOM, matrix.name(class), 11.0, theme.text, size.x - 4.0);
+            kit::text_at(painter, at, Align2::CENTER_BOTTOM, name, 11.0, theme.text, size.x - 4.0);
         }
     }
 }

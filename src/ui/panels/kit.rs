@@ -255,17 +255,3 @@ pub fn cells(painter: &Painter, rect: Rect, row: &[Cell]) {
         left += cell.width;
     }
 }
-
-/// A card with a number and what it is.
-pub fn figure(ui: &mut Ui, theme: &Theme, name: &str, value: &str, note: &str) {
-    let shown = sheet(theme).inner_margin(Margin::symmetric(12, 8)).show(ui, |ui| {
-        ui.set_min_width(96.0);
-        ui.vertical(|ui| {
-            ui.spacing_mut().item_spacing.y = 1.0;
-            ui.label(RichText::new(name).size(11.0).color(theme.weak));
-            ui.label(RichText::new(value).size(19.0).color(theme.text).strong());
-            ui.label(RichText::new(note).size(11.0).color(theme.weak));
-        });
-    });
-    shown.response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name} {value} {note}")));
-}

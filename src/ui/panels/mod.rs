@@ -15,7 +15,6 @@ mod kit;
 pub mod live;
 pub mod predict_page;
 pub mod samples;
-pub mod scores;
 pub mod textures;
 pub mod viewer;
 

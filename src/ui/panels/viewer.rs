@@ -3,11 +3,13 @@
 use super::textures::{Textures, Thumb};
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
+use crate::session::Evaluation;
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CursorIcon, Key, Modifiers, Painter, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
     WidgetInfo, pos2, vec2,
 };
+use std::sync::Arc;
 
 /// What the viewer remembers.
 #[derive(Debug)]
@@ -18,18 +20,27 @@ pub struct ViewerState {
     zoom: f32,
     /// Shift of the middle, in points.
     pan: Vec2,
+    /// Where the picture belongs to a measurement and not to the set that is open: what was measured, and what the arrow
+    /// keys step through.
+    measured: Option<(Arc<Evaluation>, Arc<Vec<usize>>)>,
 }
 
 impl Default for ViewerState {
     fn default() -> Self {
-        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO }
+        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None }
     }
 }
 
 impl ViewerState {
     /// Performs [`Action::ShowImage`].
     pub fn show(&mut self, index: Option<usize>) {
-        *self = Self { shown: index, ..Self::default() };
+        let measured = self.measured.take().filter(|_| index.is_some());
+        *self = Self { shown: index, measured, ..Self::default() };
+    }
+
+    /// Performs [`Action::ShowEvaluated`].
+    pub fn show_evaluated(&mut self, evaluation: Arc<Evaluation>, index: usize, order: Arc<Vec<usize>>) {
+        *self = Self { shown: Some(index), measured: Some((evaluation, order)), ..Self::default() };
     }
 
     /// The picture that is shown.
@@ -42,8 +53,12 @@ impl ViewerState {
 /// Draws the viewer over the window while a picture is shown; `order` is what the arrow keys step through (all
 /// pictures where it lacks the one shown). Call it last.
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: &mut Textures, order: &[usize]) {
-    let view = cx.view;
-    let (Some(index), Some(data)) = (state.shown, &view.data) else { return };
+    let measured = state.measured.clone();
+    let (data, order) = match &measured {
+        Some((evaluation, order)) => (Some(&evaluation.set), order.as_slice()),
+        None => (cx.view.data.as_ref(), order),
+    };
+    let (Some(index), Some(data)) = (state.shown, data) else { return };
     let Some(sample) = data.samples.get(index) else { return };
     let theme = cx.theme;
     let window = ui.ctx().content_rect();
@@ -57,6 +72,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         ui.set_min_size(size);
         ui.set_max_size(size);
         head(ui, cx, data, sample, index, order);
+        if let Some((evaluation, _)) = &measured {
+            said(ui, theme, evaluation, index);
+        }
         ui.add_space(6.0);
         picture(ui, cx, state, textures, sample);
     });
@@ -110,6 +128,25 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
                     .on_hover_text(&name);
             });
         });
+    });
+}
+
+/// What the model says of a measured picture.
+fn said(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation, index: usize) {
+    let Some(head) = evaluation.classifier() else { return };
+    let Some(result) = head.of(index) else { return };
+    let name = |class: u32| head.classes.get(class as usize).map_or("?", String::as_str);
+    let (sign, color) = if result.is_right() { ("✓", theme.good) } else { ("✗", theme.bad) };
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(format!("{sign} truth {}", name(result.truth))).size(13.0).color(color).strong());
+        let loss = super::format::number(f64::from(result.loss));
+        let text = format!("{:.1} %, loss {loss} · the model says", result.truth_score * 100.0);
+        ui.label(RichText::new(text).size(12.5).color(theme.weak));
+        for &(class, score) in result.top() {
+            let color = if class == result.truth { theme.good } else { theme.text };
+            let text = format!("{} {:.1} %", name(class), score * 100.0);
+            ui.label(RichText::new(text).size(12.5).color(color));
+        }
     });
 }
 

@@ -198,7 +198,14 @@ fn confusion_tab(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textu
     let rect = ui.available_rect_before_wrap();
     let side = if rect.width() > 520.0 { 210.0 } else { 0.0 };
     let key = format!("confusion {} {}", run.info.folder.display(), news.epoch);
-    let matrix = Matrix { counts: &news.confusion, classes: &run.info.classes, chosen: state.live.cell, key };
+    let matrix = Matrix {
+        counts: &news.confusion,
+        classes: &run.info.classes,
+        chosen: state.live.cell,
+        key,
+        order: &[],
+        shares: false,
+    };
     let area = rect.with_max_x(rect.right() - side);
     if let Some(cell) = confusion::ui(ui, theme, textures, &matrix, area) {
         state.live.cell = (state.live.cell != Some(cell)).then_some(cell);

@@ -1,0 +1,200 @@
+//! What follows from an evaluation, computed once and not in every frame.
+
+use crate::session::{EpochNews, Evaluation, RunView};
+use crate::train::{
+    Averages, ClassScores, HeadResults, PictureResult, Reliability, bin_of, class_scores, macro_average, reliability,
+    weighted_average, worst_pairs,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Pairs of classes that are listed.
+const PAIRS: usize = 200;
+
+/// Which pictures the gallery shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pick {
+    /// All, the largest loss first.
+    #[default]
+    Worst,
+    /// All that are wrong.
+    Wrong,
+    /// Those whose true class is not among the best five.
+    BeyondFive,
+    /// A cell of the matrix: truth and prediction.
+    Cell(u32, u32),
+    /// All of a class.
+    Class(u32),
+    /// Of a class, but called another.
+    Misses(u32),
+    /// Called a class, but of another.
+    FalseAlarms(u32),
+    /// Misses and false alarms of a class.
+    Mistakes(u32),
+    /// A bin of the reliability curve.
+    Bin(usize),
+}
+
+impl Pick {
+    fn holds(self, picture: &PictureResult) -> bool {
+        let (truth, said) = (picture.truth, picture.said());
+        match self {
+            Self::Worst => true,
+            Self::Wrong => !picture.is_right(),
+            Self::BeyondFive => picture.rank >= 5,
+            Self::Cell(of, called) => truth == of && said == called,
+            Self::Class(class) => truth == class,
+            Self::Misses(class) => truth == class && said != class,
+            Self::FalseAlarms(class) => truth != class && said == class,
+            Self::Mistakes(class) => (truth == class) != (said == class),
+            Self::Bin(bin) => bin_of(picture.confidence()) == bin,
+        }
+    }
+
+    /// In words.
+    pub fn words(self, findings: &Findings) -> String {
+        let name = |class: u32| findings.class(class);
+        match self {
+            Self::Worst => "Top losses".to_owned(),
+            Self::Wrong => "All mistakes".to_owned(),
+            Self::BeyondFive => "True class not among the best five".to_owned(),
+            Self::Cell(truth, said) if truth == said => format!("{} recognized", name(truth)),
+            Self::Cell(truth, said) => format!("{} called {}", name(truth), name(said)),
+            Self::Class(class) => format!("All {}", name(class)),
+            Self::Misses(class) => format!("{} that were missed", name(class)),
+            Self::FalseAlarms(class) => format!("Wrongly called {}", name(class)),
+            Self::Mistakes(class) => format!("Mistakes about {}", name(class)),
+            Self::Bin(bin) => {
+                let width = 100.0 / crate::train::BINS as f32;
+                format!("{:.0} to {:.0} % sure", bin as f32 * width, (bin + 1) as f32 * width)
+            }
+        }
+    }
+}
+
+/// What is shown: an epoch of the run at hand, or something that was measured.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// An epoch, with its pictures where they are kept.
+    Epoch(&'a RunView, &'a EpochNews, Option<&'a Arc<Evaluation>>),
+    /// An evaluation.
+    Measured(&'a Arc<Evaluation>),
+}
+
+/// Tells subjects apart.
+pub type Key = (PathBuf, Option<u32>, usize);
+
+impl<'a> Subject<'a> {
+    /// The evaluation, where there is one.
+    pub fn evaluation(self) -> Option<&'a Arc<Evaluation>> {
+        match self {
+            Self::Epoch(_, _, evaluation) => evaluation,
+            Self::Measured(evaluation) => Some(evaluation),
+        }
+    }
+
+    fn key(self) -> Key {
+        let pointer = self.evaluation().map_or(0, |evaluation| Arc::as_ptr(evaluation) as usize);
+        match self {
+            Self::Epoch(run, news, _) => (run.info.folder.clone(), Some(news.epoch), pointer),
+            Self::Measured(evaluation) => (evaluation.source.clone(), evaluation.epoch, pointer),
+        }
+    }
+}
+
+/// Everything that is drawn of a subject.
+#[derive(Debug)]
+pub struct Findings {
+    /// Tells it apart from others.
+    pub key: Key,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Counts `[truth][prediction]`.
+    pub confusion: Vec<Vec<u32>>,
+    /// Scores of each class.
+    pub scores: Vec<ClassScores>,
+    /// Every class counts alike.
+    pub macro_average: Option<Averages>,
+    /// Every picture counts alike.
+    pub weighted_average: Option<Averages>,
+    /// The most frequent mistakes.
+    pub pairs: Vec<(usize, usize, u32)>,
+    /// Confidence against accuracy.
+    pub reliability: Option<Reliability>,
+    /// Where the pictures are, if they are kept.
+    pub evaluation: Option<Arc<Evaluation>>,
+    head: usize,
+    worst: Vec<u32>,
+    picked: Option<Pick>,
+    /// Positions of the picked pictures, the largest loss first.
+    pub shown: Vec<u32>,
+    /// The same as indices in the set, for the viewer.
+    pub order: Arc<Vec<usize>>,
+}
+
+impl Findings {
+    /// Computes everything anew where the subject is another one, and picks.
+    pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, pick: Pick) {
+        let key = subject.key();
+        if known.as_ref().is_none_or(|known| known.key != key) {
+            *known = Some(Self::of(subject, key));
+        }
+        if let Some(findings) = known.as_mut().filter(|known| known.picked != Some(pick)) {
+            findings.pick(pick);
+        }
+    }
+
+    fn of(subject: Subject<'_>, key: Key) -> Self {
+        let evaluation = subject.evaluation().cloned();
+        let results = evaluation.as_ref().and_then(|evaluation| evaluation.classifier());
+        let (confusion, classes) = match (results, subject) {
+            (Some(results), _) => (results.confusion(), results.classes.clone()),
+            (None, Subject::Epoch(run, news, _)) => (news.confusion.clone(), run.info.classes.clone()),
+            (None, Subject::Measured(_)) => (Vec::new(), Vec::new()),
+        };
+        let scores = class_scores(&confusion);
+        let head = evaluation.as_ref().and_then(|evaluation| {
+            let first = evaluation.classifier()?;
+            evaluation.heads.iter().position(|head| head.name == first.name)
+        });
+        Self {
+            key,
+            macro_average: macro_average(&scores),
+            weighted_average: weighted_average(&scores),
+            pairs: worst_pairs(&confusion, PAIRS),
+            reliability: results.and_then(|results| reliability(&results.pictures)),
+            worst: results.map(HeadResults::worst_first).unwrap_or_default(),
+            scores,
+            classes,
+            confusion,
+            head: head.unwrap_or(0),
+            evaluation,
+            picked: None,
+            shown: Vec::new(),
+            order: Arc::default(),
+        }
+    }
+
+    fn pick(&mut self, pick: Pick) {
+        let held = |at: &u32| self.picture(*at).is_some_and(|picture| pick.holds(picture));
+        self.shown = self.worst.iter().copied().filter(held).collect();
+        let index = |at: &u32| self.picture(*at).map(|picture| picture.index as usize);
+        self.order = Arc::new(self.shown.iter().filter_map(index).collect());
+        self.picked = Some(pick);
+    }
+
+    /// The head whose results are shown.
+    pub fn results(&self) -> Option<&HeadResults> {
+        self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head))
+    }
+
+    /// The result at a position.
+    pub fn picture(&self, at: u32) -> Option<&PictureResult> {
+        self.results().and_then(|results| results.pictures.get(at as usize))
+    }
+
+    /// The name of a class.
+    pub fn class(&self, class: u32) -> &str {
+        self.classes.get(class as usize).map_or("?", String::as_str)
+    }
+}

@@ -1,0 +1,49 @@
+//! What each number means, in plain words.
+
+/// Precision of a class.
+pub const PRECISION: &str = "Precision: of all pictures that the model called this class, how many are of it. Low precision \
+                             means false alarms. Click to see them.";
+/// Recall of a class.
+pub const RECALL: &str = "Recall: of all pictures of this class, how many the model found. Low recall means misses. Click \
+                          to see them.";
+/// F1 of a class.
+pub const F1: &str = "F1: precision and recall in one number (their harmonic mean); it is high only when both are. Click to \
+                      see all mistakes about the class.";
+/// Pictures of a class.
+pub const SUPPORT: &str = "How many of the measured pictures are of this class. Scores of few pictures say little. Click to \
+                           see them.";
+/// The mean over classes.
+pub const MACRO: &str = "The mean of the classes' F1: every class counts alike, however few pictures it has. Below it the \
+                         same with every picture counting alike.";
+/// The loss.
+pub const LOSS: &str = "What training makes small: minus the logarithm of the probability that the true class got, averaged. \
+                        It punishes being sure and wrong. Click to see the pictures with the largest loss.";
+/// The calibration error.
+pub const ECE: &str = "How far the model's confidence is from the truth, on average (expected calibration error, 15 bins): at \
+                       5 %, a model that says 90 % is right about 85 or 95 times in a hundred. The worst bin stands below.";
+/// The reliability curve.
+pub const RELIABILITY: &str = "Pictures are sorted by how sure the model is. A bar says how many of them are right: on the \
+                               diagonal the model knows what it knows, below it is too sure, above it is too modest. Click a \
+                               bar to see its pictures.";
+/// The confusion matrix.
+pub const MATRIX: &str = "Rows are the true classes, columns what the model said. What is right stands on the diagonal. Click a \
+                          cell to see its pictures.";
+
+/// A metric by its key.
+pub fn metric(name: &str) -> String {
+    let key = name.rsplit('/').next().unwrap_or(name);
+    let text = match key {
+        "top1" => "Top-1 accuracy: how many pictures got their true class. Click to see the others.",
+        "top5" => {
+            "Top-5 accuracy: how many pictures have their true class among the five that the model finds most likely. Click \
+             to see the others."
+        }
+        "miou" => {
+            "Mean intersection over union: how much the predicted and the true areas overlap, averaged over classes."
+        }
+        "dice" => "Dice: twice the overlap over the sum of both areas, averaged over classes.",
+        "pixel_accuracy" => "How many pixels got their true class.",
+        _ => "",
+    };
+    text.to_owned()
+}
