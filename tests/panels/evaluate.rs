@@ -4,10 +4,10 @@ use super::world::{self, Shows, World};
 use super::{picture, write};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use frostline::data::Split;
+use frostline::data::{LabelColumn, Split};
 use frostline::graph::{FreezePlan, Preprocess, Preset};
 use frostline::session::{Command, Event, Which};
-use frostline::train::{Plan, RunFolder, class_scores, reliability};
+use frostline::train::{Plan, RunFile, RunFolder, class_scores, reliability};
 use frostline::ui::panels::evaluate_page::{Column, Pick};
 use frostline::ui::{Action, Page, Theme};
 use std::path::{Path, PathBuf};
@@ -147,7 +147,8 @@ fn runs(home: &Path) -> Vec<PathBuf> {
     for (name, plan, epochs, gain) in plans {
         let folder = home.join(name);
         let plan = Plan { epochs: 12, ..plan };
-        RunFolder::create(&folder, &plan, &classes, &Preprocess::imagenet(224)).unwrap();
+        let file = RunFile::new(plan, &[LabelColumn::single(classes.to_vec())], Preprocess::imagenet(224));
+        RunFolder::create(&folder, &file).unwrap();
         let mut lines = String::new();
         for e in 0..=epochs {
             let x = 1.0 - (-f64::from(e) / 3.0).exp();

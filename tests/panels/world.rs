@@ -447,12 +447,13 @@ pub fn live(data: &Dataset, epoch: u32) -> Vec<LiveSample> {
 pub fn measured(data: &Dataset, names: &[String], per_class: usize) -> Evaluation {
     let mut noise = Noise::new(23);
     let classes = names.len();
-    let mut set = Dataset { classes: names.to_vec(), name: "measured".to_owned(), samples: Vec::new(), ..data.clone() };
+    let columns = vec![LabelColumn::single(names.to_vec())];
+    let mut set = Dataset { columns, name: "measured".to_owned(), samples: Vec::new(), ..data.clone() };
     let mut pictures = Vec::new();
     for index in 0..classes * per_class {
         let truth = index % classes;
         let mut sample = data.samples[(index * 7) % data.samples.len()].clone();
-        sample.target = Target { class: Some(truth as u32), ..Target::default() };
+        sample.target = Target::of_class(Some(truth as u32));
         sample.split = Split::Val;
         set.samples.push(sample);
         let mut logits: Vec<f32> = (0..classes).map(|_| noise.next() as f32).collect();
