@@ -2,9 +2,7 @@
 //! line both read it.
 
 use super::history::Series;
-use super::message::{
-    Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews,
-};
+use super::message::{Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews};
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
 use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
