@@ -6,9 +6,7 @@ pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
     RunInfo, StepNews, StepTimes, Which,
 };
-use crate::train::{
-    DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice,
-};
+use crate::train::{DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice};
 use crate::weights::LoadReport;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,8 +9,7 @@ use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preproc
 use frostline::models::Network;
 use frostline::train::{
     Best, Control, DeviceChoice, EpochNews, Evaluation, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan,
-    RunFile, RunInfo,
-    Setup, StepNews,
+    RunFile, RunInfo, Setup, StepNews,
 };
 use std::collections::VecDeque;
 use std::path::PathBuf;
