@@ -129,6 +129,7 @@ fn tiny(classes: usize) -> Vec<Wanted> {
         shape: shape.into(),
         head: name.starts_with("fc."),
         part: if name.starts_with("fc.") { "head cls" } else { "backbone" }.into(),
+        ..Wanted::default()
     };
     vec![
         tensor("conv1.weight", &[4, 3, 3, 3]),

@@ -40,7 +40,7 @@ fn network(name: &str, head: &[&str], neck: &[&str]) -> Option<Vec<Wanted>> {
             "backbone"
         }
         .to_owned();
-        Wanted { name, shape, head, part }
+        Wanted { name, shape, head, part, also: Vec::new() }
     });
     Some(tensors.filter(|tensor| !tensor.name.ends_with("num_batches_tracked")).collect())
 }
@@ -140,6 +140,7 @@ fn the_cifar_resnet_is_unwrapped_and_refused_elsewhere() {
             shape: entry.shape.clone(),
             head: name.contains("linear"),
             part: if name.contains("linear") { "head cls" } else { "backbone" }.to_owned(),
+            also: Vec::new(),
         })
         .collect();
     let mut report = plan(&checkpoint, &own).unwrap();
@@ -313,7 +314,7 @@ fn of_two_copies_of_the_weights_the_averaged_one_is_taken() {
     save_safetensors(&path, &tensors, SaveDtype::F32, &BTreeMap::new()).unwrap();
     let wanted: Vec<Wanted> = ["a.weight", "a.bias"]
         .iter()
-        .map(|name| Wanted { name: (*name).into(), shape: vec![2], head: false, part: "backbone".into() })
+        .map(|name| Wanted { name: (*name).into(), shape: vec![2], part: "backbone".into(), ..Wanted::default() })
         .collect();
     let checkpoint = Checkpoint::open(&path).unwrap();
     let mut report = plan(&checkpoint, &wanted).unwrap();
@@ -333,8 +334,8 @@ fn values_that_are_not_numbers_are_reported() {
         .map(|(name, shape, _)| Wanted {
             name: name.clone(),
             shape: shape.clone(),
-            head: false,
             part: "backbone".into(),
+            ..Wanted::default()
         })
         .collect();
     let checkpoint = Checkpoint::open(&path).unwrap();

@@ -3,11 +3,11 @@
 use super::args::InspectArgs;
 use super::lines::{GraphLine, Line, LoadLine, NodeLine, TensorLine};
 use super::output::{self, Align};
-use super::recognize::{self, Near, Recognized, Wish};
+use super::recognize::{self, Recognized, Unfit, Wish};
 use super::{Failure, Outcome, models};
 use crate::graph::{Describe as _, Graph, Node, NodeFacts, Source};
 use crate::session::{ModelTask, find_model};
-use crate::train::{Ranked, named_classes, open_weights};
+use crate::train::{Near, Stranger, named_classes, open_weights};
 use crate::weights::{Checkpoint, ClassNames, Row, RowState};
 
 /// Rows of one state that are listed for people; the rest is counted.
@@ -38,10 +38,11 @@ fn inspect_file(args: &InspectArgs) -> Outcome {
     };
     match recognize::recognize(&checkpoint, wish)? {
         Ok(found) => {
-            show_graph(&found.model.graph, found.model.variant.task, args.json)?;
+            show_graph(&found.graph, found.variant.task, args.json)?;
             show_report(&checkpoint, &found, args.json)
         }
-        Err(near) => nothing_fits(&checkpoint, &near, args.json),
+        Err(Unfit::Stranger(stranger)) => nothing_fits(&stranger, args.json),
+        Err(Unfit::Other(what)) => Err(Failure::Input(format!("{what}."))),
     }
 }
 
@@ -123,9 +124,9 @@ fn dims(dims: &[usize]) -> String {
 }
 
 fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outcome {
-    let Recognized { model: Ranked { variant, similarity, .. }, report } = found;
+    let Recognized { variant, similarity, report, .. } = found;
     let warning = report.warning();
-    let classes = found.model.graph.heads.first().map_or(0, |head| head.kind.classes());
+    let classes = found.graph.heads.first().map_or(0, |head| head.kind.classes());
     let classes = named_classes(checkpoint, Some(variant), classes);
     if json {
         report.rows.iter().try_for_each(|row| output::json(&Line::Tensor(row)))?;
@@ -142,6 +143,7 @@ fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outco
             metadata: &checkpoint.metadata,
             class_names: classes.as_ref().map(|classes| classes.names.as_slice()),
             classes_named_by: classes.as_ref().map(|classes| classes.source.as_str()),
+            notes: &report.notes,
             warning,
             summary: report.summary(),
         }));
@@ -172,6 +174,9 @@ fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outco
             output::line(&format!("  {word:<8} … and {} more (--json lists all)", rows.len() - LISTED))?;
         }
     }
+    for note in &report.notes {
+        output::note(&format!("note: {note}."));
+    }
     if let Some(warning) = warning {
         output::note(&format!("warning: {warning}."));
     }
@@ -186,20 +191,14 @@ fn detail(row: &Row) -> String {
     }
 }
 
-fn nothing_fits(checkpoint: &Checkpoint, near: &[Near], json: bool) -> Outcome {
-    for Near { model, similarity, error } in near {
-        let what = error.to_string();
+fn nothing_fits(stranger: &Stranger, json: bool) -> Outcome {
+    for Near { model, similarity, error } in &stranger.nearest {
+        let what = error.difference();
         if json {
             output::json(&Line::Nearest { model, similarity: *similarity, what })?;
         } else {
             output::note(&format!("  {model}, {:.0} % in common: {what}", similarity * 100.0));
         }
     }
-    let names: Vec<&str> = near.iter().map(|near| near.model).collect();
-    Err(Failure::Input(format!(
-        "{} ({} tensors) fits none of the models; the nearest are {}.",
-        checkpoint.path.display(),
-        checkpoint.entries.len(),
-        names.join(", ")
-    )))
+    Err(Failure::Input(format!("{stranger}.")))
 }

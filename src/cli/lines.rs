@@ -141,6 +141,8 @@ pub(super) struct LoadLine<'a> {
     /// Names of the head's classes in the order of ids, where something names them, and what does.
     pub class_names: Option<&'a [String]>,
     pub classes_named_by: Option<&'a str>,
+    /// What was chosen or converted on the way, in words.
+    pub notes: &'a [String],
     pub warning: Option<String>,
     pub summary: String,
 }

@@ -1,26 +1,19 @@
-//! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
+//! How a checkpoint file maps onto a model: the one asked for, or the one whose tensors it holds.
 
 use super::Failure;
 use crate::graph::Graph;
-use crate::session::{Variant, catalogue, find_model};
-use crate::train::{Ranked, rank};
-use crate::weights::{Checkpoint, LoadReport, RowState, WeightsError, plan};
-
-/// Models that are tried and told of when none fits.
-const NEAREST: usize = 3;
+use crate::session::{Variant, find_model};
+use crate::train::{self, Stranger};
+use crate::weights::{Checkpoint, LoadReport, WeightsError, plan, similarity};
 
 /// A model that a file fits.
 pub(super) struct Recognized {
+    pub variant: Variant,
     /// With the file's classes, unless others were asked for.
-    pub model: Ranked,
-    pub report: LoadReport,
-}
-
-/// A model that a file does not fit.
-pub(super) struct Near {
-    pub model: &'static str,
+    pub graph: Graph,
+    /// Tensors in common over all that either has, 0 to 1.
     pub similarity: f32,
-    pub error: WeightsError,
+    pub report: LoadReport,
 }
 
 /// How to build the graph.
@@ -31,51 +24,44 @@ pub(super) struct Wish<'a> {
     pub model: Option<&'a str>,
 }
 
-/// The most similar model that the file fits, or those that come nearest.
+/// Why nothing was found.
+pub(super) enum Unfit {
+    Stranger(Stranger),
+    /// The file belongs to another model than the one that was asked for.
+    Other(String),
+}
+
+/// The model asked for, or the most similar one that the file fits.
 ///
 /// # Errors
 /// An unknown model's name, or a size that the model does not take.
-pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Result<Recognized, Vec<Near>>, Failure> {
-    let variants = match wish.model {
-        Some(name) => vec![find_model(name).map_err(Failure::Input)?],
-        None => catalogue(),
-    };
-    let models = variants.into_iter().map(|variant| build(&variant, wish, None).map(|graph| (variant, graph)));
-    let ranked = rank(checkpoint, models.collect::<Result<_, _>>()?).map_err(Failure::Running)?;
-    let mut near = Vec::new();
-    for model in ranked.into_iter().take(NEAREST) {
-        match plan(checkpoint, &model.wanted) {
-            Ok(report) => return settle(checkpoint, wish, Recognized { model, report }).map(Ok),
-            Err(error) => near.push(Near { model: model.variant.name, similarity: model.similarity, error }),
+pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Result<Recognized, Unfit>, Failure> {
+    let (variant, classes) = match wish.model {
+        Some(name) => {
+            let variant = find_model(name).map_err(Failure::Input)?;
+            let published =
+                variant.published().map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;
+            match plan(checkpoint, &wanted(&published)?) {
+                Ok(report) => (variant, train::classes_in_file(&report)),
+                Err(error) => return Ok(Err(Unfit::Other(train::Misfit::new(checkpoint, &error).what))),
+            }
         }
-    }
-    Ok(Err(near))
-}
-
-/// Takes the file's number of classes where no other was asked for.
-fn settle(checkpoint: &Checkpoint, wish: Wish<'_>, found: Recognized) -> Result<Recognized, Failure> {
-    let Some(classes) = classes_in_file(&found.report).filter(|_| wish.classes.is_none()) else { return Ok(found) };
-    let graph = build(&found.model.variant, wish, Some(classes))?;
-    let model = Ranked::new(checkpoint, found.model.variant.clone(), graph).map_err(Failure::Running)?;
-    Ok(match plan(checkpoint, &model.wanted) {
-        Ok(report) => Recognized { model, report },
-        Err(_) => found,
-    })
-}
-
-fn build(variant: &Variant, wish: Wish<'_>, classes: Option<usize>) -> Result<Graph, Failure> {
+        None => match train::recognize(checkpoint) {
+            Ok(found) => (found.variant, found.classes),
+            Err(stranger) => return Ok(Err(Unfit::Stranger(stranger))),
+        },
+    };
     let published = variant.weights.first().map_or(1000, |weights| weights.classes);
     let classes = wish.classes.or(classes).unwrap_or(published);
     let size = wish.size_px.unwrap_or(variant.preprocess.size[0] as usize);
-    variant.graph(classes, size).map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))
+    let graph = variant.graph(classes, size).map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;
+    let wanted = wanted(&graph)?;
+    let report = plan(checkpoint, &wanted).map_err(|error: WeightsError| Failure::Input(format!("{error}.")))?;
+    let similarity = similarity(checkpoint, &wanted);
+    Ok(Ok(Recognized { variant, graph, similarity, report }))
 }
 
-/// Outputs of the re-made head in the file, where all of its tensors agree.
-fn classes_in_file(report: &LoadReport) -> Option<usize> {
-    let mut counts = report.rows.iter().filter(|row| matches!(row.state, RowState::Remade { .. })).map(|row| {
-        let (there, here) = (row.file_shape.as_deref()?, row.wanted_shape.as_deref()?);
-        (there.get(1..) == here.get(1..)).then_some(*there.first()?)
-    });
-    let first = counts.next()??;
-    counts.all(|count| count == Some(first)).then_some(first).filter(|&classes| classes > 0)
+fn wanted(graph: &Graph) -> Result<Vec<crate::weights::Wanted>, Failure> {
+    let facts = graph.facts().map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", graph.name)))?;
+    Ok(train::wanted(graph, &facts))
 }

@@ -2,7 +2,7 @@
 
 use super::GraphError;
 use super::blocks::BlockSpec;
-use super::network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source};
+use super::network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source, Spelling};
 use super::signal::Shape;
 
 /// Collects nodes in order of execution.
@@ -18,7 +18,8 @@ impl Builder {
     #[must_use]
     pub fn new(name: &str, height: usize, width: usize) -> Self {
         let image = Input { name: "image".to_owned(), shape: Shape::map(3, height, width) };
-        let graph = Graph { name: name.to_owned(), inputs: vec![image], nodes: Vec::new(), heads: Vec::new() };
+        let (nodes, heads, spellings) = (Vec::new(), Vec::new(), Vec::new());
+        let graph = Graph { name: name.to_owned(), inputs: vec![image], nodes, heads, spellings };
         Self { graph, part: Part::Backbone, stage: None }
     }
 
@@ -68,6 +69,12 @@ impl Builder {
         if let Source::Node(output) = output {
             self.graph.heads.push(Head { name: name.to_owned(), output, kind });
         }
+    }
+
+    /// Another publisher's names for the modules, as pairs of prefixes without the last dot: here, there. `note` says
+    /// what else differs in that publisher's network, where something does.
+    pub fn spelling(&mut self, by: &str, note: &str, modules: Vec<(String, String)>) {
+        self.graph.spellings.push(Spelling { by: by.to_owned(), note: note.to_owned(), modules });
     }
 
     /// The finished graph.

@@ -20,7 +20,7 @@ pub use builder::Builder;
 pub use facts::{Facts, NodeFacts};
 pub use freeze::{BnPolicy, FreezePlan, Frontier, NodeState, Preset};
 pub use heads::HeadPlan;
-pub use network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source};
+pub use network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source, Spelling};
 pub use op::{Op, ValueId};
 pub use preprocess::{Channels, Interpolation, Preprocess, Resize};
 pub use signal::{Shape, Signal};

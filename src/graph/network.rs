@@ -125,6 +125,29 @@ pub struct Head {
     pub kind: HeadKind,
 }
 
+/// What another publisher calls the modules of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spelling {
+    /// Whose names they are: `timm`.
+    pub by: String,
+    /// What else differs in that publisher's network, in words; empty where nothing does.
+    pub note: String,
+    /// Prefixes of tensors' names without the last dot: here, there. What none covers has the same name.
+    pub modules: Vec<(String, String)>,
+}
+
+impl Spelling {
+    /// The publisher's name of a tensor.
+    #[must_use]
+    pub fn name(&self, ours: &str) -> String {
+        let rest = |prefix: &str| ours.strip_prefix(prefix).filter(|rest| rest.starts_with('.'));
+        let longest = self.modules.iter().filter_map(|(here, there)| Some((here.len(), there, rest(here)?)));
+        longest
+            .max_by_key(|(len, ..)| *len)
+            .map_or_else(|| ours.to_owned(), |(_, there, rest)| format!("{there}{rest}"))
+    }
+}
+
 /// A whole network as plain data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
@@ -136,6 +159,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Heads; the first gives the metric by which runs are compared.
     pub heads: Vec<Head>,
+    /// Names that other publishers give to the same modules, for reading their checkpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spellings: Vec<Spelling>,
 }
 
 impl Graph {

@@ -61,6 +61,10 @@ const V3_SMALL: [Block; 11] = [
 /// V3's batch norms differ from torch's default.
 const V3_NORM: Norm = Norm { epsilon: 1e-3, momentum: 0.01 };
 
+/// What else timm's networks have otherwise.
+const V3_TIMM: &str =
+    "its batch norms add 1e-5 to the variance, these 1e-3, so that answers differ a little until trained";
+
 /// The family's rows.
 #[must_use]
 pub fn variants() -> Vec<Variant> {
@@ -125,14 +129,16 @@ struct Features {
     stage: usize,
     activation: Activation,
     norm: Norm,
+    /// timm's names of the modules: here, there.
+    timm: Vec<(String, String)>,
 }
 
 impl Features {
     fn new(name: &str, size_px: usize, first: usize, activation: Activation, norm: Norm) -> Self {
         let b = Builder::new(name, size_px, size_px);
         let x = b.image();
-        let mut features = Self { b, x, channels: 3, nodes: 0, stage: 0, activation, norm };
-        features.conv(first, 3, 2);
+        let mut features = Self { b, x, channels: 3, nodes: 0, stage: 0, activation, norm, timm: Vec::new() };
+        features.conv(first, 3, 2, ["conv_stem", "bn1"]);
         features
     }
 
@@ -146,21 +152,43 @@ impl Features {
         format!("features.{}", self.nodes - 1)
     }
 
-    fn conv(&mut self, outputs: usize, kernel: usize, stride: usize) {
+    fn conv(&mut self, outputs: usize, kernel: usize, stride: usize, timm: [&str; 2]) {
         let path = self.place(stride);
+        self.timm.extend((0..).zip(timm).map(|(i, timm)| (format!("{path}.{i}"), timm.to_owned())));
         let conv = Conv::new(self.channels, outputs, kernel, stride);
         let block = ConvNormAct { conv, activation: self.activation, norm: self.norm };
         self.x = self.b.node(&path, block, &[self.x]);
         self.channels = outputs;
     }
 
-    fn block(&mut self, sequential: &str, block: InvertedResidual) {
+    /// timm calls the block `blocks.GROUP.INDEX`.
+    fn block(&mut self, sequential: &str, block: InvertedResidual, [group, index]: [usize; 2]) {
         let path = self.place(block.stride);
+        let prefix = format!("{path}.{sequential}");
+        let timm = |name: &str| format!("blocks.{group}.{index}.{name}");
+        let convs: &[&str] =
+            if block.hidden == block.inputs { &["conv_dw", "conv_pw"] } else { &["conv_pw", "conv_dw", "conv_pwl"] };
+        let mut at = 0;
+        for (i, conv) in convs.iter().enumerate() {
+            let bare = !block.nested && i + 1 == convs.len();
+            let [here, norm] =
+                if bare { [format!("{at}"), format!("{}", at + 1)] } else { [0, 1].map(|k| format!("{at}.{k}")) };
+            self.timm.push((format!("{prefix}.{here}"), timm(conv)));
+            self.timm.push((format!("{prefix}.{norm}"), timm(&format!("bn{}", i + 1))));
+            at += 1;
+            if *conv == "conv_dw" && block.squeezed.is_some() {
+                self.timm.push((format!("{prefix}.{at}.fc1"), timm("se.conv_reduce")));
+                self.timm.push((format!("{prefix}.{at}.fc2"), timm("se.conv_expand")));
+                at += 1;
+            }
+        }
         self.channels = block.outputs;
-        self.x = self.b.named(&path, &format!("{path}.{sequential}"), block, &[self.x]);
+        self.x = self.b.named(&path, &prefix, block, &[self.x]);
     }
 
-    fn head(mut self, path: &str, classes: usize) -> Result<Graph, GraphError> {
+    fn head(mut self, path: &str, classes: usize, timm_note: &str) -> Result<Graph, GraphError> {
+        self.timm.push((path.to_owned(), "classifier".to_owned()));
+        self.b.spelling("timm", timm_note, std::mem::take(&mut self.timm));
         self.b.part(Part::Head("cls".to_owned()));
         let head = Classifier { dropout: 0.2, init: Init::Normal(0.01), ..Classifier::new(self.channels, classes) };
         let logits = self.b.node(path, head, &[self.x]);
@@ -175,7 +203,7 @@ fn v2(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
     };
     let norm = Norm::default();
     let mut f = Features::new(name, size_px, scaled(32, width), Activation::Relu6, norm);
-    for [expansion, channels, count, stride] in V2_GROUPS {
+    for (group, [expansion, channels, count, stride]) in V2_GROUPS.into_iter().enumerate() {
         for i in 0..count {
             let block = InvertedResidual {
                 inputs: f.channels,
@@ -188,13 +216,13 @@ fn v2(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
                 norm,
                 nested: false,
             };
-            f.block("conv", block);
+            f.block("conv", block, [group, i]);
         }
     }
-    f.conv(scaled(1280, width.max(1.0)), 1, 1);
+    f.conv(scaled(1280, width.max(1.0)), 1, 1, ["conv_head", "bn2"]);
     f.b.part(Part::Backbone);
     f.x = f.b.node("avgpool", GlobalAvgPool {}, &[f.x]);
-    f.head("classifier.1", classes)
+    f.head("classifier.1", classes, "")
 }
 
 fn v3(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
@@ -204,6 +232,7 @@ fn v3(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
         _ => return Err(GraphError::Structure(format!("there is no MobileNetV3 named {name}"))),
     };
     let mut f = Features::new(name, size_px, 16, Activation::Hardswish, V3_NORM);
+    let (mut group, mut index) = (0, 0);
     for &(kernel, hidden, outputs, squeezes, hard, stride) in blocks {
         let block = InvertedResidual {
             inputs: f.channels,
@@ -216,14 +245,22 @@ fn v3(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
             norm: V3_NORM,
             nested: true,
         };
-        f.block("block", block);
+        // The first convolution has as many channels as the first group.
+        (group, index) = match f.nodes {
+            1 => (0, 0),
+            _ if outputs == f.channels => (group, index + 1),
+            _ => (group + 1, 0),
+        };
+        f.block("block", block, [group, index]);
     }
-    f.conv(6 * f.channels, 1, 1);
+    let [conv, norm] = ["conv", "bn1"].map(|name| format!("blocks.{}.0.{name}", group + 1));
+    f.conv(6 * f.channels, 1, 1, [&conv, &norm]);
+    f.timm.push(("classifier.0".to_owned(), "conv_head".to_owned()));
     f.x = f.b.node("avgpool", GlobalAvgPool {}, &[f.x]);
     let block = Dense { inputs: f.channels, outputs: dense, activation: Activation::Hardswish, dropout: 0.0 };
     f.x = f.b.node("classifier.0", block, &[f.x]);
     f.channels = dense;
-    f.head("classifier.3", classes)
+    f.head("classifier.3", classes, V3_TIMM)
 }
 
 #[cfg(test)]

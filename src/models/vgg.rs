@@ -75,5 +75,7 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
     let head = Classifier { dropout: 0.5, init: Init::Normal(0.01), ..Classifier::new(4096, classes) };
     let logits = b.node("classifier.6", head, &[x]);
     b.head("cls", logits, HeadKind::Classify { classes });
+    let timm = [("classifier.0", "pre_logits.fc1"), ("classifier.3", "pre_logits.fc2"), ("classifier.6", "head.fc")];
+    b.spelling("timm", "", timm.map(|(here, there)| (here.to_owned(), there.to_owned())).to_vec());
     b.finish()
 }

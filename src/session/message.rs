@@ -25,8 +25,8 @@ pub enum Command {
     },
     /// Open the built-in sample.
     OpenSample,
-    /// Compare the weights that a plan starts from with its network; answered by [`Event::CheckpointReady`] or
-    /// [`Event::Failed`].
+    /// Compare the weights that a plan starts from with its network; answered by [`Event::CheckpointReady`],
+    /// [`Event::CheckpointOfOther`] or [`Event::Failed`].
     InspectWeights(Box<Plan>),
     /// Train; answered by [`Event::RunStarted`] or [`Event::Failed`].
     Start {
@@ -91,6 +91,19 @@ pub enum Command {
     Interrupt,
 }
 
+/// The model that a checkpoint fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belongs {
+    /// The checkpoint.
+    pub file: PathBuf,
+    /// The model's name in the registry.
+    pub model: &'static str,
+    /// Its name on screen.
+    pub title: &'static str,
+    /// Why the file does not fit the model that it was compared with, in a sentence.
+    pub what: String,
+}
+
 /// What the session says.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -111,6 +124,8 @@ pub enum Event {
     DataReady(Arc<Dataset>),
     /// A checkpoint was compared with the model.
     CheckpointReady(Arc<LoadReport>),
+    /// A checkpoint does not fit the model that it was compared with, but another one.
+    CheckpointOfOther(Belongs),
     /// A run started.
     RunStarted(Arc<RunInfo>),
     /// A step was made. May be left out when the receiver is slow.

@@ -2,7 +2,9 @@
 //! line both read it.
 
 use super::history::Series;
-use super::message::{Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews};
+use super::message::{
+    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews,
+};
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
 use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
@@ -127,6 +129,8 @@ pub struct View {
     pub data: Option<Arc<Dataset>>,
     /// The last comparison of a checkpoint with the model.
     pub load: Option<Arc<LoadReport>>,
+    /// The model that the checkpoint fits, where the last comparison was with another.
+    pub belongs: Option<Belongs>,
     /// The run, or the last one.
     pub run: Option<RunView>,
     /// The last sweep of the learning rate.
@@ -166,6 +170,13 @@ impl View {
             Event::CheckpointReady(report) => {
                 self.say(Severity::Note, report.summary());
                 self.load = Some(report);
+                self.belongs = None;
+                self.busy = None;
+            }
+            Event::CheckpointOfOther(belongs) => {
+                self.say(Severity::Note, belongs.what.clone());
+                self.load = None;
+                self.belongs = Some(belongs);
                 self.busy = None;
             }
             Event::RunStarted(info) => {

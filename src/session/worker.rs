@@ -1,12 +1,12 @@
 //! The session's thread: takes commands, runs them, never lets a panic out.
 
-use super::message::{Command, Event};
+use super::message::{Belongs, Command, Event};
 use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress, Split};
 use crate::models::Network;
 use crate::train::{
-    self, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Plan, RunFile, RunFolder, Setup, Trainer, ValChoice,
-    Which,
+    self, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Misfit, Plan, RunFile, RunFolder, Setup, Trainer,
+    ValChoice, WeightsSource, Which,
 };
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -156,9 +156,15 @@ impl Worker<'_> {
             _ => self.data_of(plan)?,
         };
         self.outbox.send(Event::Progress { what: "reading the weights".to_owned(), done: 0, total: 0 });
-        self.outbox.send(match train::inspect_weights(plan, &dataset)? {
-            Some(report) => Event::CheckpointReady(Arc::new(report)),
-            None => Event::Idle,
+        self.outbox.send(match train::inspect_weights(plan, &dataset) {
+            Ok(Some(report)) => Event::CheckpointReady(Arc::new(report)),
+            Ok(None) => Event::Idle,
+            Err(Misfit { what, fits: Some(found) }) => {
+                let WeightsSource::File(file) = plan.weights.clone() else { return Err(what) };
+                let (model, title) = (found.variant.name, found.variant.title);
+                Event::CheckpointOfOther(Belongs { file, model, title, what })
+            }
+            Err(Misfit { what, fits: None }) => return Err(what),
         });
         Ok(())
     }

@@ -179,7 +179,7 @@ mod tests {
 
     fn graph(kind: HeadKind) -> Graph {
         let heads = vec![Head { name: "a".to_owned(), output: NodeId(0), kind }];
-        Graph { name: String::new(), inputs: Vec::new(), nodes: Vec::new(), heads }
+        Graph { name: String::new(), inputs: Vec::new(), nodes: Vec::new(), heads, spellings: Vec::new() }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub use predict::{decode, host, predict};
 pub use prediction::{Answer, ClassScore, HeadPrediction, PRESENT, Prediction};
 pub use presets::{SchedulePreset, backbone_stages, falling_rates};
 pub use proof::Proof;
-pub use recognize::{Ranked, rank, recognize};
+pub use recognize::{Found, Misfit, Near, Stranger, classes_in_file, recognize};
 pub use run::{Control, Observer, Summary, Trainer};
 pub use schedule::learning_rate;
 pub use setup::{Setup, head_plans, load_into, open_data, open_model, wanted};

@@ -2,7 +2,7 @@
 
 use super::folder::RunFolder;
 use super::plan::{Plan, WeightsSource};
-use super::recognize::recognize;
+use super::recognize::{Misfit, Stranger, recognize};
 use super::setup::{chosen, head_plans, wanted};
 use crate::data::{Dataset, LabelColumn};
 use crate::graph::{Facts, Graph, Preprocess};
@@ -49,7 +49,8 @@ pub struct About {
 pub fn about_weights(path: &Path) -> Result<About, String> {
     let checkpoint = open_weights(path)?;
     let named = checkpoint.metadata.get("frostline.model").filter(|model| find(model).is_ok()).cloned();
-    let model = named.map_or_else(|| recognize(&checkpoint).map(|variant| variant.name.to_owned()), Ok)?;
+    let model = named.map_or_else(|| recognize(&checkpoint).map(|found| found.variant.name.to_owned()), Ok);
+    let model = model.map_err(|stranger: Stranger| stranger.to_string())?;
     Ok(About { model, preprocess: preprocess(&checkpoint) })
 }
 
@@ -122,7 +123,7 @@ pub(super) fn transfer(
     graph: &Graph,
     facts: &Facts,
     dataset: &Dataset,
-) -> Result<LoadReport, String> {
+) -> Result<LoadReport, Misfit> {
     let variant = find(&plan.model).ok();
     // The names in a file are those of its first head; this program's files tell the others apart.
     let first = graph.heads.first().map(|head| head.name.as_str());
@@ -132,7 +133,7 @@ pub(super) fn transfer(
     };
     let heads = new_heads(graph, facts, &classes_of(graph, dataset));
     let report = weights::plan_heads(checkpoint, &wanted(graph, facts), &heads, &mut names, &plan.head);
-    let mut report = report.map_err(|error| error.to_string())?;
+    let mut report = report.map_err(|error| Misfit::new(checkpoint, &error))?;
     report.preprocess = preprocess(checkpoint);
     Ok(report)
 }
@@ -140,8 +141,8 @@ pub(super) fn transfer(
 /// What of the weights that a plan starts from would go where, without loading them; none for random weights.
 ///
 /// # Errors
-/// A sentence with the file and the cause.
-pub fn inspect_weights(plan: &Plan, dataset: &Arc<Dataset>) -> Result<Option<LoadReport>, String> {
+/// A sentence with the file and the cause, and the model that the file fits, where it is another.
+pub fn inspect_weights(plan: &Plan, dataset: &Arc<Dataset>) -> Result<Option<LoadReport>, Misfit> {
     let variant = find(&plan.model)?;
     let Some(checkpoint) = of_plan(plan)? else { return Ok(None) };
     let dataset = &chosen(plan, Arc::clone(dataset))?;

@@ -3,6 +3,7 @@
 use super::timeline::FreezePhase;
 use crate::data::Augment;
 use crate::graph::FreezePlan;
+use crate::models::Variant;
 use crate::weights::HeadPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -213,6 +214,18 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// Takes another model, and with it what belongs to a model: input size, freezing over time, learning rates of stages.
+    pub fn choose(&mut self, variant: &Variant) {
+        variant.name.clone_into(&mut self.model);
+        self.size_px = variant.preprocess.size[0];
+        self.freeze = FreezePlan::default();
+        self.stage_lr.clear();
+        self.timeline.clear();
+        if self.weights == WeightsSource::BuiltIn {
+            self.weights = WeightsSource::Random;
+        }
+    }
+
     /// What is impossible in this plan, in sentences; empty when it can run.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {

@@ -1,63 +1,141 @@
 //! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
 
 use super::setup::wanted;
-use crate::graph::Graph;
 use crate::models::{Variant, catalogue};
-use crate::weights::{Checkpoint, Wanted, similarity};
+use crate::weights::{self, Checkpoint, LoadReport, RowState, Wanted, WeightsError, similarity};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
-/// Similarity from which a file counts as a model's.
-const SIMILAR: f32 = 0.7;
+/// Models that are tried, and told of when none fits.
+const NEAREST: usize = 3;
+/// Below this similarity a model is no more like the file than any other.
+const NOTHING: f32 = 0.03;
 
-/// A model beside a file.
-#[derive(Clone, Debug)]
-pub struct Ranked {
-    /// The model.
-    pub variant: Variant,
-    /// Its graph.
-    pub graph: Graph,
-    /// The graph's tensors as a checkpoint would name them.
-    pub wanted: Vec<Wanted>,
-    /// How much of the model the file holds, 0 to 1.
-    pub similarity: f32,
+/// A model with the tensors that it has as published.
+struct Known {
+    variant: Variant,
+    wanted: Vec<Wanted>,
 }
 
-impl Ranked {
-    /// Compares a file with one model.
-    ///
-    /// # Errors
-    /// A sentence with the cause, where the graph does not fit together.
-    pub fn new(checkpoint: &Checkpoint, variant: Variant, graph: Graph) -> Result<Self, String> {
-        let facts = graph.facts().map_err(|error| format!("{} cannot be built: {error}.", graph.name))?;
-        let wanted = wanted(&graph, &facts);
-        let similarity = similarity(checkpoint, &wanted);
-        Ok(Self { variant, graph, wanted, similarity })
+/// All models. Their graphs are built once: a window may be handed many files.
+fn zoo() -> &'static [Known] {
+    static ZOO: OnceLock<Vec<Known>> = OnceLock::new();
+    // `tests/graph.rs` builds every variant, so that none is left out here.
+    let known = |variant: Variant| {
+        let graph = variant.published().ok()?;
+        let wanted = wanted(&graph, &graph.facts().ok()?);
+        Some(Known { variant, wanted })
+    };
+    ZOO.get_or_init(|| catalogue().into_iter().filter_map(known).collect())
+}
+
+/// The model that a file belongs to.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The model.
+    pub variant: Variant,
+    /// Tensors in common over all that either has, 0 to 1.
+    pub similarity: f32,
+    /// Outputs of the file's head; none where the file has no head, or one of another build.
+    pub classes: Option<usize>,
+}
+
+/// A model that a file does not fit.
+#[derive(Debug)]
+pub struct Near {
+    /// Its name.
+    pub model: &'static str,
+    /// Tensors in common over all that either has, 0 to 1.
+    pub similarity: f32,
+    /// What differs.
+    pub error: WeightsError,
+}
+
+/// A file that fits no model.
+#[derive(Debug)]
+pub struct Stranger {
+    /// The file.
+    pub path: PathBuf,
+    /// Its tensors.
+    pub tensors: usize,
+    /// The models that come nearest, the most similar first.
+    pub nearest: Vec<Near>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, tensors, nearest } = self;
+        write!(f, "{} ({tensors} tensors) fits none of the models", path.display())?;
+        match nearest.first() {
+            Some(near) if near.similarity >= NOTHING => {
+                let names: Vec<&str> = nearest.iter().map(|near| near.model).collect();
+                write!(f, "; the nearest are {}; of {}, {}", names.join(", "), near.model, near.error.difference())
+            }
+            _ => write!(f, " and has next to nothing in common with any"),
+        }
     }
 }
 
-/// The models by their similarity to a file, the most similar first.
+/// The model of the zoo whose tensors a checkpoint holds: the most similar one that it fits.
 ///
 /// # Errors
-/// As [`Ranked::new`].
-pub fn rank(checkpoint: &Checkpoint, models: Vec<(Variant, Graph)>) -> Result<Vec<Ranked>, String> {
-    let ranked = models.into_iter().map(|(variant, graph)| Ranked::new(checkpoint, variant, graph));
-    let mut ranked = ranked.collect::<Result<Vec<_>, _>>()?;
-    ranked.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
-    Ok(ranked)
+/// The models that come nearest, with what differs.
+pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
+    let mut ranked: Vec<(f32, &Known)> =
+        zoo().iter().map(|known| (similarity(checkpoint, &known.wanted), known)).collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut nearest = Vec::new();
+    for (similarity, Known { variant, wanted }) in ranked.into_iter().take(NEAREST) {
+        match weights::plan(checkpoint, wanted) {
+            Ok(report) => return Ok(Found { variant: variant.clone(), similarity, classes: classes_in_file(&report) }),
+            Err(error) => nearest.push(Near { model: variant.name, similarity, error }),
+        }
+    }
+    Err(Stranger { path: checkpoint.path.clone(), tensors: checkpoint.entries.len(), nearest })
 }
 
-/// The model of the zoo whose tensors a checkpoint holds.
-///
-/// # Errors
-/// A sentence that names the nearest models.
-pub fn recognize(checkpoint: &Checkpoint) -> Result<Variant, String> {
-    let published = |variant: Variant| variant.published().map(|graph| (variant, graph));
-    let models = catalogue().into_iter().map(published).collect::<Result<Vec<_>, _>>();
-    let ranked = rank(checkpoint, models.map_err(|error| error.to_string())?)?;
-    let told = |model: &Ranked| format!("{} ({:.0} %)", model.variant.name, model.similarity * 100.0);
-    let nearest: Vec<String> = ranked.iter().take(3).map(told).collect();
-    let name = checkpoint.path.display();
-    match ranked.into_iter().next() {
-        Some(model) if model.similarity >= SIMILAR => Ok(model.variant),
-        _ => Err(format!("{name} holds no model of this program; the nearest are {}.", nearest.join(", "))),
+/// Outputs of the head in the file, where all tensors that would be re-made agree.
+#[must_use]
+pub fn classes_in_file(report: &LoadReport) -> Option<usize> {
+    let in_head = |part: &Option<String>| part.as_ref().is_some_and(|part| part.starts_with("head"));
+    let head = report.rows.iter().filter(|row| in_head(&row.part));
+    let mut remade = head.clone().filter(|row| matches!(row.state, RowState::Remade { .. })).map(|row| {
+        let (there, here) = (row.file_shape.as_deref()?, row.wanted_shape.as_deref()?);
+        (there.get(1..) == here.get(1..)).then_some(*there.first()?)
+    });
+    match remade.next() {
+        Some(first) => first.filter(|&classes| classes > 0 && remade.all(|other| other == first)),
+        // A head that fits has the published number: its last tensor's first axis.
+        None => head.rev().find(|row| row.state == RowState::Loaded)?.wanted_shape.as_ref()?.first().copied(),
+    }
+}
+
+/// Why a file does not fit a model.
+#[derive(Clone, Debug)]
+pub struct Misfit {
+    /// A sentence that names the model which the file does fit, if there is one.
+    pub what: String,
+    /// That model.
+    pub fits: Option<Box<Found>>,
+}
+
+impl Misfit {
+    /// Looks among all models for the one that the file fits.
+    #[must_use]
+    pub fn new(checkpoint: &Checkpoint, error: &WeightsError) -> Self {
+        let other = matches!(error, WeightsError::OtherArchitecture { .. } | WeightsError::Shape { .. });
+        match recognize(checkpoint) {
+            Ok(found) if other => {
+                Self { what: format!("{error}; it fits {}", found.variant.name), fits: Some(Box::new(found)) }
+            }
+            _ => error.to_string().into(),
+        }
+    }
+}
+
+impl From<String> for Misfit {
+    fn from(what: String) -> Self {
+        Self { what, fits: None }
     }
 }

@@ -5,12 +5,12 @@ use super::losses;
 use super::metrics::metric_names;
 use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
-use super::recognize::recognize;
+use super::recognize::{Found, Misfit, recognize};
 use crate::data::{self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View};
 use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess};
 use crate::models::{Network, find};
 use crate::rng::Rng;
-use crate::weights::{self, Checkpoint, LoadReport, Wanted};
+use crate::weights::{self, Alias, Checkpoint, LoadReport, Wanted};
 use burn::tensor::Device;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +33,14 @@ pub struct Setup {
 /// The tensors of a graph as the loader wants to know them.
 #[must_use]
 pub fn wanted(graph: &Graph, facts: &Facts) -> Vec<Wanted> {
+    let publishers: Vec<(Arc<str>, Arc<str>)> =
+        graph.spellings.iter().map(|spelling| (spelling.by.as_str().into(), spelling.note.as_str().into())).collect();
+    let also = |name: &str| {
+        let spelled = graph.spellings.iter().map(|spelling| spelling.name(name));
+        let aliases =
+            spelled.zip(&publishers).map(|(name, (by, note))| Alias { name, by: by.clone(), note: note.clone() });
+        aliases.collect()
+    };
     let mut all = Vec::new();
     for id in graph.ids() {
         let part = &graph.node(id).part;
@@ -41,6 +49,7 @@ pub fn wanted(graph: &Graph, facts: &Facts) -> Vec<Wanted> {
             shape: spec.shape.clone(),
             head: matches!(part, Part::Head(_)),
             part: part.to_string(),
+            also: also(&spec.name),
         }));
     }
     all
@@ -96,7 +105,7 @@ pub(super) fn chosen(plan: &Plan, dataset: Arc<Dataset>) -> Result<Arc<Dataset>,
 /// A sentence with the file and the cause; the network is as before.
 pub fn load_into(network: &mut Network, checkpoint: &Checkpoint) -> Result<LoadReport, String> {
     let wanted = wanted(network.graph(), network.facts());
-    let report = weights::plan(checkpoint, &wanted).map_err(|error| error.to_string())?;
+    let report = weights::plan(checkpoint, &wanted).map_err(|error| Misfit::new(checkpoint, &error).what)?;
     load(network, checkpoint, report)
 }
 
@@ -195,8 +204,8 @@ impl Setup {
         let load = match checkpoint {
             None => None,
             Some(checkpoint) => {
-                let report = origin::transfer(checkpoint, &plan, network.graph(), network.facts(), &dataset)?;
-                Some(load(&mut network, checkpoint, report)?)
+                let report = origin::transfer(checkpoint, &plan, network.graph(), network.facts(), &dataset);
+                Some(load(&mut network, checkpoint, report.map_err(|misfit| misfit.what)?)?)
             }
         };
         network.set_plan(&plan.freeze);
@@ -262,9 +271,8 @@ fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
         let heads = meta("heads").map(|text| serde_json::from_str(text)).transpose().map_err(damaged)?;
         return Ok(RunFile { version: 1, plan, classes, heads: heads.unwrap_or_default(), preprocess });
     }
-    let variant = recognize(checkpoint)?;
-    let graph = variant.published().map_err(|error| error.to_string())?;
-    let count = head_classes(checkpoint, &graph).unwrap_or(0);
+    let Found { variant, classes, .. } = recognize(checkpoint).map_err(|stranger| stranger.to_string())?;
+    let count = classes.unwrap_or(0);
     let named = origin::named_classes(checkpoint, Some(&variant), count).map(|names| first_names(names.names));
     let classes = named.unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect());
     let column = LabelColumn::single(classes);
@@ -278,15 +286,6 @@ fn first_names(names: Vec<String>) -> Vec<String> {
     let short: Vec<String> = names.iter().map(first).collect();
     let distinct: std::collections::HashSet<&String> = short.iter().collect();
     if distinct.len() == names.len() { short } else { names }
-}
-
-/// Classes of the first head as the checkpoint holds it.
-fn head_classes(checkpoint: &Checkpoint, graph: &Graph) -> Option<usize> {
-    let head = graph.heads.first()?;
-    let name = graph.node(head.output).tensor_name("bias");
-    let entry =
-        checkpoint.entries.iter().find(|(key, _)| key.as_str() == name || key.ends_with(&format!(".{name}")))?;
-    entry.1.shape.first().copied()
 }
 
 /// The position at the start of a run.

@@ -14,7 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Longest safetensors header accepted; the largest published ones have about 1 MB.
-const MAX_HEADER: u64 = 32 << 20;
+const MAX_HEADER: u64 = 8 << 20;
+/// Most tensors, bytes of a tensor's name and dimensions accepted: far more than any network has, and few enough that
+/// comparing them with every model takes no time.
+pub(super) const MAX_TENSORS: usize = 50_000;
+pub(super) const MAX_NAME: usize = 1000;
+const MAX_DIMENSIONS: usize = 64;
 
 /// How the tensors are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -114,7 +119,9 @@ impl Checkpoint {
         let mut file = File::open(path).map_err(io)?;
         let file_len = file.metadata().map_err(io)?.len();
         let mut head = Vec::new();
-        (&file).take(sniff::SNIFF_LEN as u64).read_to_end(&mut head).map_err(io)?;
+        // What claims to be empty is not read: files of the system such as /proc/kmsg would block.
+        let sniffed = if file_len == 0 { 0 } else { sniff::SNIFF_LEN as u64 };
+        (&file).take(sniffed).read_to_end(&mut head).map_err(io)?;
         let format = sniff::container(path, &head)?;
         let (entries, metadata, dictionaries, copy) = if format == Container::Safetensors {
             let (entries, metadata) = open_safetensors(path, &mut file, file_len)?;
@@ -127,6 +134,9 @@ impl Checkpoint {
             let keys: Vec<_> = metadata.keys().chain(&dictionaries).take(5).map(|key| quote(key)).collect();
             let what = if keys.is_empty() { "it is empty".to_owned() } else { format!("only {}", keys.join(", ")) };
             return Err(WeightsError::NoTensors { path: path.to_path_buf(), what });
+        }
+        if let Some(what) = absurd(&entries) {
+            return Err(WeightsError::refused(path, what));
         }
         let (nested_under, stripped_prefix) = guess_nesting(&entries, &dictionaries);
         let path = path.to_path_buf();
@@ -182,6 +192,22 @@ impl Checkpoint {
         })?;
         Ok(bytes)
     }
+}
+
+/// What no network has, in words.
+fn absurd(entries: &BTreeMap<String, Entry>) -> Option<String> {
+    if entries.len() > MAX_TENSORS {
+        return Some(format!("it holds more than {MAX_TENSORS} tensors"));
+    }
+    entries.iter().find_map(|(name, entry)| {
+        if name.len() > MAX_NAME {
+            Some(format!("the name of a tensor has {} bytes", name.len()))
+        } else if entry.shape.len() > MAX_DIMENSIONS {
+            Some(format!("its tensor {} has {} dimensions", quote(name), entry.shape.len()))
+        } else {
+            None
+        }
+    })
 }
 
 type SafetensorsContents = (BTreeMap<String, Entry>, BTreeMap<String, String>);

@@ -107,6 +107,18 @@ pub enum WeightsError {
 }
 
 impl WeightsError {
+    /// What differs, without the file's name, for a list of networks that a file was compared with.
+    #[must_use]
+    pub fn difference(&self) -> String {
+        match self {
+            Self::OtherArchitecture { part, matched, wanted, differences, .. } => {
+                format!("{matched} of the {wanted} {part} tensors match; {differences}")
+            }
+            Self::Shape { differences, .. } => differences.clone(),
+            other => other.to_string(),
+        }
+    }
+
     pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
     }

@@ -5,7 +5,7 @@
 //! headers and pickles, never over tensor data.
 
 use super::checkpoint::Container;
-use super::error::WeightsError;
+use super::error::{WeightsError, quote};
 use super::pickle_scan::{MAX_INSTRUCTIONS, Scan, scan, skip, take};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
@@ -76,11 +76,16 @@ fn pickles(reader: &mut impl BufRead, count: usize) -> Result<(), Finding> {
             Scan::Complete { instructions, .. } => left = left.saturating_sub(instructions),
             Scan::CutOff => return Err(Finding::CutOff("its pickle has no end")),
             Scan::TooMany => return Err(too_many()),
+            Scan::TooLarge => return Err(too_large()),
             // Whatever follows is not parsed either: the reader names the byte.
             Scan::Unknown(_) => return Ok(()),
         }
     }
     Ok(())
+}
+
+fn too_large() -> Finding {
+    Finding::Refused("its pickle copies a few values into hundreds of megabytes (a memo bomb)".to_owned())
 }
 
 fn too_many() -> Finding {
@@ -98,11 +103,8 @@ struct ZipEntry {
 fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<Option<u64>, Finding> {
     let Directory { entries, misread_end } = zip_directory(reader, file_len)?;
     let ends = |suffix: &str| entries.iter().any(|entry| entry.name.ends_with(suffix));
-    let Some(pickle) = entries
-        .iter()
-        .filter(|entry| entry.name == "data.pkl" || entry.name.ends_with("/data.pkl"))
-        .min_by_key(|entry| entry.name.len())
-    else {
+    let is_pickle = |entry: &&ZipEntry| entry.name == "data.pkl" || entry.name.ends_with("/data.pkl");
+    if !entries.iter().any(|entry| is_pickle(&entry)) {
         return Err(Finding::Other(
             if ends("saved_model.pb") || ends("model.weights.h5") {
                 "is a zipped TensorFlow or Keras model; PyTorch .pth and .safetensors are read"
@@ -115,7 +117,7 @@ fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<Option<u64>,
             }
             .to_owned(),
         ));
-    };
+    }
     if ends("constants.pkl") && entries.iter().any(|entry| entry.name.contains("/code/")) {
         return Err(Finding::Other(
             "is a TorchScript program, not a checkpoint; save the model's state_dict() instead".to_owned(),
@@ -129,21 +131,23 @@ fn check_zip(reader: &mut BufReader<File>, file_len: u64) -> Result<Option<u64>,
             total / file_len.max(1)
         )));
     }
-    if pickle.method == 0 {
-        // Stored, as torch writes it: the local header's name and extra field stand before the data.
+    // All of them: which one is read is up to the reader.
+    for pickle in entries.iter().filter(is_pickle) {
+        if pickle.method != 0 {
+            return Err(Finding::Refused(format!(
+                "its {} is compressed, which torch never does; pack the archive again without compression",
+                quote(&pickle.name)
+            )));
+        }
+        // The local header's name and extra field stand before the data.
         reader.seek(SeekFrom::Start(pickle.header_offset))?;
         skip(reader, 26)?;
         let name = u16::from_le_bytes(take(reader)?);
         let extra = u16::from_le_bytes(take(reader)?);
         skip(reader, u64::from(name) + u64::from(extra))?;
         pickles(&mut reader.take(pickle.size), 1)?;
-        Ok(misread_end)
-    } else if pickle.size > MAX_INSTRUCTIONS {
-        Err(Finding::Refused(format!("its compressed data.pkl unpacks to {} bytes", pickle.size)))
-    } else {
-        // An instruction takes a byte at least, so that this one is within the budget.
-        Ok(misread_end)
     }
+    Ok(misread_end)
 }
 
 /// A zip archive's central directory.
@@ -168,6 +172,11 @@ fn zip_directory(reader: &mut BufReader<File>, file_len: u64) -> Result<Director
         return Err(NO_END);
     };
     let end = tail.get(at..).unwrap_or_default();
+    // A second end record would be a second directory, and which one counts would be up to the reader.
+    let is_end = |window: &[u8]| window.starts_with(b"PK\x05\x06") && window.get(4..8) == Some(&[0; 4]);
+    if tail.get(..at).unwrap_or_default().windows(8).any(is_end) {
+        return Err(Finding::Malformed("it has two directories".to_owned()));
+    }
     let (mut count, mut size, mut offset) =
         (u64::from(u16_at(end, 10)), u64::from(u32_at(end, 12)), u64::from(u32_at(end, 16)));
     let locator = at.checked_sub(20).and_then(|at| tail.get(at..)).filter(|locator| locator.starts_with(b"PK\x06\x07"));
@@ -217,6 +226,10 @@ fn zip_entry(bytes: &[u8]) -> Option<(ZipEntry, &[u8])> {
     while extra.len() >= 4 {
         let (id, length) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));
         let body = extra.get(4..4 + length)?;
+        // Another name in place of the one above; torch writes none.
+        if id == 0x7075 {
+            return None;
+        }
         if id == 1 {
             let mut at = 0;
             for (short, value) in
@@ -251,20 +264,39 @@ fn check_tar(reader: &mut BufReader<File>, file_len: u64) -> Result<(), Finding>
             return Err(Finding::CutOff("a member of the tar archive reaches beyond its end"));
         }
         match header.get(156) {
-            Some(b'S') => {
-                return Err(Finding::Refused("it is a tar archive with holes, which torch never writes".to_owned()));
+            Some(b'S') => return Err(Finding::Refused(format!("it is a tar archive with holes{TORCH_NEVER}"))),
+            Some(b'L' | b'K') => {
+                return Err(Finding::Refused(format!("it is a tar archive with long names{TORCH_NEVER}")));
             }
-            Some(b'0' | 0) => check_tar_member(&mut reader.take(size), &header)?,
-            _ => {}
+            Some(b'x' | b'g') => check_tar_extension(&mut reader.take(size))?,
+            _ => check_tar_member(&mut reader.take(size), &header)?,
         }
         at += size.next_multiple_of(512);
     }
     Ok(())
 }
 
+const TORCH_NEVER: &str = ", which torch never writes";
+
+/// A tar's extended header (Python writes one for a modification time with a fraction): it must not change what the
+/// member after it is.
+fn check_tar_extension(body: &mut impl io::Read) -> Result<(), Finding> {
+    let mut text = Vec::new();
+    body.take(64 << 10).read_to_end(&mut text)?;
+    let holds = |key: &[u8]| text.windows(key.len()).any(|window| window == key);
+    if text.len() == 64 << 10 || holds(b"path=") || holds(b"size=") || holds(b"GNU.") {
+        return Err(Finding::Refused(format!("it is a tar archive with other names or sizes{TORCH_NEVER}")));
+    }
+    Ok(())
+}
+
 fn check_tar_member(member: &mut impl BufRead, header: &[u8; 512]) -> Result<(), Finding> {
     let name = header.split(|&byte| byte == 0).next().unwrap_or_default();
-    match name.strip_prefix(b"./").unwrap_or(name) {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    if name.starts_with(b"./") {
+        return Err(Finding::Refused(format!("it is a tar archive with names such as ././x{TORCH_NEVER}")));
+    }
+    match name {
         b"sys_info" | b"pickle" => pickles(member, 1),
         b"tensors" => check_tar_table(member, |member, _| {
             // rank, padding, sizes, strides, offset
@@ -300,6 +332,7 @@ fn check_tar_table<R: BufRead>(member: &mut R, after: impl Fn(&mut R, &str) -> i
                 after(member, &class)?;
             }
             Scan::TooMany => return Err(too_many()),
+            Scan::TooLarge => return Err(too_large()),
             Scan::CutOff => return Err(Finding::CutOff("a table of the tar archive has no end")),
             Scan::Unknown(_) => return Ok(()),
         }

@@ -29,53 +29,97 @@ pub(super) fn known_prefix(name: &str) -> Option<&'static str> {
 pub(super) struct Mapping {
     pub strip: String,
     pub add: String,
+    /// Which of the other publishers' names the file uses; none for the network's own.
+    pub spelling: Option<usize>,
 }
 
 impl Mapping {
     /// The file's entry for a wanted tensor, with its full name, old spellings included.
-    pub fn find<'c>(&self, checkpoint: &'c Checkpoint, wanted: &str) -> Option<(&'c str, &'c Entry)> {
-        let local = wanted.strip_prefix(self.add.as_str())?;
+    pub fn find<'c>(&self, checkpoint: &'c Checkpoint, wanted: &Wanted) -> Option<(&'c str, &'c Entry)> {
+        let local = spelled(wanted, self.spelling)?.strip_prefix(self.add.as_str())?;
         let get = |local: &str| {
             let (name, entry) = checkpoint.entries.get_key_value(format!("{}{local}", self.strip).as_str())?;
             Some((name.as_str(), entry))
         };
         get(local).or_else(|| former_name(local).and_then(|local| get(&local)))
     }
+
+    /// Whether the file holds the tensor with the right shape.
+    fn matches(&self, checkpoint: &Checkpoint, wanted: &Wanted) -> bool {
+        self.find(checkpoint, wanted).is_some_and(|(_, entry)| same_shape(&entry.shape, &wanted.shape))
+    }
+
+    /// Whether the weights are a running average over training steps.
+    pub fn is_average(&self) -> bool {
+        let average = |part: &str| part == "ema" || part.ends_with("_ema") || part.starts_with("ema_");
+        self.strip.split('.').any(average)
+    }
 }
 
-/// Whether two shapes are the same tensor. A scalar is `[]` or `[1]`, depending on who wrote the file.
+/// A tensor's name as a publisher spells it.
+fn spelled(wanted: &Wanted, spelling: Option<usize>) -> Option<&str> {
+    match spelling {
+        None => Some(&wanted.name),
+        Some(i) => wanted.also.get(i).map(|alias| alias.name.as_str()),
+    }
+}
+
+/// Whether two shapes hold the same values in the same order: equal, or a scalar as `[]` and as `[1]` (depending on
+/// who wrote the file), or a linear layer's weight `[out, in]` stored as that of a convolution that sees its whole
+/// input, `[out, channels, height, width]`.
 pub(super) fn same_shape(a: &[usize], b: &[usize]) -> bool {
-    a == b || (a.len() <= 1 && b.len() <= 1 && a.iter().product::<usize>() == 1 && b.iter().product::<usize>() == 1)
+    match (a, b) {
+        _ if a == b => true,
+        ([] | [1], [] | [1]) => true,
+        ([out, inputs], [n, rest @ ..]) | ([n, rest @ ..], [out, inputs]) if rest.len() == 3 => {
+            out == n && rest.iter().try_fold(1usize, |total, &n| total.checked_mul(n)) == Some(*inputs)
+        }
+        _ => false,
+    }
+}
+
+/// The mapping under which most wanted tensors are found with the right shape, and the other places in the file that
+/// hold as many.
+pub(super) struct Best {
+    pub mapping: Mapping,
+    pub copies: Vec<Mapping>,
+    /// Tensors found.
+    pub matched: usize,
 }
 
 /// Chooses the mapping under which most wanted tensors are found with the right shape.
-pub(super) fn best_mapping(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Mapping {
-    let score = |mapping: &Mapping| {
-        let found = wanted.iter().filter(|w| !is_batch_counter(&w.name));
-        found.filter(|w| mapping.find(checkpoint, &w.name).is_some_and(|(_, e)| same_shape(&e.shape, &w.shape))).count()
-    };
-    let mut best = (score(&Mapping::default()), Reverse((false, 0)), Mapping::default());
-    for mapping in candidates(checkpoint, wanted) {
-        // Among equals the averaged weights win, as their own tools choose, then the shorter change.
-        let averaged =
-            mapping.strip.split('.').any(|part| part == "ema" || part.ends_with("_ema") || part.starts_with("ema_"));
-        let rank = Reverse((!averaged, mapping.strip.len() + mapping.add.len()));
-        let matched = score(&mapping);
-        if (matched, rank) > (best.0, best.1) {
-            best = (matched, rank, mapping);
-        }
+pub(super) fn best_mapping(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Best {
+    let relevant: Vec<&Wanted> = wanted.iter().filter(|wanted| !is_batch_counter(&wanted.name)).collect();
+    let score = |mapping: &Mapping| relevant.iter().filter(|wanted| mapping.matches(checkpoint, wanted)).count();
+    let spellings = relevant.first().map_or(0, |wanted| wanted.also.len());
+    let mut tried = vec![(score(&Mapping::default()), Mapping::default())];
+    for spelling in std::iter::once(None).chain((0..spellings).map(Some)) {
+        let found = candidates(checkpoint, &relevant, spelling);
+        tried.extend(found.into_iter().map(|mapping| (score(&mapping), mapping)));
     }
-    best.2
+    let matched = tried.iter().map(|(matched, _)| *matched).max().unwrap_or_default();
+    tried.retain(|tried| tried.0 == matched);
+    // Among equals plain names win, then the averaged weights, as their own tools choose, then the shorter change.
+    tried.sort_by_key(|(_, mapping)| {
+        let plain = *mapping == Mapping::default();
+        (!plain && !mapping.is_average(), mapping.spelling, mapping.strip.len() + mapping.add.len())
+    });
+    let mut tried = tried.into_iter().map(|(_, mapping)| mapping);
+    let mapping = tried.next().unwrap_or_default();
+    // Of a copy, the tensors are others; the same tensors can also be reached in several ways.
+    let first = relevant.iter().find(|wanted| mapping.matches(checkpoint, wanted));
+    let place = |mapping: &Mapping| first.and_then(|wanted| mapping.find(checkpoint, wanted)).map(|(name, _)| name);
+    let copies = tried.filter(|other| place(other).is_some() && place(other) != place(&mapping)).collect();
+    Best { mapping, copies, matched }
 }
 
 /// The pairs of prefixes that would match most tensors, by counting common endings of names with equal shapes.
-fn candidates(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Vec<Mapping> {
+fn candidates(checkpoint: &Checkpoint, wanted: &[&Wanted], spelling: Option<usize>) -> Vec<Mapping> {
     let mut endings: HashMap<&str, Vec<(&str, &[usize])>> = HashMap::new();
-    for tensor in wanted.iter().filter(|tensor| !is_batch_counter(&tensor.name)) {
+    for tensor in wanted {
+        let Some(name) = spelled(tensor, spelling) else { continue };
         // An ending of one word (`weight`) says nothing, unless it is the whole name.
-        for (prefix, ending) in
-            splits(&tensor.name).filter(|(prefix, ending)| prefix.is_empty() || ending.contains('.'))
-        {
+        for (prefix, ending) in splits(name).filter(|(prefix, ending)| prefix.is_empty() || ending.contains('.')) {
             endings.entry(ending).or_default().push((prefix, &tensor.shape));
         }
     }
@@ -92,8 +136,12 @@ fn candidates(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Vec<Mapping> {
     }
     let mut ranked: Vec<_> = counts.into_iter().collect();
     ranked.sort_unstable_by_key(|&((strip, add), count)| (Reverse(count), strip.len() + add.len(), strip, add));
+    // The count is nearly the score: what has less than half of the most cannot win.
+    let enough = ranked.first().map_or(0, |(_, most)| most / 2);
+    ranked.retain(|(_, count)| *count >= enough);
     ranked.truncate(CANDIDATES);
-    ranked.into_iter().map(|((strip, add), _)| Mapping { strip: strip.to_owned(), add: add.to_owned() }).collect()
+    let mapping = |(strip, add): (&str, &str)| Mapping { strip: strip.to_owned(), add: add.to_owned(), spelling };
+    ranked.into_iter().map(|(pair, _)| mapping(pair)).collect()
 }
 
 /// All ways to split a name after a dot: (`""`, name), (`"a."`, rest), ...
@@ -124,14 +172,8 @@ fn former_name(name: &str) -> Option<String> {
 /// either has (a file's optimizer state and step counters not counted). 1 means the same network; a smaller
 /// network contained in the file, or a part of a file missing, both lower it.
 pub fn similarity(checkpoint: &Checkpoint, wanted: &[Wanted]) -> f32 {
-    let mapping = best_mapping(checkpoint, wanted);
-    let relevant = wanted.iter().filter(|tensor| !is_batch_counter(&tensor.name));
-    let (mut total, mut matched) = (0usize, 0usize);
-    for tensor in relevant {
-        total += 1;
-        let found = mapping.find(checkpoint, &tensor.name);
-        matched += usize::from(found.is_some_and(|(_, entry)| same_shape(&entry.shape, &tensor.shape)));
-    }
+    let Best { mapping, matched, .. } = best_mapping(checkpoint, wanted);
+    let total = wanted.iter().filter(|tensor| !is_batch_counter(&tensor.name)).count();
     let held = checkpoint.names().filter(|name| name.starts_with(&mapping.strip) && !is_batch_counter(name)).count();
     matched as f32 / (total + held - matched.min(held)).max(1) as f32
 }

@@ -23,6 +23,7 @@ mod error;
 mod guard;
 pub mod hub;
 mod matching;
+mod notes;
 mod onnx;
 mod pickle_scan;
 mod report;
@@ -30,6 +31,7 @@ mod save;
 mod sniff;
 mod surgery;
 mod torch_file;
+mod wanted;
 
 pub use checkpoint::{Checkpoint, Container, Entry};
 pub use classes::{ClassNames, class_names, imagenet_classes};
@@ -41,24 +43,6 @@ pub use onnx::{ENGINE, OnnxOutput, run_onnx, write_onnx};
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
 pub use save::{SaveDtype, save_safetensors};
 pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, Why};
+pub use wanted::{Alias, PlainTensor, Wanted};
 
-/// One tensor that a network has, as a checkpoint would name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Name in the public checkpoints: `layer1.0.conv1.weight`.
-    pub name: String,
-    /// Shape in torch's layout.
-    pub shape: Vec<usize>,
-    /// Whether it belongs to a head that may be made anew when its shape differs.
-    pub head: bool,
-    /// `backbone`, `neck`, or `head NAME`.
-    pub part: String,
-}
-
-/// A tensor outside any framework: name, shape (torch layout), row-major values.
-pub type PlainTensor = (String, Vec<usize>, Vec<f32>);
-
-/// Whether `name` is BatchNorm's step counter, which exists in some files only and is never needed.
-fn is_batch_counter(name: &str) -> bool {
-    name == "num_batches_tracked" || name.ends_with(".num_batches_tracked")
-}
+use wanted::is_batch_counter;

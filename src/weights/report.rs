@@ -3,7 +3,8 @@
 use super::checkpoint::{Checkpoint, Entry};
 use super::classes::ClassNames;
 use super::error::{WeightsError, quote};
-use super::matching::{Mapping, best_mapping, same_shape};
+use super::matching::{Best, Mapping, best_mapping, same_shape};
+use super::notes::notes;
 use super::surgery::{HeadPolicy, HeadReport, NewHead};
 use super::{PlainTensor, Wanted, is_batch_counter};
 use crate::graph::Preprocess;
@@ -105,6 +106,8 @@ pub struct LoadReport {
     pub outside: usize,
     /// Share of the backbone's tensors that load, by count, 0 to 1.
     pub backbone_matched: f32,
+    /// What was chosen or converted on the way, in words: whose names, which of two copies, other shapes.
+    pub notes: Vec<String>,
     /// Loaded tensors that hold NaN or infinity; filled by [`read`].
     pub non_finite: Vec<String>,
     /// How the classes of each head go over, where the classes to be are known.
@@ -203,12 +206,12 @@ pub fn plan_heads(
     names: &mut dyn FnMut(&str, usize) -> Option<ClassNames>,
     policy: &HeadPolicy,
 ) -> Result<LoadReport, WeightsError> {
-    let mapping = best_mapping(checkpoint, wanted);
+    let Best { mapping, copies, .. } = best_mapping(checkpoint, wanted);
     let mut taken = HashSet::new();
     let mut misfits = Vec::new();
     let mut rows = Vec::with_capacity(wanted.len());
     for tensor in wanted {
-        let found = mapping.find(checkpoint, &tensor.name);
+        let found = mapping.find(checkpoint, tensor);
         taken.extend(found.map(|(name, _)| name));
         rows.push(wanted_row(tensor, found, &mut misfits));
     }
@@ -248,6 +251,7 @@ pub fn plan_heads(
     if !misfits.is_empty() {
         return Err(WeightsError::Shape { path: checkpoint.path.clone(), differences });
     }
+    let notes = notes(checkpoint, wanted, &mapping, &copies, &rows);
     Ok(LoadReport {
         file: checkpoint.path.clone(),
         container: checkpoint.format.name().to_owned(),
@@ -257,6 +261,7 @@ pub fn plan_heads(
         rows,
         outside: outside.len(),
         backbone_matched,
+        notes,
         non_finite: Vec::new(),
         heads,
         preprocess: None,
@@ -343,7 +348,7 @@ fn operate(
 
 /// The row of one tensor of the network. What does not fit and may not be re-made goes to `misfits` in words.
 fn wanted_row(tensor: &Wanted, found: Option<(&str, &Entry)>, misfits: &mut Vec<String>) -> Row {
-    let Wanted { name, shape, head, part } = tensor;
+    let Wanted { name, shape, head, part, .. } = tensor;
     let state = match found {
         _ if is_batch_counter(name) => RowState::Ignored,
         None => RowState::Missing,

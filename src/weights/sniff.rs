@@ -72,6 +72,9 @@ pub(super) fn container(path: &Path, head: &[u8]) -> Result<Container, WeightsEr
     if looks_like_onnx(path, head) {
         return not("is an ONNX model (a graph with weights); PyTorch .pth and .safetensors are read");
     }
+    if head.first() == Some(&0x80) && contains(head, b"numpy") {
+        return not("is a pickle of NumPy arrays, not of PyTorch tensors; PyTorch .pth and .safetensors are read");
+    }
     if matches!(head.first(), Some(0x80 | b'(' | b'}' | b']' | b'c')) {
         return Ok(Container::Pickle);
     }

@@ -1,11 +1,11 @@
 //! `.pth` files, through `pytorch-reader`.
 
-use super::checkpoint::{Container, Entry};
+use super::checkpoint::{Container, Entry, MAX_NAME, MAX_TENSORS};
 use super::classes;
-use super::error::WeightsError;
+use super::error::{WeightsError, quote};
 use super::guard;
 use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,47 +58,72 @@ impl Drop for ReadableCopy {
 /// Opens `path`, whose first bytes announce `container`. Parses names and shapes; tensor bytes stay in the file.
 pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container) -> Result<Contents, WeightsError> {
     let misread_end = guard::check(path, file, file_len, container)?;
-    let parse = |readable: &Path| {
-        fenced(|| PytorchReader::new(readable))
-            .ok_or_else(|| WeightsError::malformed(path, container.name(), "its structure is damaged"))?
-            .map_err(|error| explain(path, container, &error))
-    };
-    let (reader, copy) = match (parse(path), misread_end) {
+    // The structure alone comes first: full names are only made where they are bounded.
+    let structure = |readable: &Path| run(path, container, || PytorchReader::read_pickle_data(readable, None));
+    let (root, copy) = match (structure(path), misread_end) {
         (Err(_), Some(end)) => {
             let copy = ReadableCopy::new(file, end).map_err(|error| WeightsError::io(path, error))?;
-            (parse(&copy.0)?, Some(copy))
+            (structure(&copy.0)?, Some(copy))
         }
-        (reader, _) => (reader?, None),
+        (root, _) => (root?, None),
     };
+    let (mut metadata, mut dictionaries) = (BTreeMap::new(), BTreeSet::new());
+    if let PickleValue::Dict(root) = &root {
+        let mut tensors = 0;
+        check_names(root, 0, &mut tensors).map_err(|what| WeightsError::refused(path, what))?;
+        metadata = plain_values(root);
+        classes::keep_names(root, &mut metadata);
+        note_dictionaries(root, "", 3, &mut dictionaries);
+    }
+    drop(root);
     let readable = copy.as_ref().map_or(path, |copy| copy.0.as_path());
     let limit = guard::tensor_limit(file_len);
     let mut entries = BTreeMap::new();
-    for (name, tensor) in reader.into_tensors() {
+    for (name, tensor) in run(path, container, || PytorchReader::new(readable))?.into_tensors() {
         let bytes = tensor.byte_len() as u64;
         if bytes > limit {
-            return Err(WeightsError::refused(
-                path,
-                format!("its tensor {name} claims {bytes} bytes in a file of {file_len}"),
-            ));
+            let what = format!("its tensor {} claims {bytes} bytes in a file of {file_len}", quote(&name));
+            return Err(WeightsError::refused(path, what));
         }
-        let entry = Entry::torch(tensor);
-        entries.insert(name, entry);
-    }
-    let mut metadata = BTreeMap::new();
-    let mut dictionaries = BTreeSet::new();
-    // The values beside the tensors (epoch, arch, ...) are a courtesy: a file without readable ones is fine.
-    if let Some(Ok(PickleValue::Dict(root))) = fenced(|| PytorchReader::read_pickle_data(readable, None)) {
-        for (key, value) in &root {
-            if let Some(text) = scalar_text(value)
-                && metadata.len() < METADATA_VALUES
-            {
-                metadata.insert(key.chars().take(METADATA_TEXT).collect(), text);
-            }
-        }
-        classes::keep_names(&root, &mut metadata);
-        note_dictionaries(&root, "", 3, &mut dictionaries);
+        entries.insert(name, Entry::torch(tensor));
     }
     Ok(Contents { entries, metadata, dictionaries, copy })
+}
+
+/// Runs the reader behind the fence.
+fn run<T>(
+    path: &Path,
+    container: Container,
+    work: impl FnOnce() -> Result<T, PytorchError>,
+) -> Result<T, WeightsError> {
+    fenced(work)
+        .ok_or_else(|| WeightsError::malformed(path, container.name(), "its structure is damaged"))?
+        .map_err(|error| explain(path, container, &error))
+}
+
+/// Refuses more tensors than any network has, and names longer than any. A name is the keys on the way to a tensor:
+/// a few long keys above many tensors would ask for far more memory than the file has bytes.
+fn check_names(dict: &HashMap<String, PickleValue>, above: usize, tensors: &mut usize) -> Result<(), String> {
+    dict.iter().try_for_each(|(key, value)| check_name(value, above + key.len() + 1, tensors))
+}
+
+fn check_name(value: &PickleValue, length: usize, tensors: &mut usize) -> Result<(), String> {
+    match value {
+        PickleValue::Dict(dict) => check_names(dict, length, tensors),
+        // An index has a few digits.
+        PickleValue::List(items) => items.iter().try_for_each(|item| check_name(item, length + 8, tensors)),
+        PickleValue::Unsupported(kind) if kind == "torch.Tensor" => {
+            *tensors += 1;
+            if *tensors > MAX_TENSORS {
+                Err(format!("it holds more than {MAX_TENSORS} tensors"))
+            } else if length > MAX_NAME {
+                Err(format!("the name of a tensor has {length} bytes"))
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The bytes of one tensor, row-major, little-endian.
@@ -140,9 +165,23 @@ fn explain(path: &Path, container: Container, error: &PytorchError) -> WeightsEr
         PytorchError::InvalidFormat(what) if what.contains("beyond the end of the file") => {
             WeightsError::truncated(path, what)
         }
+        PytorchError::Pickle(PickleError::UnsupportedType(kind)) => {
+            WeightsError::malformed(path, container.name(), format!("it holds tensors as {kind}, which are not read"))
+        }
+        // `('module', class, file, source)`, which torch wrote for every class of a whole model.
+        PytorchError::Pickle(PickleError::InvalidData(what)) if what.contains("persistent id has 4 fields") => {
+            let what = "is a whole model with its source code, as PyTorch before 1.6 saved it; load it with torch and save its state_dict()";
+            WeightsError::not_a_checkpoint(path, what)
+        }
         PytorchError::Pickle(PickleError::InvalidData(what)) => WeightsError::malformed(path, container.name(), what),
         other => WeightsError::malformed(path, container.name(), other.to_string()),
     }
+}
+
+/// The values beside the tensors that can be shown: epoch, architecture.
+fn plain_values(root: &HashMap<String, PickleValue>) -> BTreeMap<String, String> {
+    let values = root.iter().filter_map(|(key, value)| Some((key, scalar_text(value)?)));
+    values.take(METADATA_VALUES).map(|(key, text)| (key.chars().take(METADATA_TEXT).collect(), text)).collect()
 }
 
 fn scalar_text(value: &PickleValue) -> Option<String> {
@@ -155,16 +194,12 @@ fn scalar_text(value: &PickleValue) -> Option<String> {
     }
 }
 
-fn note_dictionaries(
-    dict: &std::collections::HashMap<String, PickleValue>,
-    prefix: &str,
-    levels: usize,
-    found: &mut BTreeSet<String>,
-) {
+fn note_dictionaries(dict: &HashMap<String, PickleValue>, prefix: &str, levels: usize, found: &mut BTreeSet<String>) {
     for (key, value) in dict {
         if let PickleValue::Dict(inner) = value
             && levels > 0
             && found.len() < 1000
+            && key.len() <= MAX_NAME
         {
             let name = format!("{prefix}{key}");
             note_dictionaries(inner, &format!("{name}."), levels - 1, found);

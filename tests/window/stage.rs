@@ -222,6 +222,7 @@ pub fn load_report(file: &str) -> LoadReport {
         rows,
         outside: 0,
         backbone_matched: 1.0,
+        notes: Vec::new(),
         non_finite: Vec::new(),
         heads: Vec::new(),
         preprocess: None,

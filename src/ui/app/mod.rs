@@ -59,6 +59,8 @@ pub struct App {
     camera: Option<Camera>,
     /// A learning rate that waits until it is not being dragged any more.
     pending_lr: Option<(f64, Instant)>,
+    /// A checkpoint that was just opened and has not been compared yet: it may bring its model along.
+    opened_weights: Option<PathBuf>,
     /// What was asked of the session and is not answered yet: to wait, or to go on.
     pause_wanted: Option<bool>,
     title: String,
@@ -117,6 +119,7 @@ impl App {
             inspector_open: None,
             camera: None,
             pending_lr: None,
+            opened_weights: None,
             pause_wanted: None,
             title: String::new(),
             frame_events: 0,
@@ -191,7 +194,11 @@ impl App {
                 Event::RunStarted(info) if self.project.runs.last() != Some(&info.folder) => {
                     self.project.runs.push(info.folder.clone());
                 }
-                Event::Failed { run_stopped: false, .. } => self.give_up_pending(),
+                Event::Failed { run_stopped: false, .. } => {
+                    self.opened_weights = None;
+                    self.give_up_pending();
+                }
+                Event::CheckpointReady(_) => self.opened_weights = None,
                 Event::DataReady(_) => self.thumbs.clear(),
                 Event::Paused | Event::Resumed | Event::Done { .. } => self.pause_wanted = None,
                 _ => {}
@@ -205,7 +212,14 @@ impl App {
                 self.panels.evaluate.forget(&run);
             }
             let data_came = matches!(event, Event::DataReady(_));
+            let belongs = match &event {
+                Event::CheckpointOfOther(belongs) => Some(belongs.clone()),
+                _ => None,
+            };
             self.view.fold(event);
+            if let Some(belongs) = belongs {
+                self.take_checkpoint_of_other(&belongs);
+            }
             if data_came {
                 self.inspect_weights();
             }

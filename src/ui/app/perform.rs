@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Command, Project, Which};
+use crate::session::{Belongs, Command, Project, Which, find_model};
 use crate::train::{DataSource, Plan, WeightsSource, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -166,6 +166,22 @@ impl App {
         }
     }
 
+    /// A checkpoint that fits another model than the plan's brings its model along when it is opened. Afterwards (the
+    /// switch was undone, the model was chosen by hand) the choice is the person's: the weights card offers it.
+    pub(super) fn take_checkpoint_of_other(&mut self, belongs: &Belongs) {
+        let opened = self.opened_weights.take().is_some_and(|path| path == belongs.file);
+        match find_model(belongs.model) {
+            Ok(variant) if opened && !self.view.is_training() => {
+                let name = belongs.file.file_name().unwrap_or_default().to_string_lossy();
+                self.edit(&format!("Choose {}", variant.title), |plan| plan.choose(&variant));
+                let text =
+                    format!("{name} is a {}, which is now the model. Undo brings the other one back.", variant.title);
+                self.say(Severity::Note, text);
+            }
+            _ => self.say(Severity::Warning, format!("{}.", belongs.what)),
+        }
+    }
+
     fn start(&mut self) {
         if self.view.is_training() {
             return self.say(Severity::Warning, "A run is in progress already.");
@@ -195,7 +211,7 @@ impl App {
         let Some(first) = paths.first().cloned() else { return };
         match ask {
             Ask::Data => self.edit("Open data", |plan| *plan = with_data(plan, DataSource::Path(first))),
-            Ask::Weights => self.edit("Open checkpoint", |plan| plan.weights = WeightsSource::File(first)),
+            Ask::Weights => self.open_weights("Open checkpoint", first),
             Ask::Evaluate(run) => {
                 let data = Some(DataSource::Path(first));
                 self.send(Command::Evaluate { from: run.clone(), data, which: Which::Auto });
@@ -218,6 +234,11 @@ impl App {
         self.actions.push(Action::Edit { name: name.to_owned(), plan: Box::new(plan) });
     }
 
+    fn open_weights(&mut self, name: &str, path: PathBuf) {
+        self.opened_weights = Some(path.clone());
+        self.edit(name, |plan| plan.weights = WeightsSource::File(path));
+    }
+
     /// Opens what was dropped.
     fn open(&mut self, paths: &[PathBuf]) {
         let pictures: Vec<PathBuf> = paths.iter().filter(|path| drops::kind(path) == Kind::Picture).cloned().collect();
@@ -232,7 +253,7 @@ impl App {
                 self.show(Page::Data);
             }
             Kind::Weights => {
-                self.edit(&format!("Load {name}"), |plan| plan.weights = WeightsSource::File(path));
+                self.open_weights(&format!("Load {name}"), path);
                 // Where the load report stands.
                 self.show(Page::Model);
             }

@@ -73,15 +73,7 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
     if response.clicked() && !chosen {
         let variant = &row.variant;
-        ctx.edit(&format!("Choose {}", variant.title), |plan| {
-            variant.name.clone_into(&mut plan.model);
-            plan.size_px = variant.preprocess.size[0];
-            plan.freeze = crate::graph::FreezePlan::default();
-            plan.stage_lr.clear();
-            if let crate::train::WeightsSource::BuiltIn = plan.weights {
-                plan.weights = crate::train::WeightsSource::Random;
-            }
-        });
+        ctx.edit(&format!("Choose {}", variant.title), |plan| plan.choose(variant));
     }
     response.on_hover_ui(|ui| about(ui, ctx, row));
 }

@@ -7,6 +7,7 @@ use crate::ui::context::Context;
 use crate::ui::{format, ready, widgets};
 use crate::weights::LoadReport;
 use egui::{RichText, Ui};
+use std::path::Path;
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     widgets::section(ui, ctx.theme, "Weights");
@@ -30,6 +31,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
                 let report = ctx.view.load.as_ref().filter(|report| report.file.starts_with(&path));
                 match report {
                     Some(report) => loaded(ui, ctx, report),
+                    None if belongs_elsewhere(ui, ctx, &path) => {}
                     None => {
                         ui.label(RichText::new("not compared with this model yet").size(11.0).color(ctx.theme.weak));
                     }
@@ -38,6 +40,19 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
         }
     });
     buttons(ui, ctx);
+}
+
+/// The offer to take the model that the checkpoint fits.
+fn belongs_elsewhere(ui: &mut Ui, ctx: &mut Context<'_>, path: &Path) -> bool {
+    let belongs = ctx.view.belongs.clone().filter(|belongs| belongs.file == path && belongs.model != ctx.plan().model);
+    let Some(belongs) = belongs else { return false };
+    let text = format!("does not fit this model; it is a {}", belongs.title);
+    ui.label(RichText::new(text).size(11.0).color(ctx.theme.bad)).on_hover_text(&belongs.what);
+    let variant = find_model(belongs.model);
+    if let (Ok(variant), true) = (variant, ui.button(format!("Use {}", belongs.title)).clicked()) {
+        ctx.edit(&format!("Choose {}", variant.title), |plan| plan.choose(&variant));
+    }
+    true
 }
 
 fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
@@ -57,6 +72,9 @@ fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
         ui.label(RichText::new(text).size(11.0).color(ctx.theme.amber)).on_hover_text(
             "The head is made anew for the classes of your data; everything else keeps what it learned.",
         );
+    }
+    for note in &report.notes {
+        ui.label(RichText::new(note).size(11.0).color(ctx.theme.weak));
     }
     if let Some(concern) = report.warning() {
         ui.label(RichText::new(concern).size(11.0).color(ctx.theme.bad));
