@@ -1,5 +1,7 @@
 //! Agreement with PyTorch: forward, stages, losses, gradients in three freezing cases, batch-norm statistics, SGD steps.
-//! Fixtures and tolerances: `../shared/parity/README.md`. Set `FROSTLINE_PARITY_DIR` to check a whole folder.
+//! Fixtures and tolerances: `../shared/parity/README.md`. Set `FROSTLINE_PARITY_DIR` to check a whole folder as well, and
+//! the networks of more than a hundred million parameters that are checked by names and shapes only otherwise.
+//! With `--nocapture` each test ends in lines `PARITY ...`: the greatest errors of each variant.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
@@ -7,21 +9,39 @@ mod common;
 
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use common::{fill, floats, model_fixtures, samples, state_dict, uniform, usizes};
+use common::{filled, floats, model_fixtures, samples, state_dict, uniform, usizes};
 use frostline::graph::{FreezePlan, NodeId, TensorSpec};
 use frostline::models::{Mode, Network, SeeTensors, find};
 use frostline::nn::{Ctx, Value, loss};
 use frostline::train::{Optimizer, OptimizerChoice};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-fn network(fixture: &Json, height: usize, width: usize) -> Option<Network> {
+/// The fixture's network filled by the rule; its images may have any size.
+fn network(fixture: &Json) -> Option<Network> {
     let variant = find(fixture["model"].as_str()?).ok()?;
-    let graph = variant.published().unwrap().with_image_size(height, width);
-    let mut network = Network::new(Arc::new(graph), 0, &Device::flex()).unwrap();
-    fill(&mut network, fixture);
-    Some(network)
+    Some(filled(variant.published().unwrap(), fixture))
+}
+
+/// Whether a fixture's network is so large that it is run on demand only; the smallest such one always runs.
+fn on_demand(fixture: &Json) -> bool {
+    let large = fixture["params"].as_u64().unwrap() > 100_000_000 && fixture["model"] != "vgg11_bn";
+    large && std::env::var_os("FROSTLINE_PARITY_DIR").is_none()
+}
+
+/// The greatest errors of a variant: as shares of the tolerance, and as they are.
+#[derive(Default)]
+struct Maxima {
+    forward: [f64; 2],
+    loss: [f64; 2],
+    grad: [f64; 2],
+    statistics: f64,
+    cases: usize,
+    wrong: Vec<String>,
+}
+
+fn raise(maximum: &mut [f64; 2], error: f64, tolerance: f64) {
+    *maximum = [maximum[0].max(error / tolerance), maximum[1].max(error)];
 }
 
 fn input(case: &Json) -> Tensor<4> {
@@ -41,11 +61,12 @@ fn values(value: &Value) -> Vec<f32> {
     data.try_to_vec::<f32>().unwrap()
 }
 
-/// The worst error of a tensor's samples as a share of the tolerance `1e-4 std + 20 f32_err`.
-fn forward_error(ours: &[f32], reference: &Json) -> f64 {
+/// The worst error of a tensor's samples, and the tolerance `1e-4 std + 20 f32_err`.
+fn forward_error(ours: &[f32], reference: &Json) -> (f64, f64) {
     let tolerance = 1e-4 * reference["std"].as_f64().unwrap() + 20.0 * reference["f32_err"].as_f64().unwrap_or(0.0);
     let (indices, wanted) = samples(reference);
-    indices.iter().zip(wanted).map(|(&i, want)| (f64::from(ours[i]) - want).abs() / tolerance).fold(0.0, f64::max)
+    let error = indices.iter().zip(wanted).map(|(&i, want)| (f64::from(ours[i]) - want).abs()).fold(0.0, f64::max);
+    (error, tolerance)
 }
 
 /// The nodes whose outputs are a fixture's taps: a node's path, the last node of a stage, or the stem under `maxpool`.
@@ -72,43 +93,105 @@ fn state_dict_names_and_shapes_are_torchs() {
         assert_eq!(facts.params(), fixture["params"].as_u64().unwrap(), "{}", path.display());
         checked += 1;
     }
-    assert!(checked >= 5, "{checked} fixtures");
+    assert!(checked >= 20, "{checked} fixtures");
 }
 
 #[test]
-fn forward_and_every_tap_agree_with_torch() {
+fn resnets_agree_with_torch() {
+    agree("resnet", 44);
+}
+
+#[test]
+fn mobilenets_agree_with_torch() {
+    agree("mobilenet", 97);
+}
+
+#[test]
+fn vggs_agree_with_torch() {
+    agree("vgg", 14);
+}
+
+/// Checks the fixtures whose model begins so: the training cases, and each tensor of the others.
+fn agree(family: &str, least: usize) {
     let mut checked = 0;
-    for (path, fixture) in model_fixtures() {
-        for case in fixture["cases"].as_array().unwrap().iter().filter(|case| case["mode"] == "eval") {
-            let shape = usizes(&case["input"]["shape"]);
-            let Some(network) = network(&fixture, shape[2], shape[3]) else { continue };
-            let taps = case["tensors"].as_object().unwrap();
-            let wanted: Vec<NodeId> =
-                taps.keys().map(|name| tap(&network, name).unwrap_or_else(|| panic!("no node for {name}"))).collect();
-            let outputs = network
-                .inference()
-                .run(&[Value::Map(input(case))], &BTreeMap::new(), &wanted, Mode::Infer, &mut Ctx::default())
-                .unwrap();
-            for ((name, reference), output) in taps.iter().zip(&outputs) {
-                let worst = forward_error(&values(output), reference);
-                println!("{} {} {name}: {:.4} of the tolerance", fixture["model"], case["name"], worst);
-                assert!(worst <= 1.0, "{} {} {name}: {worst} times the tolerance", path.display(), case["name"]);
-                checked += 1;
+    let mut wrong = Vec::new();
+    for (_, fixture) in model_fixtures() {
+        let name = fixture["model"].as_str().unwrap();
+        if !name.starts_with(family) {
+            continue;
+        }
+        if on_demand(&fixture) {
+            println!("SKIPPED {name}: it is large; FROSTLINE_PARITY_DIR=tests/fixtures runs it too");
+            continue;
+        }
+        let Some(network) = network(&fixture) else { continue };
+        let start = std::time::Instant::now();
+        let mut maxima = Maxima::default();
+        for case in fixture["cases"].as_array().unwrap() {
+            if case["mode"] == "eval" {
+                check_forward(&network, name, case, &mut maxima);
+            } else {
+                check_training(
+                    &network,
+                    case,
+                    &other_side(&fixture, case),
+                    &format!("{name} {}", case["name"]),
+                    &mut maxima,
+                );
             }
         }
+        let Maxima { forward, loss, grad, statistics, .. } = maxima;
+        println!(
+            "PARITY {name}: forward {:.4} of the tolerance, {:.1e}; loss {:.4}, {:.1e}; gradients {:.4}, {:.1e} relative; \
+             statistics {statistics:.1e} relative; {:.1} s",
+            forward[0],
+            forward[1],
+            loss[0],
+            loss[1],
+            grad[0],
+            grad[1],
+            start.elapsed().as_secs_f64()
+        );
+        checked += maxima.cases;
+        wrong.extend(maxima.wrong);
     }
-    assert!(checked >= 35, "{checked} tensors");
+    assert!(wrong.is_empty(), "outside the tolerance:\n{}", wrong.join("\n"));
+    assert!(checked >= least, "{checked} tensors and cases");
+}
+
+fn check_forward(network: &Network, name: &str, case: &Json, maxima: &mut Maxima) {
+    let taps = case["tensors"].as_object().unwrap();
+    let wanted: Vec<NodeId> =
+        taps.keys().map(|name| tap(network, name).unwrap_or_else(|| panic!("no node for {name}"))).collect();
+    let outputs = network
+        .inference()
+        .run(&[Value::Map(input(case))], &BTreeMap::new(), &wanted, Mode::Infer, &mut Ctx::default())
+        .unwrap();
+    for ((tap, reference), output) in taps.iter().zip(&outputs) {
+        let (error, tolerance) = forward_error(&values(output), reference);
+        println!("{name} {} {tap}: {error:.2e} (tolerance {tolerance:.2e})", case["name"]);
+        if error > tolerance || error.is_nan() {
+            maxima.wrong.push(format!("{name} {} {tap}: {error:.2e}, tolerance {tolerance:.2e}", case["name"]));
+        }
+        raise(&mut maxima.forward, error, tolerance);
+        maxima.cases += 1;
+    }
 }
 
 struct Grads<'a> {
     grads: &'a Gradients,
+    wanted: &'a serde_json::Map<String, Json>,
     found: HashMap<String, Vec<f32>>,
+    count: usize,
 }
 
 impl SeeTensors for Grads<'_> {
     fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
         if let Some(grad) = param.val().grad(self.grads) {
-            self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
+            self.count += grad.shape().num_elements();
+            if self.wanted.contains_key(&spec.name) {
+                self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
+            }
         }
     }
 }
@@ -138,26 +221,6 @@ fn relative(ours: impl Iterator<Item = f64>, theirs: &[f64]) -> f64 {
     (difference / norm.max(1e-30)).sqrt()
 }
 
-#[test]
-fn losses_gradients_statistics_and_sgd_steps_agree_with_torch_in_all_freezing_cases() {
-    let mut checked = 0;
-    let mut wrong = Vec::new();
-    for (path, fixture) in model_fixtures() {
-        for case in fixture["cases"].as_array().unwrap().iter().filter(|case| case["mode"] == "train") {
-            let shape = usizes(&case["input"]["shape"]);
-            let Some(mut network) = network(&fixture, shape[2], shape[3]) else { continue };
-            let who = format!("{} {}", path.display(), case["name"]);
-            let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
-            network.set_plan(&plan(&network, &prefixes));
-            assert_eq!(network.frontier().trainable, case["trainable_params"].as_u64().unwrap(), "{who}");
-            check_training(&mut network, case, &other_side(&fixture, case), &who, &mut wrong);
-            checked += 1;
-        }
-    }
-    assert!(wrong.is_empty(), "outside the tolerance:\n{}", wrong.join("\n"));
-    assert!(checked >= 9, "{checked} cases");
-}
-
 /// What PyTorch gives for this case when the one ReLU whose input lies within f32's rounding of zero takes its other
 /// side (`tests/reference/relu_side.py` says which and shows that PyTorch itself then moves by just what we see).
 fn other_side(fixture: &Json, case: &Json) -> Json {
@@ -167,7 +230,11 @@ fn other_side(fixture: &Json, case: &Json) -> Json {
     other.filter(|other| other["case"] == case["name"]).unwrap_or(Json::Null)
 }
 
-fn check_training(network: &mut Network, case: &Json, other: &Json, who: &str, wrong: &mut Vec<String>) {
+fn check_training(network: &Network, case: &Json, other: &Json, who: &str, maxima: &mut Maxima) {
+    let mut network = network.clone();
+    let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
+    network.set_plan(&plan(&network, &prefixes));
+    assert_eq!(network.frontier().trainable, case["trainable_params"].as_u64().unwrap(), "{who}");
     let targets: Vec<i64> = case["target"].as_array().unwrap().iter().filter_map(Json::as_i64).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::from(targets.as_slice()), &Device::flex());
     let mut optimizer = Optimizer::new(OptimizerChoice::Sgd { momentum: 0.9, weight_decay: 1e-4 });
@@ -179,63 +246,62 @@ fn check_training(network: &mut Network, case: &Json, other: &Json, who: &str, w
         let ours = f64::from(loss.clone().inner().into_scalar::<f32>());
         // Later losses carry the noise of the steps before, which torch's own f32 run shows.
         let tolerance = 1e-4 * want.abs() + 1e-5 + 20.0 * (f32_loss - want).abs();
-        let beside = other["sgd_losses"].get(step).and_then(Json::as_f64);
-        println!("{who} loss {step}: {ours} (torch {want}, in f32 {f32_loss}, other side {beside:?})");
-        if (ours - want).abs() > tolerance && beside.is_none_or(|beside| (ours - beside).abs() > tolerance) {
-            wrong.push(format!("{who} loss {step}: {ours} and not {want} (tolerance {tolerance:.1e})"));
+        let beside = other["sgd_losses"].get(step).and_then(Json::as_f64).map(|beside| (ours - beside).abs());
+        println!("{who} loss {step}: {ours} (torch {want}, in f32 {f32_loss}, from the other side {beside:?})");
+        let error = beside.map_or((ours - want).abs(), |beside| beside.min((ours - want).abs()));
+        if error > tolerance || error.is_nan() {
+            maxima.wrong.push(format!("{who} loss {step}: {ours} and not {want} (tolerance {tolerance:.1e})"));
         }
+        raise(&mut maxima.loss, error, tolerance);
         let grads = loss.backward();
         network.apply_statistics(ctx);
         if step == 0 {
-            check_gradients(network, &grads, case, other, who, wrong);
-            check_statistics(network, case, who);
+            check_gradients(&network, &grads, case, other, who, maxima);
+            check_statistics(&network, case, who, maxima);
         }
-        optimizer.step(network, grads, None, &|_| 0.01);
+        if step + 1 < wanted.len() {
+            optimizer.step(&mut network, grads, None, &|_| 0.01);
+        }
     }
+    maxima.cases += 1;
 }
 
-fn check_gradients(
-    network: &Network,
-    grads: &Gradients,
-    case: &Json,
-    other: &Json,
-    who: &str,
-    wrong: &mut Vec<String>,
-) {
-    let mut see = Grads { grads, found: HashMap::new() };
+fn check_gradients(network: &Network, grads: &Gradients, case: &Json, other: &Json, who: &str, maxima: &mut Maxima) {
+    let mut see = Grads { grads, wanted: case["grads"].as_object().unwrap(), found: HashMap::new(), count: 0 };
     network.see_tensors(&mut see);
-    let count: usize = see.found.values().map(Vec::len).sum();
-    assert_eq!(
-        count as u64,
-        case["trainable_params"].as_u64().unwrap(),
-        "{who}: gradients of what trains and nothing else"
-    );
-    for (name, reference) in case["grads"].as_object().unwrap() {
+    let trainable = case["trainable_params"].as_u64().unwrap();
+    assert_eq!(see.count as u64, trainable, "{who}: gradients of what trains and nothing else");
+    for (name, reference) in see.wanted {
         let ours = &see.found[name];
-        let (indices, wanted) = samples(reference);
-        let error = relative(indices.iter().map(|&i| f64::from(ours[i])), &wanted);
-        let tolerance = 20.0 * reference["f32_rel"].as_f64().unwrap_or(0.0) + 1e-3;
-        let beside = other["grads"].get(name).map(|reference| {
+        let difference = |reference: &Json| {
             let (indices, wanted) = samples(reference);
             relative(indices.iter().map(|&i| f64::from(ours[i])), &wanted)
-        });
-        println!("{who} grad {name}: {error:.2e} (tolerance {tolerance:.2e}, other side {beside:?})");
-        if error > tolerance && beside.is_none_or(|beside| beside > tolerance) {
-            wrong.push(format!("{who} grad {name}: relative error {error:.2e}, tolerance {tolerance:.2e}"));
+        };
+        let tolerance = 20.0 * reference["f32_rel"].as_f64().unwrap_or(0.0) + 1e-3;
+        let (own, beside) = (difference(reference), other["grads"].get(name).map(difference));
+        println!("{who} grad {name}: {own:.2e} (tolerance {tolerance:.2e}, from the other side {beside:?})");
+        let error = beside.map_or(own, |beside| beside.min(own));
+        if error > tolerance || error.is_nan() {
+            maxima.wrong.push(format!("{who} grad {name}: relative error {error:.2e}, tolerance {tolerance:.2e}"));
+        }
+        // A bias before a batch norm has no gradient but rounding: its relative error says nothing.
+        if tolerance < 1.0 {
+            raise(&mut maxima.grad, error, tolerance);
         }
     }
 }
 
-fn check_statistics(network: &Network, case: &Json, who: &str) {
-    let tensors = network.tensors().unwrap();
-    for (name, reference) in case["running_after_1_forward"].as_object().unwrap() {
-        if name.ends_with("num_batches_tracked") {
-            continue;
-        }
+fn check_statistics(network: &Network, case: &Json, who: &str, maxima: &mut Maxima) {
+    let Some(wanted) = case["running_after_1_forward"].as_object() else { return };
+    let tensors = network.tensors_where(|_, spec| wanted.contains_key(&spec.name)).unwrap();
+    for (name, reference) in wanted.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")) {
         let ours = &tensors.iter().find(|tensor| tensor.spec.name == *name).unwrap().values;
         let (indices, wanted) = samples(reference);
         let error = relative(indices.iter().map(|&i| f64::from(ours[i])), &wanted);
         println!("{who} {name}: {error:.2e}");
-        assert!(error <= 1e-4, "{who} {name}: relative error {error}");
+        if error > 1e-4 || error.is_nan() {
+            maxima.wrong.push(format!("{who} {name}: relative error {error:.2e}"));
+        }
+        maxima.statistics = maxima.statistics.max(error);
     }
 }

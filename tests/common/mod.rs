@@ -28,10 +28,22 @@ fn bits(seed: u64, i: u64) -> u64 {
     (s ^ (s >> 31)) >> 40
 }
 
-/// `count` values of the rule.
+/// `count` values of the rule; large tensors on all cores.
 pub fn uniform(key: &str, count: usize, lo: f64, hi: f64) -> Vec<f32> {
     let seed = hash(key);
-    (0..count as u64).map(|i| (lo + (hi - lo) * (bits(seed, i) as f64 / 16_777_216.0)) as f32).collect()
+    let mut values = vec![0.0; count];
+    let part = if count < 1_000_000 { count.max(1) } else { count.div_ceil(4) };
+    std::thread::scope(|scope| {
+        for (k, values) in values.chunks_mut(part).enumerate() {
+            let mut fill = move || {
+                for (i, value) in values.iter_mut().enumerate() {
+                    *value = (lo + (hi - lo) * (bits(seed, (k * part + i) as u64) as f64 / 16_777_216.0)) as f32;
+                }
+            };
+            if part == count { fill() } else { drop(scope.spawn(fill)) }
+        }
+    });
+    values
 }
 
 /// `count` integers below `n`.
@@ -60,13 +72,12 @@ pub fn rule_values(name: &str, shape: &[usize], gain: f64, scale: &serde_json::M
     uniform(name, count, lo, hi)
 }
 
-/// Fills a network by the rule of a fixture.
-pub fn fill(network: &mut Network, fixture: &Json) {
+/// A network filled by the rule of a fixture.
+pub fn filled(graph: Graph, fixture: &Json) -> Network {
     let gain = fixture["gain"].as_f64().unwrap();
     let scale = fixture["scale"].as_object().cloned().unwrap_or_default();
-    let specs: Vec<TensorSpec> = network.facts().tensors().cloned().collect();
-    let values = specs.iter().map(|spec| (spec.name.clone(), rule_values(&spec.name, &spec.shape, gain, &scale)));
-    network.assign(values.collect()).unwrap();
+    let fill = |spec: &TensorSpec| rule_values(&spec.name, &spec.shape, gain, &scale);
+    Network::filled(std::sync::Arc::new(graph), &fill, &burn::tensor::Device::flex()).unwrap()
 }
 
 /// Names and shapes of a fixture's state dict without the counters that this program has no use for.
