@@ -9,7 +9,8 @@ use common::{floats, integers, samples, uniform, usizes};
 use frostline::graph::blocks::{Classifier, GlobalAvgPool};
 use frostline::graph::{Builder, FreezePlan, HeadKind, Part};
 use frostline::models::{Mode, Network};
-use frostline::nn::{Ctx, loss};
+use frostline::nn::{Ctx, dropout, loss};
+use frostline::rng::Rng;
 use frostline::train::{Optimizer, OptimizerChoice, Plan, learning_rate};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -153,4 +154,43 @@ fn binary_cross_entropy_and_its_gradients_are_torchs() {
             assert!((have - want).abs() < 1e-7, "{ours:?}");
         }
     }
+
+#[test]
+fn dropout_drops_its_share_and_keeps_the_mean() {
+    let ones = Tensor::<2>::ones([100, 1000], &Device::flex().autodiff()).require_grad();
+    let mut ctx = Ctx { dropout: Some(Rng::new(5)), ..Ctx::default() };
+    let dropped = dropout(ones.clone(), 0.2, &mut ctx);
+    let values = dropped.clone().inner().into_data().try_to_vec::<f32>().unwrap();
+    assert!(values.iter().all(|&v| v == 0.0 || v == 1.25)); // torch's 1 / (1 - p)
+    let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64 / 1e5;
+    assert!((zeros - 0.2).abs() < 0.005, "{zeros}"); // four standard deviations of 100 000 draws
+    let grads = dropped.sum().backward();
+    assert_eq!(ones.grad(&grads).unwrap().into_data().try_to_vec::<f32>().unwrap(), values);
+    assert_eq!(
+        dropout(ones, 0.2, &mut Ctx::default()).inner().into_data().try_to_vec::<f32>().unwrap(),
+        [1.0; 100_000]
+    );
+}
+
+#[test]
+fn dropout_follows_the_step_and_rests_where_nothing_trains() {
+    let mut b = Builder::new("drops", 8, 8);
+    b.part(Part::Head("cls".to_owned()));
+    let x = b.node("pool", GlobalAvgPool {}, &[b.image()]);
+    let x = b.node("fc", Classifier { dropout: 0.5, ..Classifier::new(3, 4) }, &[x]);
+    b.head("cls", x, HeadKind::Classify { classes: 4 });
+    let mut network = Network::new(Arc::new(b.finish().unwrap()), 0, &Device::flex()).unwrap();
+    network.set_plan(&FreezePlan::default());
+    let run = |network: &Network, mode, mut ctx: Ctx| {
+        let outputs = network.forward(Tensor::ones([16, 3, 8, 8], &Device::flex()), mode, &mut ctx).unwrap();
+        outputs[0].vector().unwrap().inner().into_data().try_to_vec::<f32>().unwrap()
+    };
+    let whole = run(&network, Mode::Infer, Ctx::of_step(1, 0));
+    let first = run(&network, Mode::Train, Ctx::of_step(1, 0));
+    assert_ne!(first, whole);
+    assert_eq!(first, run(&network, Mode::Train, Ctx::of_step(1, 0)));
+    assert_ne!(first, run(&network, Mode::Train, Ctx::of_step(1, 1)));
+    assert_ne!(first, run(&network, Mode::Train, Ctx::of_step(2, 0)));
+    network.set_plan(&FreezePlan { frozen: ["fc".to_owned()].into(), ..FreezePlan::default() });
+    assert_eq!(whole, run(&network, Mode::Train, Ctx::of_step(1, 0)));
 }

@@ -16,7 +16,7 @@ pub mod visit;
 pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, activate};
 pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
-pub use layers::{BatchNorm, Conv2d, Linear, NormMode};
+pub use layers::{BatchNorm, Conv2d, Linear, NormMode, dropout};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
 pub use value::{Ctx, RunError, Value};

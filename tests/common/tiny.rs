@@ -64,7 +64,7 @@ pub fn two_heads() -> Graph {
     let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);
     b.part(Part::Head("shape".to_owned()));
     let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
-    let logits = b.node("shape", Classifier::new(16, 2), &[pooled]);
+    let logits = b.node("shape", Classifier { dropout: 0.2, ..Classifier::new(16, 2) }, &[pooled]);
     b.head("shape", logits, HeadKind::Classify { classes: 2 });
     b.part(Part::Head("mask".to_owned()));
     let pixels = b.node("mask", PixelClassifier { inputs: 16, classes: 2, upsample: 2 }, &[x]);
