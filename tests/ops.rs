@@ -154,6 +154,7 @@ fn binary_cross_entropy_and_its_gradients_are_torchs() {
             assert!((have - want).abs() < 1e-7, "{ours:?}");
         }
     }
+}
 
 #[test]
 fn dropout_drops_its_share_and_keeps_the_mean() {
