@@ -79,6 +79,8 @@ pub enum Action {
     ShowEvaluated {
         /// What was measured.
         evaluation: Arc<Evaluation>,
+        /// The head that is looked at.
+        head: usize,
         /// The picture's index in its set.
         index: usize,
         /// What the arrow keys step through.

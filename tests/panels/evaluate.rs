@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable as _;
 use frostline::data::{LabelColumn, Split};
 use frostline::graph::{FreezePlan, Preprocess, Preset};
 use frostline::session::{Command, Event, Which};
-use frostline::train::{Plan, RunFile, RunFolder, class_scores, reliability};
+use frostline::train::{Evaluation, PictureResult, Plan, RunFile, RunFolder, class_scores, reliability};
 use frostline::ui::panels::evaluate_page::{Column, Pick};
 use frostline::ui::{Action, Page, Theme};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A window with something that was measured.
-fn page(classes: usize, per_class: usize) -> (Harness<'static, World>, Arc<frostline::train::Evaluation>) {
+fn page(classes: usize, per_class: usize) -> (Harness<'static, World>, Arc<Evaluation>) {
     let mut world = World::new(Shows::Evaluate, Theme::dark());
     let evaluation = Arc::new(world::measured(&world::generated(60), &world::names(classes), per_class));
     world.view.fold(Event::Evaluated(Arc::clone(&evaluation)));
@@ -110,6 +110,72 @@ fn top5_is_hidden_where_there_are_five_classes_and_many_classes_are_listed_by_mi
     assert!(harness.query_by_label_contains("Confusion of 1000 classes").is_some());
     assert_eq!(counts.len(), 1000);
     eprintln!("a page of 1000 classes: {:.0} ms with its window", start.elapsed().as_secs_f64() * 1e3);
+}
+
+/// What is shown at once stays small, whatever the size of the set.
+#[test]
+fn a_hundred_thousand_pictures_of_a_thousand_classes() {
+    let home = tempfile::tempdir().unwrap();
+    let data = world::generated(100_000);
+    let mut evaluation = world::measured(&world::generated(60), &world::names(1000), 1);
+    let pictures = (0..100_000_u32).map(|index| {
+        let (truth, loss) = (index % 1000, (index.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e6);
+        let said = if index % 7 == 0 { (truth + 1) % 1000 } else { truth };
+        let top = [(said, 0.6), ((truth + 2) % 1000, 0.2), ((truth + 3) % 1000, 0.1), ((truth + 4) % 1000, 0.05)];
+        PictureResult::new(index, truth, u32::from(said != truth), 0.6, loss, &top).unwrap()
+    });
+    evaluation.heads[0].pictures = pictures.collect();
+    evaluation.set = Arc::new(data);
+    let file = home.path().join("evaluation.jsonl");
+    let start = Instant::now();
+    evaluation.save(&file).unwrap();
+    let saved = start.elapsed();
+    let read = Evaluation::read(home.path()).unwrap().unwrap();
+    assert_eq!(read.heads[0].pictures.len(), 100_000);
+    let (size, both) = (std::fs::metadata(&file).unwrap().len(), start.elapsed());
+    let mut world = World::new(Shows::Evaluate, Theme::dark());
+    world.view.fold(Event::Evaluated(Arc::new(evaluation)));
+    let start = Instant::now();
+    let mut harness = world.window(1400.0, 824.0);
+    let first = start.elapsed();
+    let start = Instant::now();
+    (0..10).for_each(|_| harness.step());
+    eprintln!(
+        "100 000 pictures of 1000 classes, unoptimized: {:.1} MB, written in {:.2} s, read in {:.2} s, shown in {:.2} s, \
+         then {:.1} ms a frame",
+        size as f64 / 1e6,
+        saved.as_secs_f64(),
+        (both - saved).as_secs_f64(),
+        first.as_secs_f64(),
+        start.elapsed().as_secs_f64() * 100.0,
+    );
+    let tiles = harness.query_all_by_label_contains(", loss ").count();
+    assert!((5..60).contains(&tiles), "{tiles} tiles");
+    assert!(
+        harness.query_by_label("100 000 pictures").is_some() || harness.query_by_label("100000 pictures").is_some()
+    );
+}
+
+#[test]
+fn each_head_has_its_own_results() {
+    let mut world = World::new(Shows::Evaluate, Theme::dark());
+    let mut evaluation = world::measured(&world::generated(60), &world::names(10), 12);
+    let mut second = world::measured(&world::generated(60), &world::names(3), 40).heads.remove(0);
+    second.name = "size".to_owned();
+    let right = second.pictures.iter().filter(|picture| picture.is_right()).count();
+    evaluation.metrics.insert("size/top1".to_owned(), right as f64 / 120.0);
+    evaluation.losses.insert("size".to_owned(), 0.25);
+    evaluation.heads.push(second);
+    world.view.fold(Event::Evaluated(Arc::new(evaluation)));
+    let mut harness = world.window(1400.0, 824.0);
+    assert!(harness.query_by_label_contains("Top-5 ").is_some());
+    harness.get_by_label(&format!("size · Top-1 {:.1} %", right as f64 / 1.2)).click();
+    harness.run_ok();
+    assert!(harness.query_by_label_contains("Top-5 ").is_none(), "three classes");
+    assert!(harness.query_by_label_contains("Validation loss 0.250").is_some());
+    harness.query_all_by_label("All beetles").next().unwrap().click();
+    harness.run_ok();
+    assert!(harness.query_by_label("40 pictures").is_some());
 }
 
 #[test]
@@ -234,21 +300,20 @@ fn a_run_on_disk_shows_its_results_without_measuring() {
 #[test]
 fn pictures_of_the_evaluate_page() {
     let data = world::dataset();
-    for (size, suffix) in [([1400.0, 824.0], ""), ([1100.0, 624.0], "_small")] {
-        for classes in [2, 10, 20, 100] {
-            picture(&format!("evaluate_{classes}{suffix}"), Shows::Evaluate, size, |world| {
-                world::train(world, &data, 12);
-                let measured = world::measured(&data, &world::names(classes), 240 / classes);
-                world.view.fold(Event::Evaluated(Arc::new(measured)));
-            });
-        }
-        picture(&format!("evaluate_run{suffix}"), Shows::Evaluate, size, |world| {
+    let (large, small) = ([1400.0, 824.0], [1100.0, 624.0]);
+    for (classes, size) in [(2, small), (10, large), (20, small), (100, large)] {
+        picture(&format!("evaluate_{classes}"), Shows::Evaluate, size, |world| {
             world::train(world, &data, 12);
-            let mut measured = world::measured(&data, &world::names(2), 76);
-            measured.epoch = Some(9);
-            world.view.fold(Event::EpochEvaluated(Arc::new(measured)));
+            let measured = world::measured(&data, &world::names(classes), 240 / classes);
+            world.view.fold(Event::Evaluated(Arc::new(measured)));
         });
     }
+    picture("evaluate_run", Shows::Evaluate, small, |world| {
+        world::train(world, &data, 12);
+        let mut measured = world::measured(&data, &world::names(2), 76);
+        measured.epoch = Some(9);
+        world.view.fold(Event::EpochEvaluated(Arc::new(measured)));
+    });
     picture("evaluate_empty", Shows::Evaluate, [1100.0, 624.0], |_| {});
     picture("evaluate_busy", Shows::Evaluate, [1100.0, 624.0], |world| {
         world::train(world, &data, 12);
@@ -257,15 +322,13 @@ fn pictures_of_the_evaluate_page() {
     });
     let home = tempfile::tempdir().unwrap();
     let folders = runs(home.path());
-    for (theme, suffix) in [(Theme::dark(), "dark"), (Theme::light(), "light")] {
-        for (size, small) in [([1400.0, 824.0], ""), ([1100.0, 624.0], "_small")] {
-            let mut world = World::new(Shows::Evaluate, theme.clone());
-            world.project.runs.clone_from(&folders);
-            world.panels.evaluate.checked.clone_from(&folders);
-            world.panels.evaluate.compare = true;
-            let Some(mut harness) = world.drawn_window(size[0], size[1]) else { return };
-            until(&mut harness, |harness| harness.query_by_label_contains("7/12 epochs").is_some());
-            write(&mut harness, &format!("evaluate_diff{small}_{suffix}"));
-        }
+    for (theme, suffix, size) in [(Theme::dark(), "dark", large), (Theme::light(), "light", small)] {
+        let mut world = World::new(Shows::Evaluate, theme);
+        world.project.runs.clone_from(&folders);
+        world.panels.evaluate.checked.clone_from(&folders);
+        world.panels.evaluate.compare = true;
+        let Some(mut harness) = world.drawn_window(size[0], size[1]) else { return };
+        until(&mut harness, |harness| harness.query_by_label_contains("7/12 epochs").is_some());
+        write(&mut harness, &format!("evaluate_diff_{suffix}"));
     }
 }

@@ -98,8 +98,8 @@ impl World {
         for action in &self.actions {
             match action {
                 Action::ShowImage(index) => self.panels.viewer.show(*index),
-                Action::ShowEvaluated { evaluation, index, order } => {
-                    self.panels.viewer.show_evaluated(Arc::clone(evaluation), *index, Arc::clone(order));
+                Action::ShowEvaluated { evaluation, head, index, order } => {
+                    self.panels.viewer.show_evaluated((Arc::clone(evaluation), *head), *index, Arc::clone(order));
                 }
                 _ => {}
             }

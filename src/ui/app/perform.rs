@@ -66,8 +66,8 @@ impl App {
             Action::Save { ask } => self.save(ctx, ask),
             Action::NewProject => self.replace_project(None, Project::sample()),
             Action::ShowImage(index) => self.panels.viewer.show(index),
-            Action::ShowEvaluated { evaluation, index, order } => {
-                self.panels.viewer.show_evaluated(evaluation, index, order);
+            Action::ShowEvaluated { evaluation, head, index, order } => {
+                self.panels.viewer.show_evaluated((evaluation, head), index, order);
             }
             Action::Say(text) => self.say(Severity::Note, text),
             Action::Copy(text) => ctx.copy_text(text),

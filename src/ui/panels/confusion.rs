@@ -70,7 +70,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, matrix: &Matrix<'
     let left = if texts { (rect.width() * 0.28).min(110.0) } else { 24.0 };
     // Names that do not fit over their columns stand upright.
     let upright = texts && (rect.width() - left) / (classes as f32) < 44.0;
-    let gutter = vec2(left, if upright { 62.0 } else { 32.0 });
+    let gutter = vec2(left, if upright { 68.0 } else { 32.0 });
     let free = rect.size() - gutter;
     // Cells are wider than high where there is room: the dock is flat.
     let height = (free.y / classes as f32).clamp(0.5, 76.0);
@@ -167,7 +167,7 @@ fn cells(ui: &mut Ui, theme: &Theme, matrix: &Matrix<'_>, grid: Rect, size: egui
 
 fn numbers(ui: &Ui, theme: &Theme, matrix: &Matrix<'_>, (truth, said): (usize, usize), rect: Rect, share: f32) {
     let count = matrix.count(truth, said);
-    if count == 0 || rect.width() < 16.0 || rect.height() < 11.0 {
+    if count == 0 || rect.width() < 14.0 || rect.height() < 10.0 {
         return;
     }
     let color = if share > 0.55 { theme.background } else { theme.text };

@@ -20,9 +20,16 @@ pub struct ViewerState {
     zoom: f32,
     /// Shift of the middle, in points.
     pan: Vec2,
-    /// Where the picture belongs to a measurement and not to the set that is open: what was measured, and what the arrow
-    /// keys step through.
-    measured: Option<(Arc<Evaluation>, Arc<Vec<usize>>)>,
+    /// Where the picture belongs to a measurement and not to the set that is open.
+    measured: Option<Measured>,
+}
+
+/// What was measured, the head that is looked at, and what the arrow keys step through.
+#[derive(Clone, Debug)]
+struct Measured {
+    evaluation: Arc<Evaluation>,
+    head: usize,
+    order: Arc<Vec<usize>>,
 }
 
 impl Default for ViewerState {
@@ -39,8 +46,14 @@ impl ViewerState {
     }
 
     /// Performs [`Action::ShowEvaluated`].
-    pub fn show_evaluated(&mut self, evaluation: Arc<Evaluation>, index: usize, order: Arc<Vec<usize>>) {
-        *self = Self { shown: Some(index), measured: Some((evaluation, order)), ..Self::default() };
+    pub fn show_evaluated(
+        &mut self,
+        (evaluation, head): (Arc<Evaluation>, usize),
+        index: usize,
+        order: Arc<Vec<usize>>,
+    ) {
+        let measured = Some(Measured { evaluation, head, order });
+        *self = Self { shown: Some(index), measured, ..Self::default() };
     }
 
     /// The picture that is shown.
@@ -55,7 +68,7 @@ impl ViewerState {
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: &mut Textures, order: &[usize]) {
     let measured = state.measured.clone();
     let (data, order) = match &measured {
-        Some((evaluation, order)) => (Some(&evaluation.set), order.as_slice()),
+        Some(measured) => (Some(&measured.evaluation.set), measured.order.as_slice()),
         None => (cx.view.data.as_ref(), order),
     };
     let (Some(index), Some(data)) = (state.shown, data) else { return };
@@ -72,8 +85,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         ui.set_min_size(size);
         ui.set_max_size(size);
         head(ui, cx, data, sample, index, order);
-        if let Some((evaluation, _)) = &measured {
-            said(ui, theme, evaluation, index);
+        if let Some(measured) = &measured {
+            said(ui, theme, measured, index);
         }
         ui.add_space(6.0);
         picture(ui, cx, state, textures, sample);
@@ -132,8 +145,8 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
 }
 
 /// What the model says of a measured picture.
-fn said(ui: &mut Ui, theme: &Theme, evaluation: &Evaluation, index: usize) {
-    let Some(head) = evaluation.classifier() else { return };
+fn said(ui: &mut Ui, theme: &Theme, measured: &Measured, index: usize) {
+    let Some(head) = measured.evaluation.heads.get(measured.head) else { return };
     let Some(result) = head.of(index) else { return };
     let name = |class: u32| head.classes.get(class as usize).map_or("?", String::as_str);
     let (sign, color) = if result.is_right() { ("✓", theme.good) } else { ("✗", theme.bad) };

@@ -123,7 +123,12 @@ fn row(ui: &mut Ui, theme: &Theme, findings: &Findings, class: u32, widths: [f32
     let Some(scores) = findings.scores.get(class as usize) else { return };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 24.0), Sense::hover());
     let name = findings.class(class);
-    let share = |value: Option<f64>| value.map_or("–".to_owned(), format::percent);
+    let share = |value: Option<f64>| match value {
+        None => "–".to_owned(),
+        // The one number that is too wide with its digit.
+        Some(value) if value > 0.9995 => "100 %".to_owned(),
+        Some(value) => format::percent(value),
+    };
     let values = [None, scores.precision, scores.recall, scores.f1, None];
     let texts = [share(scores.precision), share(scores.recall), share(scores.f1)];
     let words =

@@ -1,7 +1,7 @@
 //! The row of numbers on top: what they are, what they were before training, and the pictures behind them.
 
 use super::super::{format, kit};
-use super::findings::{Findings, Pick, Subject};
+use super::findings::{Findings, Pick, Subject, metrics_of};
 use super::{EvaluateState, help};
 use crate::ui::Theme;
 use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
@@ -38,9 +38,16 @@ pub fn ui(ui: &mut Ui, theme: &Theme, subject: Subject<'_>, findings: &Findings,
 }
 
 fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
-    let (metrics, losses, images) = match subject {
-        Subject::Epoch(run, news, _) => (&news.metrics, &news.val, run.info.val_images),
-        Subject::Measured(evaluation) => (&evaluation.metrics, &evaluation.losses, evaluation.images),
+    let (losses, images) = match subject {
+        Subject::Epoch(run, news, _) => (&news.val, run.info.val_images),
+        Subject::Measured(evaluation) => (&evaluation.losses, evaluation.images),
+    };
+    let heads = subject.heads();
+    let head = heads.get(findings.head).map_or("", |head| head.0);
+    // With several heads each has its own loss.
+    let loss_of = |losses: &BTreeMap<String, f64>| {
+        let own = losses.get(head).filter(|_| heads.len() > 1);
+        own.or(losses.get("total")).or(losses.values().next()).copied()
     };
     let start = match subject {
         Subject::Epoch(run, news, _) if news.epoch > 0 => run.epochs.first(),
@@ -48,16 +55,19 @@ fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
     };
     let before = |text: Option<String>| text.map_or(String::new(), |text| format!("{text} before training"));
     let mut all = Vec::new();
-    for (name, value) in metrics.iter().take(4) {
-        let opens = match name.as_str() {
+    for (name, value) in subject.metrics(findings.head).into_iter().take(5) {
+        let opens = match name {
             "top1" => Some(Pick::Wrong),
             "top5" => Some(Pick::BeyondFive),
             _ => None,
         };
         all.push(Figure {
             name: format::metric(name),
-            value: format::percent(*value),
-            note: before(start.and_then(|start| start.metrics.get(name)).map(|value| format::percent(*value))),
+            value: format::percent(value),
+            note: before(start.and_then(|start| {
+                let metrics = metrics_of(&start.metrics, head, findings.head);
+                metrics.iter().find(|(known, _)| *known == name).map(|(_, value)| format::percent(*value))
+            })),
             help: help::metric(name),
             opens,
         });
@@ -72,11 +82,11 @@ fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
             opens: Some(Pick::Wrong),
         });
     }
-    if let Some(loss) = total(losses) {
+    if let Some(loss) = loss_of(losses) {
         all.push(Figure {
             name: "Validation loss".to_owned(),
             value: format::number(loss),
-            note: before(start.and_then(|start| total(&start.val)).map(format::number)),
+            note: before(start.and_then(|start| loss_of(&start.val)).map(format::number)),
             help: help::LOSS.to_owned(),
             opens: Some(Pick::Worst),
         });
@@ -100,10 +110,6 @@ fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
         opens: Some(Pick::Worst),
     });
     all
-}
-
-fn total(losses: &BTreeMap<String, f64>) -> Option<f64> {
-    losses.get("total").or(losses.values().next()).copied()
 }
 
 /// A card with a number; whether it was clicked.

@@ -1,10 +1,12 @@
 //! What follows from an evaluation, computed once and not in every frame.
 
+use crate::graph::HeadKind;
 use crate::session::{EpochNews, Evaluation, RunView};
 use crate::train::{
     Averages, ClassScores, HeadResults, PictureResult, Reliability, bin_of, class_scores, macro_average, reliability,
     weighted_average, worst_pairs,
 };
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,7 +84,17 @@ pub enum Subject<'a> {
 }
 
 /// Tells subjects apart.
-pub type Key = (PathBuf, Option<u32>, usize);
+pub type Key = (PathBuf, Option<u32>, usize, usize);
+
+/// Of all metrics those of one head under their plain names: the first head's have no prefix.
+pub fn metrics_of<'a>(all: &'a BTreeMap<String, f64>, name: &str, head: usize) -> Vec<(&'a str, f64)> {
+    let own = |key: &'a str| match (head, key.rsplit_once('/')) {
+        (0, None) => Some(key),
+        (0, Some(_)) | (_, None) => None,
+        (_, Some((of, plain))) => (of == name).then_some(plain),
+    };
+    all.iter().filter_map(|(key, value)| Some((own(key)?, *value))).collect()
+}
 
 impl<'a> Subject<'a> {
     /// The evaluation, where there is one.
@@ -93,11 +105,30 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn key(self) -> Key {
+    /// The heads: their names, and what their outputs mean.
+    pub fn heads(self) -> Vec<(&'a str, &'a HeadKind)> {
+        match self {
+            Self::Epoch(run, ..) => run.info.graph.heads.iter().map(|head| (head.name.as_str(), &head.kind)).collect(),
+            Self::Measured(evaluation) => {
+                evaluation.heads.iter().map(|head| (head.name.as_str(), &head.kind)).collect()
+            }
+        }
+    }
+
+    /// The metrics of a head under their plain names.
+    pub fn metrics(self, head: usize) -> Vec<(&'a str, f64)> {
+        let all = match self {
+            Self::Epoch(_, news, _) => &news.metrics,
+            Self::Measured(evaluation) => &evaluation.metrics,
+        };
+        metrics_of(all, self.heads().get(head).map_or("", |head| head.0), head)
+    }
+
+    fn key(self, head: usize) -> Key {
         let pointer = self.evaluation().map_or(0, |evaluation| Arc::as_ptr(evaluation) as usize);
         match self {
-            Self::Epoch(run, news, _) => (run.info.folder.clone(), Some(news.epoch), pointer),
-            Self::Measured(evaluation) => (evaluation.source.clone(), evaluation.epoch, pointer),
+            Self::Epoch(run, news, _) => (run.info.folder.clone(), Some(news.epoch), pointer, head),
+            Self::Measured(evaluation) => (evaluation.source.clone(), evaluation.epoch, pointer, head),
         }
     }
 }
@@ -123,7 +154,8 @@ pub struct Findings {
     pub reliability: Option<Reliability>,
     /// Where the pictures are, if they are kept.
     pub evaluation: Option<Arc<Evaluation>>,
-    head: usize,
+    /// Which head it is about.
+    pub head: usize,
     worst: Vec<u32>,
     picked: Option<Pick>,
     /// Positions of the picked pictures, the largest loss first.
@@ -134,29 +166,36 @@ pub struct Findings {
 
 impl Findings {
     /// Computes everything anew where the subject is another one, and picks.
-    pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, pick: Pick) {
-        let key = subject.key();
+    pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, head: Option<usize>, pick: Pick) {
+        let heads = subject.heads();
+        let first = heads.iter().position(|(_, kind)| matches!(kind, HeadKind::Classify { .. }));
+        let head = head.filter(|&head| head < heads.len()).or(first).unwrap_or(0);
+        let key = subject.key(head);
         if known.as_ref().is_none_or(|known| known.key != key) {
-            *known = Some(Self::of(subject, key));
+            *known = Some(Self::of(subject, head, key));
         }
         if let Some(findings) = known.as_mut().filter(|known| known.picked != Some(pick)) {
             findings.pick(pick);
         }
     }
 
-    fn of(subject: Subject<'_>, key: Key) -> Self {
+    fn of(subject: Subject<'_>, head: usize, key: Key) -> Self {
         let evaluation = subject.evaluation().cloned();
-        let results = evaluation.as_ref().and_then(|evaluation| evaluation.classifier());
+        let results = evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(head));
+        let results = results.filter(|results| matches!(results.kind, HeadKind::Classify { .. }));
         let (confusion, classes) = match (results, subject) {
             (Some(results), _) => (results.confusion(), results.classes.clone()),
-            (None, Subject::Epoch(run, news, _)) => (news.confusion.clone(), run.info.classes.clone()),
+            // The counts of an epoch are those of the first classifier.
+            (None, Subject::Epoch(run, news, _)) => {
+                let heads = &run.info.graph.heads;
+                let first = heads.iter().position(|head| matches!(head.kind, HeadKind::Classify { .. }));
+                let counts = if first == Some(head) { news.confusion.clone() } else { Vec::new() };
+                let column = run.info.graph.label_column(head).and_then(|column| run.info.columns.get(column));
+                (counts, column.map(|column| column.classes.clone()).unwrap_or_default())
+            }
             (None, Subject::Measured(_)) => (Vec::new(), Vec::new()),
         };
         let scores = class_scores(&confusion);
-        let head = evaluation.as_ref().and_then(|evaluation| {
-            let first = evaluation.classifier()?;
-            evaluation.heads.iter().position(|head| head.name == first.name)
-        });
         Self {
             key,
             macro_average: macro_average(&scores),
@@ -167,7 +206,7 @@ impl Findings {
             scores,
             classes,
             confusion,
-            head: head.unwrap_or(0),
+            head,
             evaluation,
             picked: None,
             shown: Vec::new(),
@@ -185,7 +224,8 @@ impl Findings {
 
     /// The head whose results are shown.
     pub fn results(&self) -> Option<&HeadResults> {
-        self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head))
+        let results = self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head));
+        results.filter(|results| matches!(results.kind, HeadKind::Classify { .. }))
     }
 
     /// The result at a position.
@@ -196,5 +236,21 @@ impl Findings {
     /// The name of a class.
     pub fn class(&self, class: u32) -> &str {
         self.classes.get(class as usize).map_or("?", String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_those_of_the_head() {
+        let all = ["top1", "top5", "shape/top1", "size/top1"].map(|name| (name.to_owned(), 0.5)).into();
+        let names = |name: &str, head: usize| -> Vec<&str> {
+            metrics_of(&all, name, head).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names("color", 0), ["top1", "top5"]);
+        assert_eq!(names("shape", 1), ["top1"]);
+        assert!(names("other", 3).is_empty());
     }
 }

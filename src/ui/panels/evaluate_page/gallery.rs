@@ -106,6 +106,7 @@ fn tile(
     if response.clicked() {
         cx.push(Action::ShowEvaluated {
             evaluation: Arc::clone(evaluation),
+            head: findings.head,
             index: picture.index as usize,
             order: Arc::clone(&findings.order),
         });

@@ -69,12 +69,12 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, findings: &Findin
         Pick::Cell(truth, said) => Some((truth, said)),
         _ => None,
     };
-    let (folder, epoch, pointer) = &findings.key;
+    let (folder, epoch, pointer, head) = &findings.key;
     let matrix = Matrix {
         counts: &findings.confusion,
         classes: &findings.classes,
         chosen,
-        key: format!("confusion {} {epoch:?} {pointer} {:?}", folder.display(), state.matrix.order),
+        key: format!("confusion {} {epoch:?} {pointer} {head} {:?}", folder.display(), state.matrix.order),
         order: &places,
         shares: state.matrix.shares,
     };

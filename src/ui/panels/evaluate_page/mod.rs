@@ -13,8 +13,8 @@ mod reliability;
 mod runs;
 mod side;
 
-use super::kit;
 use super::textures::Textures;
+use super::{format, kit};
 use crate::session::{Evaluation, EvaluationAnswer, RunShelf, View};
 use crate::ui::{Action, Context, Page, Theme};
 use egui::{Panel, Rect, RichText, Ui, UiBuilder, pos2, vec2};
@@ -46,6 +46,8 @@ pub struct EvaluateState {
     pub chosen: Chosen,
     /// The epoch of the run at hand that is shown; `None` is the best one.
     pub epoch: Option<u32>,
+    /// The head that is shown; none for the first classifier.
+    pub head: Option<usize>,
     /// Which pictures the gallery shows.
     pub pick: Pick,
     /// How the table of classes is sorted.
@@ -146,7 +148,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut EvaluateState, textures
         nothing(ui, cx, folder.as_deref(), saved.as_ref());
         return;
     };
-    Findings::follow(&mut state.findings, subject, state.pick);
+    Findings::follow(&mut state.findings, subject, state.head, state.pick);
     let Some(findings) = state.findings.take() else { return };
     results(ui, cx, state, textures, subject, &findings);
     state.findings = Some(findings);
@@ -201,6 +203,7 @@ fn results(
     let theme = cx.theme;
     let rect = ui.available_rect_before_wrap().shrink2(vec2(12.0, 10.0));
     ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| {
+        heads(ui, theme, subject, findings, state);
         figures::ui(ui, theme, subject, findings, state);
         ui.add_space(4.0);
         let area = ui.available_rect_before_wrap();
@@ -219,6 +222,28 @@ fn results(
         part(ui, theme, low_left, "pictures", |ui| gallery::ui(ui, cx, textures, findings, state));
         part(ui, theme, low_right, "reliability", |ui| reliability::ui(ui, theme, findings, state));
     });
+}
+
+/// The heads with their first metric, where there are several; a click shows one.
+fn heads(ui: &mut Ui, theme: &Theme, subject: Subject<'_>, findings: &Findings, state: &mut EvaluateState) {
+    let heads = subject.heads();
+    if heads.len() < 2 {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        for (i, (name, _)) in heads.into_iter().enumerate() {
+            let metrics = subject.metrics(i);
+            let first = metrics.iter().find(|(key, _)| matches!(*key, "top1" | "map" | "miou")).or(metrics.first());
+            let text = first.map_or(name.to_owned(), |(key, value)| {
+                format!("{name} · {} {}", format::metric(key), format::percent(*value))
+            });
+            if kit::chip(ui, theme, findings.head == i, &text).clicked() {
+                state.head = Some(i);
+                state.pick = Pick::Worst;
+            }
+        }
+    });
+    ui.add_space(2.0);
 }
 
 /// A part of the page over `rect`.

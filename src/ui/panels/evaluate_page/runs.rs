@@ -11,7 +11,7 @@ use egui::{Align2, Color32, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui,
 use std::path::{Path, PathBuf};
 
 /// Height of a row, in points.
-const ROW: f32 = 44.0;
+const ROW: f32 = 58.0;
 
 /// All runs that are known, newest first: the one at hand, the project's, those below its runs folder.
 pub fn known(cx: &Context<'_>, state: &EvaluateState) -> Vec<PathBuf> {
@@ -176,15 +176,19 @@ fn row(ui: &mut Ui, cx: &mut Context<'_>, state: &mut EvaluateState, run: &Path,
     let text = |at: egui::Pos2, anchor: Align2, text: &str, size: f32, color: Color32, width: f32| {
         kit::text_at(ui.painter(), at, anchor, text, size, color, width);
     };
-    let (first, second) = (rect.top() + 13.0, rect.top() + 31.0);
+    let (first, second, third) = (rect.top() + 13.0, rect.top() + 30.0, rect.top() + 45.0);
     text(pos2(left, first), Align2::LEFT_CENTER, &title, 12.0, theme.text, rect.right() - 28.0 - left);
     match &words {
         Ok(words) => {
             words.icon.paint(ui.painter(), pos2(rect.left() + 13.0, second), 4.5, words.color);
-            let right = format!("{} ep.", words.epochs);
-            text(pos2(rect.right() - 6.0, second), Align2::RIGHT_CENTER, &right, 11.0, theme.weak, 60.0);
+            let right = |y: f32, line: &str| {
+                text(pos2(rect.right() - 6.0, y), Align2::RIGHT_CENTER, line, 11.0, theme.weak, 90.0);
+            };
+            right(second, words.date.get(..10).unwrap_or_default());
+            text(pos2(left, second), Align2::LEFT_CENTER, &words.model, 11.0, theme.text, rect.width() - 104.0);
             let line = if words.best.is_empty() { words.state } else { &words.best };
-            text(pos2(left, second), Align2::LEFT_CENTER, line, 11.0, theme.weak, rect.width() - 94.0);
+            right(third, &format!("{} ep.", words.epochs));
+            text(pos2(left, third), Align2::LEFT_CENTER, line, 11.0, theme.weak, rect.width() - 94.0);
         }
         Err(problem) => {
             let (line, color) = if problem.is_empty() { ("reading…", theme.weak) } else { (*problem, theme.bad) };
