@@ -324,6 +324,59 @@ fn ten_thousand_levels_are_refused() {
     }
 }
 
+/// The tar with an extended header of this kind before its first member.
+fn with_tar_header(tar: &[u8], kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut header = tar[..512].to_vec();
+    header[..100].fill(0);
+    header[..4].copy_from_slice(b"././");
+    header[124..136].copy_from_slice(format!("{:011o}\0", body.len()).as_bytes());
+    header[156] = kind;
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header.extend_from_slice(body);
+    header.resize(1024, 0);
+    header.extend_from_slice(tar);
+    header
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_not_opened() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    for (name, target, words) in [
+        ("zero.pth", "/dev/zero", "is not a regular file"),
+        ("random.safetensors", "/dev/urandom", "is not a regular file"),
+        ("loop.pth", "loop.pth", "could not be read"),
+        ("dangling.pth", "/nowhere/x.pth", "could not be read"),
+        // Files of the system say that they are empty; reading some would wait forever.
+        ("proc.pth", "/proc/self/stat", "is empty"),
+    ] {
+        if name == "proc.pth" && !Path::new(target).exists() {
+            continue;
+        }
+        let path = dir.path().join(name);
+        symlink(target, &path).unwrap();
+        let error = Checkpoint::open(&path).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn an_archive_that_can_be_read_in_two_ways_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = checkpoint_zip(&tensor_pickle(4, &[4], &[1]), &[0; 16]);
+    let end = good.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
+    // A second end record, in the comment of the first.
+    let mut two = good.clone();
+    two[end + 20] = 22;
+    two.extend_from_slice(&good[end..]);
+    refused(dir.path(), "two.pth", &two, "two directories");
+    let compressed = zip(&[("m/data.pkl", 8, b"\x03\0", 0), ("m/data/0", 0, &[0; 16], 16)]);
+    refused(dir.path(), "compressed.pth", &compressed, "m/data.pkl is compressed");
+}
+
 #[test]
 fn a_legacy_stream_and_a_tar_are_checked_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -341,6 +394,15 @@ fn a_legacy_stream_and_a_tar_are_checked_too() {
     let member = (0..sparse.len()).step_by(512).find(|&at| sparse[at..].starts_with(b"storages\0")).unwrap();
     sparse[member + 156] = b'S';
     refused(dir, "holes.pth", &sparse, "holes");
+    // Headers that give the member after them another name or size: what is checked would not be what is read.
+    let good = std::fs::read(fixture("tar_state_dict.pth")).unwrap();
+    refused(dir, "long_name.pth", &with_tar_header(&good, b'L', b"pickle\0"), "long names");
+    refused(dir, "renamed.pth", &with_tar_header(&good, b'x', b"15 path=pickle\n"), "other names or sizes");
+    refused(dir, "resized.pth", &with_tar_header(&good, b'x', b"16 size=1000000\n"), "other names or sizes");
+    // Python writes one for a time of change with a fraction, as torch's own first files have.
+    let path = dir.join("time.pth");
+    std::fs::write(&path, with_tar_header(&good, b'x', b"20 mtime=1488.25001\n")).unwrap();
+    assert_eq!(open_and_read(&path).unwrap(), open_and_read(&fixture("tar_state_dict.pth")).unwrap());
 }
 
 #[test]

@@ -126,7 +126,10 @@ fn dims(dims: &[usize]) -> String {
 fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outcome {
     let Recognized { variant, similarity, report, .. } = found;
     let warning = report.warning();
-    let classes = found.graph.heads.first().map_or(0, |head| head.kind.classes());
+    // Of a head that the file does not hold, nothing is said.
+    let held = |row: &Row| row.part.as_ref().is_some_and(|part| part.starts_with("head")) && row.file_name.is_some();
+    let head = found.graph.heads.first().filter(|_| report.rows.iter().any(held));
+    let classes = head.map_or(0, |head| head.kind.classes());
     let classes = named_classes(checkpoint, Some(variant), classes);
     if json {
         report.rows.iter().try_for_each(|row| output::json(&Line::Tensor(row)))?;

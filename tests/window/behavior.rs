@@ -4,7 +4,7 @@ use super::stage::{Stage, open, run_info};
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use frostline::graph::NodeState;
-use frostline::session::{Command, Event};
+use frostline::session::{Belongs, Command, Event};
 use frostline::train::DataSource;
 use frostline::ui::{Action, Page};
 use std::sync::Arc;
@@ -271,6 +271,36 @@ fn a_dropped_checkpoint_shows_its_report() {
     let asked = |plan: &frostline::train::Plan| plan.weights == frostline::train::WeightsSource::File(file.clone());
     assert!(matches!(stage.commands().as_slice(), [Command::InspectWeights(plan)] if asked(plan)));
     assert_eq!(stage.window.state().page(), Page::Model);
+}
+
+#[test]
+fn an_opened_checkpoint_brings_its_model_along_once() {
+    let mut stage = window();
+    let file = std::path::PathBuf::from("/w/vgg16-397923af.pth");
+    let other = |stage: &mut Stage<'_>| {
+        let what = "/w/vgg16-397923af.pth belongs to another architecture; it fits vgg16".to_owned();
+        stage.say(Event::CheckpointOfOther(Belongs { file: file.clone(), model: "vgg16", title: "VGG-16", what }));
+        stage.settle();
+    };
+    let before = stage.plan().model.clone();
+    stage.window.state_mut().act(Action::Open(vec![file.clone()]));
+    stage.window.run_steps(3);
+    other(&mut stage);
+    assert_eq!(stage.plan().model, "vgg16");
+    assert_eq!(stage.plan().weights, frostline::train::WeightsSource::File(file.clone()));
+    let said = stage.window.state().toasts().join(" ");
+    assert!(said.contains("vgg16-397923af.pth is a VGG-16, which is now the model"), "{said}");
+    // Taken back, it stays so: the checkpoint is compared again, and the other model is only offered.
+    stage.window.state_mut().act(Action::Undo);
+    stage.settle();
+    other(&mut stage);
+    assert_eq!(stage.plan().model, before);
+    stage.window.get_by_label("does not fit this model; it is a VGG-16");
+    // The card may lie below the list of models, out of sight.
+    stage.window.get_by_label("Use VGG-16").click_accesskit();
+    stage.settle();
+    assert_eq!(stage.plan().model, "vgg16");
+    assert!(stage.window.query_by_label("Use VGG-16").is_none());
 }
 
 #[test]

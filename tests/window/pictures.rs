@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, load_report, open};
 use egui_kittest::kittest::Queryable as _;
-use frostline::session::Event;
+use frostline::session::{Belongs, Event};
 use frostline::ui::{Action, Page};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +73,18 @@ fn states_of_the_window_are_drawn() {
     plan.weights = frostline::train::WeightsSource::File("/w/resnet18-f37072fd.pth".into());
     stage.window.state_mut().act(Action::Edit { name: "Load".to_owned(), plan: Box::new(plan) });
     stage.settle();
-    stage.say(Event::CheckpointReady(Arc::new(load_report("/w/resnet18-f37072fd.pth"))));
+    let what = "/w/resnet18-f37072fd.pth belongs to another architecture; it fits vgg16_bn".to_owned();
+    let file = "/w/resnet18-f37072fd.pth".into();
+    stage.say(Event::CheckpointOfOther(Belongs { file, model: "vgg16_bn", title: "VGG-16 BN", what }));
+    stage.settle();
+    keep(&mut stage, "weights-of-other");
+    let mut report = load_report("/w/resnet18-f37072fd.pth");
+    report.notes.push(
+        "resnet18-f37072fd.pth holds the weights more than once; the averaged weights under `ema` are taken, not those under `model`".to_owned(),
+    );
+    stage.say(Event::CheckpointReady(Arc::new(report)));
+    stage.settle();
+    keep(&mut stage, "weights-notes");
     stage.window.get_by_label("120 loaded, 2 re-made, 0 unused");
     stage.window.get_by_label("head: 1000 → 6 classes");
     stage.train(3);
