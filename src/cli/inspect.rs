@@ -199,7 +199,7 @@ fn nothing_fits(stranger: &Stranger, json: bool) -> Outcome {
         let what = error.difference();
         if json {
             output::json(&Line::Nearest { model, similarity: *similarity, what })?;
-        } else {
+        } else if *similarity >= 0.01 {
             output::note(&format!("  {model}, {:.0} % in common: {what}", similarity * 100.0));
         }
     }

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
-/// Most instructions accepted. A checkpoint has about 40 per tensor; this is 50 000 tensors' worth.
-pub(super) const MAX_INSTRUCTIONS: u64 = 2_000_000;
-/// Most bytes that the memo may copy. The pickle of a whole ResNet-152 copies about a tenth of it.
+/// Most instructions accepted. A checkpoint has about 40 per tensor; this is 25 000 tensors' worth.
+pub(super) const MAX_INSTRUCTIONS: u64 = 1_000_000;
+/// Most bytes that the memo may copy.
 const MAX_COPIED: u64 = 256 << 20;
 /// Bytes that any value takes beside its text, about.
 const VALUE: u64 = 64;
