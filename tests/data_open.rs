@@ -278,8 +278,8 @@ fn what_is_no_set_is_refused_with_the_reason() {
     let why = error(flat.path());
     assert!(why.contains("class folders (the folder train has no class folders"), "{why}");
     assert!(why.contains("COCO (no .json file)"), "{why}");
-    write(flat.path(), "train/labels.csv", b"path,label\n0001.png,cat\n");
-    assert!(error(flat.path()).contains("looks like a CSV data set"), "{}", error(flat.path()));
+    write(flat.path(), "train/labels.csv", b"path,x1,y1,x2,y2,label\n0001.png,1,2,3,4,cat\n");
+    assert!(error(flat.path()).contains("looks like a CSV with boxes data set"), "{}", error(flat.path()));
 }
 
 #[test]

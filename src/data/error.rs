@@ -25,6 +25,14 @@ pub enum DataError {
         /// What it is instead.
         what: String,
     },
+    /// A table that teaches nothing.
+    #[error("{} cannot be used: {why}", path.display())]
+    NotATable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
     /// A folder without anything in it.
     #[error("{} is empty", .0.display())]
     Empty(PathBuf),

@@ -13,7 +13,8 @@ const MAX_DEPTH: usize = 32;
 const FOLD_ABOVE: usize = 20;
 
 /// Extensions of the formats that `image.rs` decodes.
-const IMAGE_EXTENSIONS: [&str; 11] = ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "tif", "tiff", "gif", "dib"];
+pub(crate) const IMAGE_EXTENSIONS: [&str; 11] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "tif", "tiff", "gif", "dib"];
 /// Extensions of picture formats that it does not decode.
 const OTHER_PICTURES: [&str; 16] =
     ["heic", "heif", "avif", "jxl", "jp2", "svg", "psd", "tga", "ico", "raw", "cr2", "nef", "arw", "dng", "exr", "ppm"];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
-use super::formats::{Draft, Item, fold, recognize};
+use super::formats::{Draft, Item, Recognition, csv, fold, recognize};
 use super::listing::{Folder, extension, list};
 use super::split::{Candidate, draw};
 use super::{
@@ -314,14 +314,32 @@ fn draft(path: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Resul
     if meta.is_dir() {
         return recognize(&list(path, progress, issues)?);
     }
-    // A file: an annotation file gets the answer of its layout.
-    let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let file = super::listing::File { path: path.to_owned(), kind: super::listing::Kind::Other };
-    match recognize(&Folder { path: parent, files: vec![file], folders: Vec::new() }) {
+    let alone = Folder { path: parent.clone(), files: vec![file], folders: Vec::new() };
+    if csv::EXTENSIONS.contains(&extension(path).as_str()) {
+        return table(path, &alone, || list(&parent, progress, &mut Vec::new()));
+    }
+    // An annotation file gets the answer of its layout.
+    match recognize(&alone) {
         Err(DataError::NotReadYet { format, file, .. }) => {
             Err(DataError::NotReadYet { path: path.to_owned(), format, file })
         }
         _ => Err(DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) }),
+    }
+}
+
+/// Opens a table by itself. The folder around it is only walked where not every picture lies where the table says.
+fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, DataError>) -> Result<Draft, DataError> {
+    match csv::open(path, alone) {
+        Recognition::Read(draft) if draft.issues.iter().all(|issue| issue.severity < Severity::Error) => Ok(*draft),
+        Recognition::NotReadYet(file) => Err(csv::boxes(path, file)),
+        _ => match csv::open(path, &around()?) {
+            Recognition::Read(draft) => Ok(*draft),
+            Recognition::NotReadYet(file) => Err(csv::boxes(path, file)),
+            Recognition::No(why) => Err(DataError::NotATable { path: path.to_owned(), why }),
+            Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
+        },
     }
 }
 

@@ -115,22 +115,3 @@ impl Reader for Masks {
         Recognition::No("no folders images and masks side by side".to_owned())
     }
 }
-
-/// A CSV file that lists pictures. Asked last: a set of class folders may have a table beside it.
-pub(crate) struct Csv;
-
-impl Reader for Csv {
-    fn name(&self) -> &'static str {
-        "CSV"
-    }
-
-    fn recognize(&self, root: &Folder) -> Recognition {
-        let names: Vec<String> =
-            root.images().iter().take(20_000).filter_map(|f| Some(f.path.file_name()?.to_str()?.to_owned())).collect();
-        let names: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
-        find(root, &["csv", "tsv"], "names of the pictures", |text| {
-            let cells = text.split(['\n', '\r', ',', ';', '\t', '"']).map(str::trim);
-            cells.filter_map(|cell| cell.rsplit(['/', '\\']).next()).any(|cell| names.contains(cell))
-        })
-    }
-}

@@ -1,6 +1,7 @@
 //! The layouts that are known: each reader looks at the same listing and says what it is, or why it is not.
 
 mod class_folders;
+pub(crate) mod csv;
 mod known;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub(crate) enum Recognition {
     Read(Box<Draft>),
     /// This is it, but it cannot be read yet; the file gave it away.
     NotReadYet(PathBuf),
+    /// This is not it, but should be said of this file whatever the set is.
+    Beside(PathBuf, &'static str),
     /// This is not it, because.
     No(String),
 }
@@ -51,33 +54,46 @@ pub(crate) enum Recognition {
 pub(crate) trait Reader: Sync {
     /// Name of the layout, for people.
     fn name(&self) -> &'static str;
+    /// Name of what is known, but not read yet.
+    fn unread(&self) -> &'static str {
+        self.name()
+    }
     /// Looks at the listing (and into annotation files), decodes nothing.
     fn recognize(&self, root: &Folder) -> Recognition;
 }
 
 /// In the order of asking: annotation files say more than folder names, so they come first.
 static READERS: [&dyn Reader; 6] =
-    [&known::Coco, &known::Yolo, &known::Voc, &known::Masks, &class_folders::ClassFolders, &known::Csv];
+    [&known::Coco, &known::Yolo, &known::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
 
 /// Asks every reader in turn.
 pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
     let mut tried = Vec::new();
+    let mut beside = Vec::new();
     for reader in READERS {
         match reader.recognize(root) {
-            Recognition::Read(draft) => return Ok(*draft),
+            Recognition::Read(mut draft) => {
+                draft.issues.append(&mut beside);
+                return Ok(*draft);
+            }
+            Recognition::Beside(file, what) => beside.push(Issue::new(Severity::Note, file, what)),
             // Folders named after classes under each split can be read whatever lies beside them.
             Recognition::NotReadYet(file) if class_folders::is_certain(root) => {
                 if let Recognition::Read(mut draft) = class_folders::ClassFolders.recognize(root) {
                     let what = format!(
                         "looks like {} annotations, which this version does not read; the class folders are used",
-                        reader.name()
+                        reader.unread()
                     );
                     draft.issues.push(Issue::new(Severity::Warning, file, what));
                     return Ok(*draft);
                 }
             }
             Recognition::NotReadYet(file) => {
-                return Err(DataError::NotReadYet { path: root.path.clone(), format: reader.name().to_owned(), file });
+                return Err(DataError::NotReadYet {
+                    path: root.path.clone(),
+                    format: reader.unread().to_owned(),
+                    file,
+                });
             }
             Recognition::No(why) => tried.push((reader.name().to_owned(), why)),
         }
