@@ -122,6 +122,9 @@ pub(super) struct PlanArgs {
     /// A usual freeze plan over all epochs with its learning rates, in place of --freeze
     #[arg(long, conflicts_with_all = ["freeze", "freeze_at", "stage_lr"])]
     pub schedule: Option<ScheduleName>,
+    /// Label columns of the set to train a head on each, such as color,shape [default: the first]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub heads: Vec<String>,
     /// Passes over the training pictures
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,

@@ -61,7 +61,7 @@ fn measure(args: &BenchArgs, variant: &Variant, freeze: &str, data: &Path, run: 
     let plan = Plan {
         data: DataSource::Path(data.to_path_buf()),
         model: variant.name.to_owned(),
-        freeze: plan::freeze(&plan::graph(variant, size_px)?, &[freeze.to_owned()])?,
+        freeze: plan::freeze(&plan::graph(variant, size_px, &[])?, &[freeze.to_owned()])?,
         epochs: 1,
         batch,
         size_px,

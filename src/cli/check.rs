@@ -5,7 +5,7 @@ use super::lines::{DatasetLine, Line};
 use super::output::{self, Align};
 use super::progress::StatusLine;
 use super::{Failure, Outcome, interrupt};
-use crate::data::{self, DataError, Dataset, Issue, OpenOptions, Progress, Severity, Split, ValSource};
+use crate::data::{self, DEFAULT_COLUMN, DataError, Dataset, Issue, OpenOptions, Progress, Severity, Split, ValSource};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -77,6 +77,7 @@ fn no_set(path: &Path, error: &DataError) -> Outcome {
         task: None,
         format: None,
         classes: &[],
+        columns: &[],
         images: 0,
         used: 0,
         skipped: 0,
@@ -92,6 +93,7 @@ fn dataset_line<'a>(set: &'a Dataset, reasons: &[String]) -> DatasetLine<'a> {
         task: Some(set.task),
         format: Some(&set.format),
         classes: set.classes(),
+        columns: &set.columns,
         images: set.found,
         used: set.used(),
         skipped: set.skipped(),
@@ -123,12 +125,23 @@ fn show(set: &Dataset) -> Outcome {
         set.skipped(),
         if set.suggested_split { "; the split was drawn" } else { "" }
     ))?;
-    let counts = [Split::Train, Split::Val, Split::Test].map(|split| set.class_counts(split));
+    (0..set.columns.len()).try_for_each(|column| show_column(set, column))
+}
+
+/// How many pictures each part of a set has of the classes of a column.
+fn show_column(set: &Dataset, at: usize) -> Outcome {
+    let Some(column) = set.columns.get(at) else { return Ok(()) };
+    let splits = [Split::Train, Split::Val, Split::Test];
+    let counts = splits.map(|split| if at == 0 { set.class_counts(split) } else { set.label_counts(at, split) });
     let row = |(id, name): (usize, &String)| {
         let count = |split: &Vec<usize>| split.get(id).copied().unwrap_or(0).to_string();
         std::iter::once(name.clone()).chain(counts.iter().map(count)).collect()
     };
-    let rows: Vec<Vec<String>> = set.classes().iter().enumerate().map(row).collect();
-    let head = [("class", Align::Left), ("train", Align::Right), ("val", Align::Right), ("test", Align::Right)];
+    let rows: Vec<Vec<String>> = column.classes.iter().enumerate().map(row).collect();
+    let title = match column.name.as_str() {
+        DEFAULT_COLUMN => "class",
+        name => name,
+    };
+    let head = [(title, Align::Left), ("train", Align::Right), ("val", Align::Right), ("test", Align::Right)];
     output::table(&head, &rows).iter().try_for_each(|line| output::line(line))
 }

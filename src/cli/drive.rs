@@ -163,6 +163,7 @@ impl Driver {
             cache: "off",
             run: &info.folder,
             classes: &info.classes,
+            heads: &info.columns,
             epochs: info.plan.epochs,
             first_epoch: info.first_epoch,
         }))

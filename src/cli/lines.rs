@@ -1,6 +1,6 @@
 //! The JSON objects of `--json`, one a line: scripts depend on these names, so they only grow.
 
-use crate::data::{Issue, Task};
+use crate::data::{Issue, LabelColumn, Task};
 use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
 use crate::train::{Averages, ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
@@ -151,7 +151,10 @@ pub(super) struct LoadLine<'a> {
 pub(super) struct DatasetLine<'a> {
     pub task: Option<Task>,
     pub format: Option<&'a str>,
+    /// Of the first label column.
     pub classes: &'a [String],
+    /// What heads can be trained on.
+    pub columns: &'a [LabelColumn],
     /// Image files seen, usable or not.
     pub images: usize,
     pub used: usize,
@@ -173,7 +176,10 @@ pub(super) struct StartLine<'a> {
     pub images: Images,
     pub cache: &'a str,
     pub run: &'a Path,
+    /// Of the first head.
     pub classes: &'a [String],
+    /// What each label head tells, in turn.
+    pub heads: &'a [LabelColumn],
     pub epochs: u32,
     /// More than 0 for a resumed run.
     pub first_epoch: u32,

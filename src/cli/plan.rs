@@ -3,12 +3,12 @@
 use super::args::{AugmentName, ClassWeightsName, DecayName, HeadName, OptimizerName, PlanArgs, Recipe, ScheduleName};
 use super::check::val_source;
 use super::{Failure, Outcome};
-use crate::data::{Augment, CropRange, Jitter, ValSource};
+use crate::data::{Augment, CropRange, Jitter, LabelColumn, ValSource};
 use crate::graph::{FreezePlan, Graph};
 use crate::session::{Variant, find_model};
 use crate::train::{
     About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
-    WeightsSource, about_weights,
+    WeightsSource, about_weights, head_plans,
 };
 use crate::weights::HeadPolicy;
 use std::path::{Path, PathBuf};
@@ -29,12 +29,13 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
     let default = Plan::default();
     let own = about.as_ref().and_then(|about| about.preprocess.as_ref());
     let size_px = args.size.unwrap_or(own.unwrap_or(&variant.preprocess).size[0]);
-    let graph = graph(&variant, size_px)?;
+    let graph = graph(&variant, size_px, &args.heads)?;
     let mut plan = Plan {
         data: data_source(&args.data)?,
         val: val_choice(args.val.as_deref())?,
         model: model.clone(),
         weights: weights(&args.weights, &variant)?,
+        heads: args.heads.clone(),
         head: HeadPolicy { keep: args.head == HeadName::Keep, ..HeadPolicy::default() },
         freeze: freeze(&graph, &args.freeze)?,
         epochs: args.epochs.unwrap_or(default.epochs),
@@ -84,9 +85,14 @@ fn timeline(plan: &mut Plan, args: &PlanArgs, graph: &Graph) -> Outcome {
     preset.apply(plan, graph, &facts).map_err(|cause| Failure::Input(format!("--schedule: {cause}")))
 }
 
-/// The graph that names in arguments are looked up in; the number of classes changes none of them.
-pub(super) fn graph(variant: &Variant, size_px: u32) -> Result<Graph, Failure> {
-    let graph = variant.graph(2, size_px as usize);
+/// The graph that names in arguments are looked up in, with a head for each of these label columns; the number of classes
+/// changes no name.
+pub(super) fn graph(variant: &Variant, size_px: u32, columns: &[String]) -> Result<Graph, Failure> {
+    let column = |name: &String| LabelColumn { name: name.clone(), ..LabelColumn::single(vec![String::new(); 2]) };
+    let graph = match columns {
+        [] => variant.graph(2, size_px as usize),
+        names => variant.graph_with(&head_plans(&names.iter().map(column).collect::<Vec<_>>()), size_px as usize),
+    };
     let graph = graph.and_then(|graph| graph.facts().map(|_| graph));
     graph.map_err(|error| Failure::Input(format!("{} at {size_px} px: {error}.", variant.name)))
 }

@@ -4,8 +4,9 @@ use super::args::PredictArgs;
 use super::drive::Driver;
 use super::lines::{Line, NameScore, PredictionLine};
 use super::{Failure, Outcome, output};
+use crate::graph::HeadKind;
 use crate::session::{Command, Event};
-use crate::train::{Answer, ClassScore, Prediction};
+use crate::train::{Answer, ClassScore, HeadPrediction, Prediction};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -84,6 +85,9 @@ fn prediction_line<'a>(prediction: &'a Prediction, top: usize, mask: Option<&Pat
 fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
     for head in &prediction.heads {
         let what = match (&head.answer, mask) {
+            (Answer::Classes(scores), _) if matches!(head.kind, HeadKind::MultiLabel { .. }) => {
+                labels(head, scores, top)
+            }
             (Answer::Classes(scores), _) => {
                 let each = scores.iter().take(top).map(|s| format!("{} {:.1} %", s.name, s.score * 100.0));
                 each.collect::<Vec<_>>().join(", ")
@@ -95,6 +99,18 @@ fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
         output::line(&format!("{}  {name}{what}", prediction.image))?;
     }
     Ok(())
+}
+
+/// The labels that are present, or the likeliest where none is.
+fn labels(head: &HeadPrediction, scores: &[ClassScore], top: usize) -> String {
+    let told = |scores: &[ClassScore]| {
+        let each = scores.iter().take(top).map(|s| format!("{} {:.1} %", s.name, s.score * 100.0));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    match head.decided() {
+        [] => format!("no label (likeliest: {})", told(scores.get(..1).unwrap_or_default())),
+        present => told(present),
+    }
 }
 
 /// What `--out` writes.

@@ -188,6 +188,10 @@ impl Setup {
         if let Some(missing) = losses::missing_targets(&graph, &dataset).first() {
             return Err(missing.clone());
         }
+        if let Some(name) = plan.loss_weights.keys().find(|name| graph.heads.iter().all(|head| head.name != **name)) {
+            let known: Vec<&str> = graph.heads.iter().map(|head| head.name.as_str()).collect();
+            return Err(format!("There is no loss named {name} to weigh; there are {}.", known.join(", ")));
+        }
         let known = metric_names(&graph);
         if !plan.best_by.is_empty() && !known.contains(&plan.best_by) {
             let known = known.join(", ");
