@@ -46,6 +46,8 @@ fn compare(network: &Network, batch: usize, folder: &Path) -> f32 {
     let theirs = run_onnx(&file, shape, &pixels).unwrap();
     assert_eq!(ours.len(), theirs.len());
     let mut worst = 0.0_f32;
+    let numbers = ours.iter().flat_map(|output| host(output).unwrap()).flat_map(f32::to_le_bytes);
+    std::fs::write(file.with_extension("f32"), numbers.collect::<Vec<u8>>()).unwrap();
     for ((head, ours), theirs) in graph.heads.iter().zip(&ours).zip(&theirs) {
         assert_eq!(theirs.name, head.name);
         assert_eq!(ours.dims(), std::slice::from_ref(&theirs.shape), "{} {}", graph.name, head.name);
@@ -115,14 +117,14 @@ fn every_kind_of_layer_says_the_same_at_sizes_that_divide_and_that_do_not() {
 }
 
 /// All models with few classes and small pictures; with `FROSTLINE_ONNX_DIR` at their own size with a thousand classes, the
-/// files and a line of numbers for each kept there.
+/// files kept there with the network's own outputs (`.f32`), for other engines.
 #[test]
 fn every_classifier_says_the_same_in_another_engine() {
     let keep = std::env::var_os("FROSTLINE_ONNX_DIR").map(PathBuf::from);
     let folder = tempfile::tempdir().unwrap();
     for variant in catalogue() {
         let (classes, size, batch) =
-            if keep.is_some() { (1000, variant.preprocess.size[0] as usize, 1) } else { (7, 64, 2) };
+            if keep.is_some() { (1000, variant.preprocess.size[0] as usize, 3) } else { (7, 64, 2) };
         let network = filled(variant.graph(classes, size).unwrap());
         // The large ones are left to the long form: they have no kind of layer that the small ones lack.
         if keep.is_none() && network.facts().params() > 12_000_000 {

@@ -12,7 +12,7 @@ mod world;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use frostline::data::{Dataset, Severity, Split};
-use frostline::session::{Command, Event, StepNews, StepTimes};
+use frostline::session::{Command, Event, ExportFormat, Exported, StepNews, StepTimes};
 use frostline::ui::panels::dock::Tab;
 use frostline::ui::panels::live::Show;
 use frostline::ui::{Action, Theme};
@@ -123,7 +123,25 @@ fn pictures_of_the_pages() {
         let what = "Checking pictures".to_owned();
         world.view.fold(Event::Progress { what, done: 1204, total: 5000 });
     });
+    let small = [1100.0, 620.0];
     picture("export", Shows::Export, size, |world| world::train(world, &data, 12));
+    picture("export_busy", Shows::Export, small, |world| {
+        world::train(world, &data, 12);
+        let what = "exporting: comparing with tract".to_owned();
+        world.view.fold(Event::Progress { what, done: 0, total: 0 });
+    });
+    for (name, difference) in [("export_checked", 2.4e-6), ("export_rejected", 0.31)] {
+        picture(name, Shows::Export, small, |world| {
+            world::train(world, &data, 12);
+            world.view.fold(Event::Exported(Arc::new(world::exported(difference))));
+        });
+    }
+    picture("export_failed", Shows::Export, small, |world| {
+        world::train(world, &data, 12);
+        let to = std::path::Path::new("/media/stick/resnet18.onnx");
+        let what = "/media/stick/resnet18.onnx could not be written: No space left on device (os error 28)";
+        world.view.fold(Event::Exported(Arc::new(Exported::failed(to, to, what.to_owned()))));
+    });
     picture("predict_empty", Shows::Predict, size, |_| {});
     picture("predict", Shows::Predict, size, |world| {
         world::train(world, &data, 12);
@@ -302,9 +320,31 @@ fn pages_ask_for_what_they_need() {
     pushed(Shows::Data, "Open folder…", &|action| matches!(action, Action::AskData));
     pushed(Shows::Data, "Use the built-in sample", &|action| matches!(action, Action::Send(Command::OpenSample)));
     pushed(Shows::Predict, "Choose pictures…", &|action| matches!(action, Action::AskPictures));
-    pushed(Shows::Export, "Write .safetensors…", &|action| matches!(action, Action::AskExport(_)));
+    let asks = |action: &Action, wanted| matches!(action, Action::AskExport(format) if *format == wanted);
+    pushed(Shows::Export, "Write .safetensors…", &|action| asks(action, ExportFormat::Safetensors));
+    pushed(Shows::Export, "Write .onnx…", &|action| asks(action, ExportFormat::Onnx));
     let code = |action: &Action| matches!(action, Action::Copy(text) if text.contains("resnet18(num_classes=2)"));
-    pushed(Shows::Export, "Copy code", &code);
+    pushed(Shows::Export, "Copy the code for PyTorch", &code);
+    let code = |action: &Action| matches!(action, Action::Copy(text) if text.contains("cls, = session.run"));
+    pushed(Shows::Export, "Copy the code for ONNX Runtime", &code);
+}
+
+#[test]
+fn an_export_says_what_the_other_engine_says() {
+    let mut world = World::new(Shows::Export, Theme::dark());
+    world::train(&mut world, &Arc::new(world::generated(60)), 12);
+    world.view.fold(Event::Exported(Arc::new(world::exported(2.4e-6))));
+    let harness = world.window(1280.0, 800.0);
+    let words = "cls: the network says ants 97.1 %, the file says ants 97.1 %, max difference 2.4e-6, rounding";
+    assert!(harness.query_by_label(words).is_some());
+    assert!(harness.query_by_label_contains("✓ resnet18.onnx · 42.6 MiB").is_some());
+
+    let mut world = World::new(Shows::Export, Theme::dark());
+    world::train(&mut world, &Arc::new(world::generated(60)), 12);
+    world.view.fold(Event::Exported(Arc::new(world::exported(0.31))));
+    let harness = world.window(1280.0, 800.0);
+    assert!(harness.query_by_label_contains("the file says ≠ bees 53.0 %, max difference 3.1e-1, too much").is_some());
+    assert!(harness.query_all_by_label_contains("resnet18.rejected.onnx").next().is_some());
 }
 
 #[test]

@@ -1,22 +1,13 @@
 //! One picture to try a model on.
 
 use super::listing::{self, Folder};
-use super::{DataError, ImageSource, Progress, image, sample};
+use super::{DataError, ImageSource, Quiet, image, sample};
 use std::path::Path;
 
 /// Names of folders whose pictures were not trained on.
 const HELD_OUT: [&str; 5] = ["val", "valid", "validation", "test", "val2017"];
 /// Pictures that are tried before it is given up.
 const TRIES: usize = 8;
-
-struct Quiet;
-
-impl Progress for Quiet {
-    fn update(&self, _: usize, _: usize, _: &str) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
 
 /// A picture of the set at `path`, of a folder for validation where there is one; a generated one of the built-in
 /// sample where the set is not there, has none that can be read, or none is given.

@@ -331,7 +331,8 @@ pub(super) fn predict_all(
 
 /// Writes a run's best weights for elsewhere and says what became of it.
 pub(super) fn export(from: &Path, to: &Path, device: &Device, outbox: &Outbox) {
-    let mut progress = |what: &str| outbox.send(Event::Progress { what: what.to_owned(), done: 0, total: 0 });
+    let mut progress =
+        |what: &str| outbox.send(Event::Progress { what: format!("exporting: {what}"), done: 0, total: 0 });
     let exported = train::export_model(from, to, device, &mut progress);
     let exported = exported.unwrap_or_else(|problem| train::Exported::failed(from, to, problem));
     outbox.send(Event::Exported(Arc::new(exported)));

@@ -6,7 +6,8 @@ use frostline::data::{
 };
 use frostline::graph::{Facts, FreezePlan, Frontier, Graph, HeadKind, Preset};
 use frostline::session::{
-    Best, DeviceInfo, Ending, EpochNews, Event, LiveSample, Project, RunInfo, StepNews, StepTimes, Thumbnails, View,
+    Best, DeviceInfo, Ending, EpochNews, Event, ExportCheck, Exported, HeadCheck, LiveSample, Project, RunInfo,
+    StepNews, StepTimes, Thumbnails, View,
 };
 use frostline::train::{
     Answer, ClassScore, EarlyStop, Evaluation, HeadPrediction, HeadResults, PictureResult, Plan, Prediction,
@@ -355,6 +356,46 @@ pub fn train_steps(world: &mut World, data: &Arc<Dataset>, epochs: u32, steps: u
     if epochs == 12 {
         let checkpoint = PathBuf::from("/home/ada/ants-and-bees/runs/2026-11-23_resnet18_1/best.safetensors");
         view.fold(Event::Done { ending: Ending::Completed, best: None, checkpoint: Some(checkpoint) });
+    }
+}
+
+/// An export that the other engine runs with this difference: the same answers where it is small.
+pub fn exported(difference: f32) -> Exported {
+    let class = |name: &str, class, score| ClassScore { name: name.to_owned(), class, score };
+    let says = |scores: [ClassScore; 2]| HeadPrediction {
+        head: "cls".to_owned(),
+        kind: HeadKind::Classify { classes: 2 },
+        answer: Answer::Classes(scores.to_vec()),
+    };
+    let good = difference < 1e-3;
+    let file = if good { [(0, 0.971), (1, 0.029)] } else { [(1, 0.53), (0, 0.47)] };
+    let names = ["ants", "bees"];
+    let head = HeadCheck {
+        head: "cls".to_owned(),
+        max_abs_diff: difference,
+        max_abs: 3.52,
+        same_top: good,
+        program: says([class("ants", 0, 0.971), class("bees", 1, 0.029)]),
+        file: says(file.map(|(id, score)| class(names[id as usize], id, score))),
+    };
+    let to = PathBuf::from("/home/ada/ants-and-bees/resnet18.onnx");
+    let rejected = PathBuf::from("/home/ada/ants-and-bees/resnet18.rejected.onnx");
+    let problem = "tract gives other answers than the network: head cls differs by up to 3.10e-1, and 3.5e-3 would be \
+                   rounding; the file was kept as /home/ada/ants-and-bees/resnet18.rejected.onnx and not as \
+                   /home/ada/ants-and-bees/resnet18.onnx.";
+    Exported {
+        from: PathBuf::from("/home/ada/ants-and-bees/runs/2026-11-23_resnet18_1"),
+        file: Some(if good { to.clone() } else { rejected }),
+        to,
+        bytes: 44_700_000,
+        check: Some(ExportCheck {
+            engine: "tract",
+            picture: "/home/ada/ants-and-bees/val/ants/10308379_1b6c72e180.jpg".to_owned(),
+            batch: 2,
+            heads: vec![head],
+            seconds: 0.43,
+        }),
+        problem: (!good).then(|| problem.to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The export page: where the best weights are, what the file holds, and writing it elsewhere.
 
-use super::{format, kit};
-use crate::session::RunView;
+use super::{export_check, format, kit};
+use crate::session::{ExportFormat, RunView};
 use crate::ui::{Action, Context};
 use egui::{RichText, Ui, vec2};
 
@@ -9,7 +9,7 @@ use egui::{RichText, Ui, vec2};
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
     let (view, theme) = (cx.view, cx.theme);
     let Some(run) = &view.run else {
-        let text = "When a run has made its first epoch, its best weights can be written for PyTorch here.";
+        let text = "When a run has made its first epoch, its best weights can be written for PyTorch and as ONNX here.";
         kit::empty(ui, theme, "Nothing to export yet", text);
         return;
     };
@@ -21,13 +21,17 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
                 ui.set_width(width);
                 ui.add_space(24.0);
                 kit::title(ui, theme, "Take the model with you");
-                kit::weak(ui, theme, "The file holds every tensor under its torchvision name, as float32.");
+                kit::weak(ui, theme, "The best weights of the run, for PyTorch or for any engine that reads ONNX.");
                 ui.add_space(14.0);
                 checkpoint(ui, cx, run);
                 ui.add_space(10.0);
+                export_check::ui(ui, cx);
                 holds(ui, cx, run);
                 ui.add_space(10.0);
-                loading(ui, cx, run);
+                code(ui, cx, "PyTorch", &pytorch(run));
+                ui.add_space(10.0);
+                code(ui, cx, "ONNX Runtime", &onnx_runtime(run));
+                ui.add_space(16.0);
             });
         });
     });
@@ -56,20 +60,45 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
             path_row(ui, cx, "file", &path.display().to_string());
         }
         path_row(ui, cx, "run folder", &run.info.folder.display().to_string());
-        ui.add_space(8.0);
-        ui.horizontal(|ui| {
-            if kit::primary_button(ui, theme, "Write .safetensors…").clicked() {
-                cx.push(Action::AskExport(crate::session::ExportFormat::Safetensors));
-            }
-            kit::weak(ui, theme, "a file that needs no Python to be read");
-        });
+        let on = run.best.is_some() && export_check::running(cx).is_none();
+        for format in ExportFormat::ALL {
+            ui.add_space(8.0);
+            offer(ui, cx, format, on);
+        }
     });
 }
 
-fn path_row(ui: &mut Ui, cx: &mut Context<'_>, name: &str, path: &str) {
+/// A format with what a file of it holds and the button that writes one.
+fn offer(ui: &mut Ui, cx: &mut Context<'_>, format: ExportFormat, on: bool) {
+    let theme = cx.theme;
+    let holds = match format {
+        ExportFormat::Safetensors => {
+            "Every tensor under its public name, as float32: PyTorch loads it strictly, and this program trains on from \
+             it. Class names and preprocessing stand in its metadata."
+        }
+        ExportFormat::Onnx => {
+            "The whole computation, for ONNX Runtime, OpenVINO, TensorRT and others: any number of pictures at once, \
+             raw outputs named as the heads, class names and preprocessing in its metadata. It gets its name after \
+             another engine gave the same answers."
+        }
+    };
+    ui.horizontal_top(|ui| {
+        let label = RichText::new(format!("Write .{}…", format.extension())).size(13.0).color(theme.text);
+        let button = egui::Button::new(label).fill(theme.raised).corner_radius(kit::RADIUS).min_size(vec2(150.0, 30.0));
+        let middle = egui::Layout::left_to_right(egui::Align::Center);
+        let added = ui.allocate_ui_with_layout(vec2(150.0, 30.0), middle, |ui| ui.add_enabled(on, button));
+        if added.inner.clicked() {
+            cx.push(Action::AskExport(format));
+        }
+        ui.add_space(6.0);
+        ui.add(egui::Label::new(RichText::new(holds).size(12.0).color(theme.weak)).wrap());
+    });
+}
+
+pub(super) fn path_row(ui: &mut Ui, cx: &mut Context<'_>, name: &str, path: &str) {
     let theme = cx.theme;
     ui.horizontal(|ui| {
-        let (place, _) = ui.allocate_exact_size(vec2(72.0, 16.0), egui::Sense::hover());
+        let (place, _) = ui.allocate_exact_size(vec2(76.0, 16.0), egui::Sense::hover());
         kit::text_at(ui.painter(), place.left_center(), egui::Align2::LEFT_CENTER, name, 12.0, theme.weak, 72.0);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let copy = kit::link_button(ui, theme, "Copy").accessible_name(format!("Copy the path of the {name}"));
@@ -89,7 +118,7 @@ fn holds(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
     let graph = &run.info.graph;
     kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        kit::caps(ui, theme, "What the file holds");
+        kit::caps(ui, theme, "What a file holds");
         kit::key_value(ui, theme, "model", &graph.name);
         kit::key_value(ui, theme, "parameters", &format::count(usize::try_from(run.info.params).unwrap_or(usize::MAX)));
         let size = run.info.params as f64 * 4.0 / (1 << 20) as f64;
@@ -108,12 +137,14 @@ fn holds(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
     });
 }
 
-/// The lines of Python that load the file.
-fn python(run: &RunView) -> String {
-    let name = &run.info.graph.name;
+/// The lines of Python that load the tensors.
+fn pytorch(run: &RunView) -> String {
+    let graph = &run.info.graph;
+    let name = &graph.name;
     let classes = run.info.classes.len();
     let published = crate::session::find_model(name).is_ok_and(|model| !model.weights.is_empty());
-    if !published {
+    // Further heads are nothing that the published network has.
+    if !published || graph.heads.len() > 1 {
         return format!("from safetensors.torch import load_file\n\ntensors = load_file(\"{name}.safetensors\")");
     }
     format!(
@@ -122,19 +153,35 @@ fn python(run: &RunView) -> String {
     )
 }
 
-fn loading(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
+/// The lines of Python that run the ONNX file.
+fn onnx_runtime(run: &RunView) -> String {
+    let graph = &run.info.graph;
+    let heads: Vec<&str> = graph.heads.iter().map(|head| head.name.as_str()).collect();
+    let input = graph.inputs.first().map_or("image", |input| input.name.as_str());
+    format!(
+        "import onnxruntime\n\n\
+         session = onnxruntime.InferenceSession(\"{}.onnx\")\n\
+         print(session.get_modelmeta().custom_metadata_map[\"preprocess_in_words\"])\n\
+         {}, = session.run(None, {{\"{input}\": pictures}})  # float32 [batch, 3, {size}, {size}]",
+        graph.name,
+        heads.join(", "),
+        size = run.info.plan.size_px
+    )
+}
+
+fn code(ui: &mut Ui, cx: &mut Context<'_>, engine: &str, code: &str) {
     let theme = cx.theme;
-    let code = python(run);
     kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
-            kit::caps(ui, theme, "Load it in PyTorch");
+            kit::caps(ui, theme, &format!("Load it in {engine}"));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if kit::link_button(ui, theme, "Copy code").clicked() {
-                    cx.push(Action::Copy(code.clone()));
+                let copy = kit::link_button(ui, theme, "Copy code");
+                if copy.accessible_name(format!("Copy the code for {engine}")).clicked() {
+                    cx.push(Action::Copy(code.to_owned()));
                 }
             });
         });
-        ui.label(RichText::new(&code).monospace().size(12.5).color(theme.text));
+        ui.label(RichText::new(code).monospace().size(12.5).color(theme.text));
     });
 }

@@ -9,6 +9,7 @@ pub mod curves;
 pub mod data_page;
 pub mod dock;
 pub mod evaluate_page;
+pub mod export_check;
 pub mod export_page;
 pub mod format;
 mod kit;
