@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+#[path = "hub/cli.rs"]
+mod cli;
 #[path = "common/server.rs"]
 mod server;
+#[path = "hub/session.rs"]
+mod session;
 
 use frostline::weights::hub::{self, FetchError, Options, Patience, Progress, Proof, Proxies, Source, Stage};
 use server::{Request, Server, body};

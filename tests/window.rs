@@ -7,4 +7,5 @@ mod window {
     mod pictures;
     mod speed;
     pub mod stage;
+    mod weights;
 }

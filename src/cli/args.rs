@@ -47,6 +47,8 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelsArgs {
+    /// Everything about this model
+    pub name: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -107,7 +109,8 @@ pub(super) struct PlanArgs {
     /// A model's name (see frostline models) [default: that of the checkpoint given with --weights]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// A checkpoint file, another run's folder, `public`, `builtin`, or `none` for random weights
+    /// A checkpoint file or another run's folder; `public` (or `public:ENTRY`), downloaded where it is not here yet;
+    /// `builtin`; `none` for random weights
     #[arg(long, value_name = "FILE|RUN|public|builtin|none", default_value = "none")]
     pub weights: String,
     /// Whether classes that the checkpoint's head knows by the same name keep their weights, or the head is made new

@@ -1,12 +1,13 @@
 //! The JSON objects of `--json`, one a line: scripts depend on these names, so they only grow.
 
 use crate::data::{Issue, LabelColumn, Task};
+use crate::graph::Preprocess;
 use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
 use crate::train::{Averages, ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -79,6 +80,12 @@ pub(super) struct Model<'a> {
     pub macs: u64,
     /// Side of the input in pixels.
     pub size: u32,
+    /// Classes of the first public weights.
+    pub classes: Option<usize>,
+    pub preprocess: &'a Preprocess,
+    pub preprocess_words: String,
+    /// Whether a backbone comes with the program.
+    pub built_in: bool,
     pub weights: Vec<ModelWeights<'a>>,
 }
 
@@ -89,6 +96,22 @@ pub(super) struct ModelWeights<'a> {
     pub license: &'a str,
     pub trained_on: &'a str,
     pub classes: usize,
+    /// For `--weights public:NAME`.
+    pub name: &'a str,
+    pub params: u64,
+    pub size_mib: f64,
+    /// In percent, as published.
+    pub top1: f64,
+    /// The whole, where it is known for sure.
+    pub sha256: Option<&'a str>,
+    /// The published first digits.
+    pub sha256_prefix: Option<&'a str>,
+    /// What was recorded beside the file on this machine when it came.
+    pub sha256_recorded: Option<String>,
+    pub preprocess: &'a Preprocess,
+    pub preprocess_words: String,
+    /// The file on this machine.
+    pub local: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]

@@ -4,13 +4,14 @@ use super::args::LrArgs;
 use super::drive::Driver;
 use super::lines::Line;
 use super::output::Align;
-use super::{Failure, Outcome, output, plan};
+use super::{Failure, Outcome, output, plan, public};
 use crate::session::{Command, Event};
 use crate::train::{LrSuggestions, LrSweep, SweepEnd};
 
 pub(super) fn find(args: &LrArgs) -> Outcome {
     let plan = plan::plan(&args.plan)?;
     let sweep = LrSweep { from: args.from, to: args.to, steps: args.steps };
+    public::bring(&plan)?;
     let mut driver = Driver::new(plan.device)?;
     driver.send(Command::FindLr { plan: Box::new(plan), sweep })?;
     loop {

@@ -18,6 +18,7 @@ mod output;
 mod plan;
 mod predict;
 mod progress;
+mod public;
 mod recognize;
 mod sample;
 mod train;

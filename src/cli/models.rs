@@ -1,53 +1,24 @@
-//! `frostline models`: the zoo.
+//! `frostline models`: the zoo, and everything about one model of it.
 
 use super::args::ModelsArgs;
 use super::lines::{Line, Model, ModelWeights};
 use super::output::{self, Align};
 use super::{Failure, Outcome};
-use crate::session::{ModelTask, catalogue};
+use crate::format;
+use crate::session::{ModelTask, Variant, catalogue, find_model};
+use crate::weights::hub;
 
 pub(super) fn models(args: &ModelsArgs) -> Outcome {
-    let mut rows = Vec::new();
-    for variant in catalogue() {
-        let size = variant.preprocess.size[0];
-        let facts = variant.published().and_then(|graph| graph.facts());
-        let facts = facts.map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", variant.name)))?;
-        let weights: Vec<ModelWeights<'_>> = {
-            let lines = variant.weights.iter().map(|public| ModelWeights {
-                url: public.url,
-                file: public.file,
-                license: public.license,
-                trained_on: public.trained_on,
-                classes: public.classes,
-            });
-            lines.collect()
-        };
-        if !args.json {
-            let (address, license) = weights.first().map_or(("none", ""), |first| (first.url, first.license));
-            rows.push(vec![
-                variant.name.to_owned(),
-                task(variant.task).to_owned(),
-                output::count(facts.params()),
-                output::short(facts.macs()),
-                format!("{size} px"),
-                license.to_owned(),
-                address.to_owned(),
-            ]);
-            continue;
-        }
-        output::json(&Line::Model(Model {
-            name: variant.name,
-            title: variant.title,
-            family: variant.family,
-            task: variant.task,
-            params: facts.params(),
-            macs: facts.macs(),
-            size,
-            weights,
-        }))?;
-    }
+    let variants = match &args.name {
+        None => catalogue(),
+        Some(name) => vec![find_model(name).map_err(Failure::Input)?],
+    };
+    let models = variants.iter().map(model).collect::<Result<Vec<_>, _>>()?;
     if args.json {
-        return Ok(());
+        return models.into_iter().try_for_each(|model| output::json(&Line::Model(model)));
+    }
+    if args.name.is_some() {
+        return models.iter().flat_map(about).try_for_each(|line| output::line(&line));
     }
     let (left, right) = (Align::Left, Align::Right);
     let head = [
@@ -59,7 +30,121 @@ pub(super) fn models(args: &ModelsArgs) -> Outcome {
         ("license", left),
         ("public weights", left),
     ];
-    output::table(&head, &rows).iter().try_for_each(|line| output::line(line))
+    let rows: Vec<Vec<String>> = models.iter().map(row).collect();
+    output::table(&head, &rows).iter().try_for_each(|line| output::line(line))?;
+    output::note("* is on this machine. Addresses, hashes and preprocessing: frostline models NAME.");
+    Ok(())
+}
+
+/// Everything that is known of a model without a file of it.
+fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
+    let facts = variant.published().and_then(|graph| graph.facts());
+    let facts = facts.map_err(|error| Failure::Running(format!("{} cannot be built: {error}.", variant.name)))?;
+    let weights = variant.weights.iter().map(|public| {
+        let local = hub::find(public.file);
+        let recorded = local.as_deref().and_then(hub::recorded);
+        ModelWeights {
+            name: public.name,
+            url: public.url,
+            file: public.file,
+            license: public.license,
+            trained_on: public.trained_on,
+            classes: public.classes,
+            params: public.params,
+            size_mib: public.size_mib,
+            top1: public.top1,
+            sha256: public.sha256,
+            sha256_prefix: public.hash_prefix(),
+            sha256_recorded: recorded,
+            preprocess: &public.preprocess,
+            preprocess_words: public.preprocess.words(),
+            local,
+        }
+    });
+    Ok(Model {
+        name: variant.name,
+        title: variant.title,
+        family: variant.family,
+        task: variant.task,
+        params: facts.params(),
+        macs: facts.macs(),
+        size: variant.preprocess.size[0],
+        classes: variant.weights.first().map(|public| public.classes),
+        preprocess: &variant.preprocess,
+        preprocess_words: variant.preprocess.words(),
+        built_in: variant.built_in,
+        weights: weights.collect(),
+    })
+}
+
+fn row(model: &Model<'_>) -> Vec<String> {
+    let mut licenses: Vec<&str> = model.weights.iter().map(|public| public.license).collect();
+    licenses.dedup();
+    let entry = |public: &ModelWeights<'_>| {
+        let here = if public.local.is_some() { "*" } else { "" };
+        format!("{}{here}", public.name)
+    };
+    let entries: Vec<String> = model.weights.iter().map(entry).collect();
+    let none = if model.built_in { "comes with the program" } else { "none" };
+    vec![
+        model.name.to_owned(),
+        task(model.task).to_owned(),
+        output::count(model.params),
+        output::short(model.macs),
+        format!("{} px", model.size),
+        licenses.join(", "),
+        if entries.is_empty() { none.to_owned() } else { entries.join(", ") },
+    ]
+}
+
+/// A model in full: a name and its value on each line.
+fn about(model: &Model<'_>) -> Vec<String> {
+    let mut lines = vec![format!("{} ({})", model.title, model.name)];
+    let mut say = |name: &str, value: String| lines.push(format!("  {name:<14} {value}"));
+    say("task", task(model.task).to_owned());
+    say("parameters", output::count(model.params));
+    say("MACs", format!("{} at {} px", output::short(model.macs), model.size));
+    if model.weights.is_empty() {
+        say("preprocessing", model.preprocess_words.clone());
+        let text = if model.built_in { "a backbone comes with the program (--weights builtin)" } else { "none" };
+        say("weights", text.to_owned());
+    }
+    for public in &model.weights {
+        lines.push(String::new());
+        lines.push(format!("public:{}", public.name));
+        let mut say = |name: &str, value: String| lines.push(format!("  {name:<14} {value}"));
+        say("trained on", format!("{}, {}", public.trained_on, format::plural(public.classes, "class")));
+        say("top-1", format!("{} % as published", public.top1));
+        say("parameters", output::count(public.params));
+        say("preprocessing", public.preprocess_words.clone());
+        say("license", public.license.to_owned());
+        say("address", public.url.to_owned());
+        say("file", format!("{}, {:.1} MB", public.file, public.size_mib * 1.048_576));
+        say("SHA-256", hash(public));
+        say("here", here(public));
+    }
+    lines
+}
+
+/// What is known of the SHA-256, and where from.
+fn hash(public: &ModelWeights<'_>) -> String {
+    match (public.sha256, public.sha256_prefix, &public.sha256_recorded) {
+        (Some(whole), ..) => format!("{whole}, as published"),
+        (None, Some(prefix), Some(recorded)) => format!("{recorded}, recorded here; {prefix}… is published"),
+        (None, Some(prefix), None) => {
+            format!("{prefix}…: the published part; the rest is recorded when the file comes")
+        }
+        (None, None, Some(recorded)) => format!("{recorded}, recorded here; none is published"),
+        (None, None, None) => "not published; recorded when the file comes".to_owned(),
+    }
+}
+
+fn here(public: &ModelWeights<'_>) -> String {
+    if let Some(path) = &public.local {
+        return path.display().to_string();
+    }
+    let folder = hub::weights_folder().map_or_else(|problem| problem, |folder| folder.display().to_string());
+    format!("no; --weights public:{} downloads it to {folder}", public.name)
 }
 
 /// The word for a task, as in JSON.

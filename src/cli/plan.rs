@@ -8,7 +8,7 @@ use crate::graph::{FreezePlan, Graph};
 use crate::session::{Variant, find_model};
 use crate::train::{
     About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
-    WeightsSource, about_weights, head_plans,
+    WeightsSource, about_weights, head_plans, public,
 };
 use crate::weights::HeadPolicy;
 use std::path::{Path, PathBuf};
@@ -134,28 +134,16 @@ fn weights(text: &str, variant: &Variant) -> Result<WeightsSource, Failure> {
     match text {
         "none" => Ok(WeightsSource::Random),
         "builtin" => Ok(WeightsSource::BuiltIn),
-        "public" => public_weights(variant).map(WeightsSource::File),
+        "public" => public_weights(variant, ""),
+        text if text.starts_with("public:") => public_weights(variant, text.trim_start_matches("public:")),
         path if Path::new(path).exists() => Ok(WeightsSource::File(PathBuf::from(path))),
         path => Err(Failure::Input(format!("--weights {path}: there is no such file."))),
     }
 }
 
-/// The public file, where torch's hub has fetched it already. This program fetches nothing by itself.
-fn public_weights(variant: &Variant) -> Result<PathBuf, Failure> {
-    let Some(public) = variant.weights.first() else {
-        return Err(Failure::Input(format!("{} has no public weights.", variant.name)));
-    };
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let hub = var("TORCH_HOME")
-        .or_else(|| var("XDG_CACHE_HOME").map(|cache| cache.join("torch")))
-        .or_else(|| var("HOME").map(|home| home.join(".cache").join("torch")));
-    let file = hub.map(|hub| hub.join("hub").join("checkpoints").join(public.file)).filter(|file| file.is_file());
-    file.ok_or_else(|| {
-        Failure::Input(format!(
-            "The public weights of {} are not on this machine; fetch {} and give the file with --weights.",
-            variant.name, public.url
-        ))
-    })
+fn public_weights(variant: &Variant, entry: &str) -> Result<WeightsSource, Failure> {
+    let weights = public::entry(variant, entry).map_err(Failure::Input)?;
+    Ok(WeightsSource::Public { entry: weights.name.to_owned() })
 }
 
 fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use super::args::{Cache, ResumeArgs, TrainArgs};
 use super::drive::Driver;
-use super::{Failure, Outcome, output, plan};
+use super::{Failure, Outcome, output, plan, public};
 use crate::session::Command;
 use crate::train::RunFolder;
 
@@ -11,6 +11,7 @@ pub(super) fn train(args: &TrainArgs) -> Outcome {
     if args.cache == Cache::On {
         output::note("warning: the feature cache comes with a later version; this run computes everything anew.");
     }
+    public::bring(&plan)?;
     let mut driver = Driver::new(plan.device)?;
     driver.send(Command::Start { plan: Box::new(plan), out: args.out.clone() })?;
     no_reader_no_run(driver.follow_run(args.plan.json))

@@ -8,6 +8,7 @@ pub use crate::train::{
 };
 use crate::train::{DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice};
 use crate::weights::LoadReport;
+use crate::weights::hub::Progress;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ pub enum Command {
         /// The file; its extension says the format ([`ExportFormat`]).
         to: PathBuf,
     },
+    /// Do something about public weights; done beside everything else, also while a run trains.
+    Weights(WeightsCommand),
     /// Stop what runs (opening, predicting): the same as [`Command::Cancel`] for everything but training.
     Interrupt,
 }
@@ -102,6 +105,57 @@ pub struct Belongs {
     pub title: &'static str,
     /// Why the file does not fit the model that it was compared with, in a sentence.
     pub what: String,
+}
+
+/// What is asked about public weights. Each is answered by [`Event::Weights`].
+#[derive(Clone, Debug)]
+pub enum WeightsCommand {
+    /// See which of a model's are on this machine.
+    Look {
+        /// The model's name in the registry.
+        model: String,
+    },
+    /// Download them.
+    Fetch {
+        /// The model's name in the registry.
+        model: String,
+        /// The publisher's name of the entry.
+        entry: String,
+    },
+    /// Stop that; what came is kept.
+    Stop {
+        /// The file's usual name.
+        file: String,
+    },
+    /// Compare a file with what is published and put a copy into the weights folder.
+    TakeIn {
+        /// The file.
+        path: PathBuf,
+        /// The model's name in the registry.
+        model: String,
+        /// The publisher's name of the entry.
+        entry: String,
+    },
+}
+
+/// Where public weights stand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WeightsState {
+    /// They are not on this machine.
+    Absent,
+    /// They are compared with what is published.
+    Checking,
+    /// They come.
+    Fetching(Progress),
+    /// They are here.
+    Here {
+        /// The file.
+        path: PathBuf,
+        /// What was compared with what, in words.
+        proof: String,
+    },
+    /// One sentence: why there are none that can be used.
+    Failed(String),
 }
 
 /// What the session says.
@@ -126,6 +180,13 @@ pub enum Event {
     CheckpointReady(Arc<LoadReport>),
     /// A checkpoint does not fit the model that it was compared with, but another one.
     CheckpointOfOther(Belongs),
+    /// News of public weights.
+    Weights {
+        /// The file's usual name.
+        file: String,
+        /// Where they stand.
+        state: WeightsState,
+    },
     /// A run started.
     RunStarted(Arc<RunInfo>),
     /// A step was made. May be left out when the receiver is slow.

@@ -7,25 +7,28 @@ mod history;
 mod message;
 mod project;
 mod runs;
+mod shelf;
 mod steer;
 mod thumbs;
 mod view;
 mod worker;
 
-pub use crate::models::{ModelTask, Variant, catalogue, find as find_model};
+pub use crate::models::{ModelTask, PublicWeights, Variant, catalogue, find as find_model};
 pub use crate::train::save_backbone;
 pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
     Belongs, Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck, ExportFormat, Exported,
-    HeadCheck, LiveSample, RunInfo, StepNews, StepTimes, Which,
+    HeadCheck, LiveSample, RunInfo, StepNews, StepTimes, WeightsCommand, WeightsState, Which,
 };
 pub use project::{Project, Recent};
 pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};
+pub use shelf::WeightsPlace;
 pub use thumbs::{Picture, Thumbnails};
 pub use view::{Busy, Mark, Notice, Phase, RunView, SweepView, View};
 
 use crate::train::DeviceChoice;
+use shelf::Shelf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -45,6 +48,7 @@ pub struct Session {
     commands: Option<SyncSender<Command>>,
     events: Receiver<Event>,
     stop: Arc<AtomicBool>,
+    shelf: Option<Shelf>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,11 +64,20 @@ impl Session {
     /// # Errors
     /// When the thread cannot be started.
     pub fn spawn(device: DeviceChoice, wake: Wake) -> std::io::Result<Self> {
+        Self::spawn_at(device, wake, WeightsPlace::from_env())
+    }
+
+    /// The same with public weights in another place than the environment says.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn_at(device: DeviceChoice, wake: Wake, place: WeightsPlace) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(COMMANDS);
         let (outbox, events) = sync_channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
+        let shelf = Some(Shelf::new(place, worker::Outbox::new(outbox.clone(), Arc::clone(&wake))));
         let thread = worker::spawn(device, inbox, outbox, Arc::clone(&stop), wake)?;
-        Ok(Self { commands: Some(commands), events, stop, thread: Some(thread) })
+        Ok(Self { commands: Some(commands), events, stop, shelf, thread: Some(thread) })
     }
 
     /// A session without a thread: whoever holds the other ends plays it. For tests and screenshots.
@@ -73,7 +86,7 @@ impl Session {
         let (commands, inbox) = sync_channel(COMMANDS);
         let (outbox, events) = sync_channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
-        (Self { commands: Some(commands), events, stop, thread: None }, inbox, outbox)
+        (Self { commands: Some(commands), events, stop, shelf: None, thread: None }, inbox, outbox)
     }
 
     /// Hands a command over without waiting.
@@ -83,6 +96,10 @@ impl Session {
     pub fn send(&self, command: Command) -> Result<(), String> {
         if matches!(command, Command::Interrupt | Command::Cancel) {
             self.stop.store(true, Ordering::Relaxed);
+        }
+        // Not the business of the thread that computes.
+        if let (Command::Weights(command), Some(shelf)) = (&command, &self.shelf) {
+            return shelf.obey(command);
         }
         let Some(commands) = &self.commands else { return Err("The session is closed.".to_owned()) };
         commands.try_send(command).map_err(|error| match error {
@@ -104,8 +121,8 @@ impl Session {
     pub fn wait(&self, timeout: Duration) -> Result<Option<Event>, String> {
         match self.events.recv_timeout(timeout) {
             Ok(event) => Ok(Some(event)),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err("The session's thread has ended.".to_owned()),
+            Err(RecvTimeoutError::Timeout) if !self.thread.as_ref().is_some_and(JoinHandle::is_finished) => Ok(None),
+            Err(_) => Err("The session's thread has ended.".to_owned()),
         }
     }
 }
@@ -114,6 +131,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.commands = None;
+        self.shelf = None;
         // Somebody has to take the events while the thread winds down, or it would wait for room.
         while let Some(thread) = self.thread.take() {
             if thread.is_finished() {

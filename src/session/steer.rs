@@ -45,7 +45,7 @@ impl<'a> Steer<'a> {
             Command::SetFreeze(plan) => return Some(Control::SetFreeze(plan)),
             Command::SetTimeline(timeline) => return Some(Control::SetTimeline(timeline)),
             Command::SetLr(lr) => return Some(Control::SetLr(lr)),
-            Command::Interrupt => Ok(()),
+            Command::Interrupt | Command::Weights(_) => Ok(()),
             Command::Predict { images, from: None } => {
                 self.stop.store(false, Ordering::Relaxed);
                 predict_all(&network.inference(), run, &images, self.outbox, self.stop)

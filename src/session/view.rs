@@ -4,6 +4,7 @@
 use super::history::Series;
 use super::message::{
     Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews,
+    WeightsState,
 };
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
@@ -131,6 +132,8 @@ pub struct View {
     pub load: Option<Arc<LoadReport>>,
     /// The model that the checkpoint fits, where the last comparison was with another.
     pub belongs: Option<Belongs>,
+    /// Public weights by file name, as far as they were looked for.
+    pub weights: BTreeMap<String, WeightsState>,
     /// The run, or the last one.
     pub run: Option<RunView>,
     /// The last sweep of the learning rate.
@@ -178,6 +181,12 @@ impl View {
                 self.load = None;
                 self.belongs = Some(belongs);
                 self.busy = None;
+            }
+            Event::Weights { file, state } => {
+                if let WeightsState::Failed(what) = &state {
+                    self.say(Severity::Error, what.clone());
+                }
+                self.weights.insert(file, state);
             }
             Event::RunStarted(info) => {
                 self.busy = None;

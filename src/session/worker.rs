@@ -24,6 +24,10 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    pub(super) fn new(sender: SyncSender<Event>, wake: super::Wake) -> Self {
+        Self { sender, wake }
+    }
+
     /// Sends; waits for room. Nobody listening any more is no error: the session winds down.
     pub(super) fn send(&self, event: Event) {
         self.sender.send(event).ok();
@@ -51,7 +55,7 @@ pub(super) fn spawn(
     stop: Arc<AtomicBool>,
     wake: super::Wake,
 ) -> std::io::Result<JoinHandle<()>> {
-    let outbox = Outbox { sender: outbox, wake };
+    let outbox = Outbox::new(outbox, wake);
     let body = move || {
         let guarded = std::panic::AssertUnwindSafe(|| serve(choice, &inbox, &outbox, &stop));
         if let Err(panic) = std::panic::catch_unwind(guarded) {
@@ -125,6 +129,7 @@ impl Worker<'_> {
             | Command::SetFreeze(_)
             | Command::SetTimeline(_)
             | Command::SetLr(_)
+            | Command::Weights(_)
             | Command::Interrupt => Ok(()),
         };
         if let Err(what) = answer {

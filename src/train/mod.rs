@@ -17,6 +17,7 @@ mod predict;
 mod prediction;
 mod presets;
 mod proof;
+pub mod public;
 mod recognize;
 mod run;
 mod schedule;

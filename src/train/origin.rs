@@ -2,6 +2,7 @@
 
 use super::folder::RunFolder;
 use super::plan::{Plan, WeightsSource};
+use super::public;
 use super::recognize::{Misfit, Stranger, recognize};
 use super::setup::{chosen, head_plans, wanted};
 use crate::data::{Dataset, LabelColumn};
@@ -62,6 +63,9 @@ pub(super) fn of_plan(plan: &Plan) -> Result<Option<Checkpoint>, String> {
     match &plan.weights {
         WeightsSource::Random => Ok(None),
         WeightsSource::BuiltIn => super::builtin::checkpoint(&plan.model).map(Some),
+        WeightsSource::Public { entry } => {
+            open_weights(&public::file(public::entry(&find(&plan.model)?, entry)?)?).map(Some)
+        }
         WeightsSource::File(path) => open_weights(path).map(Some),
     }
 }

@@ -42,6 +42,11 @@ pub enum WeightsSource {
     Random,
     /// The small backbone that comes with the program.
     BuiltIn,
+    /// Published weights of the model, wherever they lie on this machine; a run never fetches them by itself.
+    Public {
+        /// The publisher's name of the entry, such as `IMAGENET1K_V1`.
+        entry: String,
+    },
     /// A checkpoint file, or a run's folder: its best weights.
     File(PathBuf),
 }
@@ -221,8 +226,11 @@ impl Plan {
         self.freeze = FreezePlan::default();
         self.stage_lr.clear();
         self.timeline.clear();
-        if self.weights == WeightsSource::BuiltIn {
-            self.weights = WeightsSource::Random;
+        let first = variant.weights.first().map(|public| public.name.to_owned());
+        match (&self.weights, first) {
+            (WeightsSource::Public { .. }, Some(entry)) => self.weights = WeightsSource::Public { entry },
+            (WeightsSource::Public { .. } | WeightsSource::BuiltIn, _) => self.weights = WeightsSource::Random,
+            _ => {}
         }
     }
 

@@ -5,6 +5,7 @@ use super::losses;
 use super::metrics::metric_names;
 use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
+use super::public;
 use super::recognize::{Found, Misfit, recognize};
 use crate::data::{self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View};
 use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess};
@@ -130,7 +131,7 @@ impl Setup {
         let checkpoint = origin::of_plan(&plan)?;
         // What the weights were trained with goes before what is usual for the model.
         let own = checkpoint.as_ref().and_then(origin::preprocess);
-        let rule = own.unwrap_or_else(|| variant.preprocess.clone()).with_size(plan.size_px);
+        let rule = own.unwrap_or_else(|| public::preprocess(&variant, &plan.weights)).with_size(plan.size_px);
         let dataset = chosen(&plan, dataset)?;
         let graph = graph_of(&plan, &dataset)?;
         Self::build(plan, dataset, graph, rule, checkpoint.as_ref(), device)

@@ -88,6 +88,8 @@ pub enum Action {
     },
     /// Say something in a passing note and in the console.
     Say(String),
+    /// Show a folder in the system's file manager.
+    Reveal(PathBuf),
     /// Put text on the clipboard.
     Copy(String),
     /// Switch between light and dark.

@@ -2,9 +2,10 @@
 
 use super::action::{Action, Page};
 use super::context::Context;
+use super::shell::public;
 use crate::data::Task;
 use crate::graph::{FreezePlan, Preset};
-use crate::session::{ModelTask, find_model};
+use crate::session::{Command, ModelTask, PublicWeights, WeightsCommand, WeightsState, find_model};
 use crate::train::{Plan, WeightsSource};
 
 /// Why a run cannot start.
@@ -55,6 +56,17 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
             }
         }
     }
+    if let WeightsSource::Public { entry } = &plan.weights
+        && chosen_public(&plan.model, &plan.weights).is_none()
+    {
+        let mend = edit(plan, "Use random weights", |plan| plan.weights = WeightsSource::Random);
+        add(format!("{} has no public weights named {entry}.", plan.model), "Use random weights", mend);
+    }
+    if let Some((text, mend, action)) =
+        chosen_public(&plan.model, &plan.weights).and_then(|weights| missing(ctx, &weights))
+    {
+        add(text, mend, action);
+    }
     let problems = plan.problems();
     if problems.is_empty() && !is_shown(ctx) {
         let text = format!("{} cannot be built for pictures of {} px.", plan.model, plan.size_px);
@@ -71,9 +83,39 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
     if let Some(busy) = &ctx.view.busy
         && !ctx.view.is_training()
     {
-        add(format!("Please wait: {}.", busy.what), "Interrupt", Action::Send(crate::session::Command::Interrupt));
+        add(format!("Please wait: {}.", busy.what), "Interrupt", Action::Send(Command::Interrupt));
     }
     out
+}
+
+/// The published weights that a plan names.
+#[must_use]
+pub fn chosen_public(model: &str, source: &WeightsSource) -> Option<PublicWeights> {
+    let WeightsSource::Public { entry } = source else { return None };
+    let found = find_model(model).ok()?.weights.into_iter().find(|weights| weights.name == entry);
+    found
+}
+
+/// Why published weights cannot be used yet: a run never fetches anything by itself.
+fn missing(ctx: &Context<'_>, weights: &PublicWeights) -> Option<(String, &'static str, Action)> {
+    let (model, entry) = (ctx.plan().model.clone(), weights.name.to_owned());
+    let fetch = Action::Send(Command::Weights(WeightsCommand::Fetch { model, entry }));
+    let file = weights.file;
+    Some(match ctx.view.weights.get(file) {
+        Some(WeightsState::Here { .. }) => return None,
+        Some(WeightsState::Absent) => {
+            let text = format!("The public weights {file} are not on this machine ({}).", public::size(weights));
+            (text, "Download them", fetch)
+        }
+        Some(WeightsState::Fetching(news)) => {
+            let text = format!("The public weights come: {}.", public::progress(news).trim_end_matches('…'));
+            (text, "Stop", Action::Send(Command::Weights(WeightsCommand::Stop { file: file.to_owned() })))
+        }
+        Some(WeightsState::Failed(what)) => (what.clone(), "Try again", fetch),
+        None | Some(WeightsState::Checking) => {
+            (format!("{file} is being compared with what is published."), "See the weights", Action::Show(Page::Model))
+        }
+    })
 }
 
 /// Whether the network on screen is the plan's: it is not when that one cannot be built.

@@ -142,9 +142,14 @@ pub fn card(theme: &Theme) -> Frame {
 
 /// A thin progress bar.
 pub fn progress(ui: &mut Ui, theme: &Theme, width: f32, share: f32, name: &str) -> Response {
+    progress_on(ui, theme, width, share, name, theme.raised)
+}
+
+/// The same over a ground that it has to stand out from.
+pub fn progress_on(ui: &mut Ui, theme: &Theme, width: f32, share: f32, name: &str, ground: Color32) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(width, 16.0), Sense::hover());
     let bar = Rect::from_center_size(rect.center(), vec2(width, 6.0));
-    ui.painter().rect_filled(bar, 3.0, theme.raised);
+    ui.painter().rect_filled(bar, 3.0, ground);
     let done = Rect::from_min_size(bar.min, vec2(width * share.clamp(0.0, 1.0), bar.height()));
     ui.painter().rect_filled(done, 3.0, theme.accent);
     response.widget_info(|| {

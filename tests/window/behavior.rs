@@ -4,7 +4,7 @@ use super::stage::{Stage, open, run_info};
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use frostline::graph::NodeState;
-use frostline::session::{Belongs, Command, Event};
+use frostline::session::{Belongs, Command, Event, WeightsCommand};
 use frostline::train::DataSource;
 use frostline::ui::{Action, Page};
 use std::sync::Arc;
@@ -24,7 +24,11 @@ fn press(stage: &mut Stage<'_>, modifiers: Modifiers, key: Key) {
 fn the_sample_is_opened_at_start() {
     let stage = open([1400.0, 900.0], true, false);
     let commands = stage.commands();
-    assert!(matches!(commands.as_slice(), [Command::OpenSample]), "{commands:?}");
+    let look = |command: &WeightsCommand| matches!(command, WeightsCommand::Look { model } if model == "resnet18");
+    assert!(
+        matches!(commands.as_slice(), [Command::OpenSample, Command::Weights(command)] if look(command)),
+        "{commands:?}"
+    );
 }
 
 #[test]
@@ -263,7 +267,7 @@ fn a_dropped_folder_is_opened_as_data() {
 #[test]
 fn a_dropped_checkpoint_shows_its_report() {
     let mut stage = window();
-    let file = std::path::PathBuf::from("/w/resnet18-f37072fd.pth");
+    let file = std::path::PathBuf::from("/w/mine.pth");
     stage.window.state_mut().act(Action::Show(Page::Data));
     stage.window.state_mut().act(Action::Open(vec![file.clone()]));
     stage.window.run_steps(3);

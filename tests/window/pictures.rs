@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Whether there is an adapter to draw with; says so when there is none, fails where one is required.
-fn can_draw() -> bool {
+pub fn can_draw() -> bool {
     let works = std::panic::catch_unwind(egui_kittest::wgpu::WgpuTestRenderer::new).is_ok();
     if !works {
         assert!(
@@ -20,7 +20,7 @@ fn can_draw() -> bool {
     works
 }
 
-fn keep(stage: &mut Stage<'_>, name: &str) -> image::RgbaImage {
+pub fn keep(stage: &mut Stage<'_>, name: &str) -> image::RgbaImage {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("window");
     std::fs::create_dir_all(&folder).unwrap();
     let image = stage.window.render().unwrap();

@@ -6,6 +6,7 @@ mod draw;
 mod history;
 mod network;
 mod perform;
+mod reveal;
 mod shot;
 
 pub use shot::Shot;
@@ -14,12 +15,13 @@ use super::action::{Action, Page};
 use super::graph::GraphState;
 use super::keys::{self, Does, Holder};
 use super::panels::Panels;
+use super::ready;
 use super::shell::toasts::Toasts;
 use super::style;
 use super::theme::Theme;
 use crate::data::Severity;
 use crate::graph::GraphError;
-use crate::session::{Command, Event, Project, Recent, Session, Thumbnails, View};
+use crate::session::{Command, Event, Project, Recent, Session, Thumbnails, View, WeightsState};
 use close::Close;
 use dialogs::Dialogs;
 use history::History;
@@ -212,6 +214,8 @@ impl App {
                 self.panels.evaluate.forget(&run);
             }
             let data_came = matches!(event, Event::DataReady(_));
+            let weights_came =
+                matches!(&event, Event::Weights { file, state: WeightsState::Here { .. } } if self.is_chosen(file));
             let belongs = match &event {
                 Event::CheckpointOfOther(belongs) => Some(belongs.clone()),
                 _ => None,
@@ -220,7 +224,7 @@ impl App {
             if let Some(belongs) = belongs {
                 self.take_checkpoint_of_other(&belongs);
             }
-            if data_came {
+            if data_came || weights_came {
                 self.inspect_weights();
             }
             if done && self.close.closes_when_done() {
@@ -228,6 +232,12 @@ impl App {
             }
         }
         self.toasts.follow(&self.view);
+    }
+
+    /// Whether this is the file of the public weights that the plan names.
+    fn is_chosen(&self, file: &str) -> bool {
+        let plan = &self.project.plan;
+        ready::chosen_public(&plan.model, &plan.weights).is_some_and(|weights| weights.file == file)
     }
 
     /// A change that the run refused is not wanted any more.

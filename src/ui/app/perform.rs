@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Belongs, Command, Project, Which, find_model};
+use crate::session::{Belongs, Command, Project, WeightsCommand, WeightsState, Which, find_model};
 use crate::train::{DataSource, Plan, WeightsSource, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -70,6 +70,12 @@ impl App {
                 self.panels.viewer.show_evaluated((evaluation, head), index, order);
             }
             Action::Say(text) => self.say(Severity::Note, text),
+            Action::Reveal(folder) => {
+                if let Err(problem) = super::reveal::reveal(&folder) {
+                    ctx.copy_text(folder.display().to_string());
+                    self.say(Severity::Warning, format!("{problem} The folder's path is on the clipboard."));
+                }
+            }
             Action::Copy(text) => ctx.copy_text(text),
             Action::ToggleTheme => {
                 let theme = if self.theme.dark { Theme::light() } else { Theme::dark() };
@@ -107,11 +113,15 @@ impl App {
         let before = std::mem::replace(&mut self.project.plan, plan);
         let plan = &self.project.plan;
         let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed;
-        let weights = plan.weights != before.weights || plan.model != before.model || plan.head != before.head;
+        let model = plan.model != before.model;
+        let weights = plan.weights != before.weights || model || plan.head != before.head;
         let freeze = (plan.freeze != before.freeze).then(|| plan.freeze.clone());
         let lr = (plan.lr.to_bits() != before.lr.to_bits()).then_some(plan.lr);
         if data {
             self.open_data();
+        }
+        if model {
+            self.look_for_weights();
         }
         if weights {
             self.inspect_weights();
@@ -147,7 +157,16 @@ impl App {
     /// Opens what the project names.
     pub(super) fn open_sources(&mut self) {
         self.open_data();
+        self.look_for_weights();
         self.inspect_weights();
+    }
+
+    /// Asks which public weights of the model are on this machine.
+    fn look_for_weights(&mut self) {
+        let model = self.project.plan.model.clone();
+        if find_model(&model).is_ok_and(|variant| !variant.weights.is_empty()) {
+            self.send(Command::Weights(WeightsCommand::Look { model }));
+        }
     }
 
     fn open_data(&mut self) {
@@ -161,7 +180,12 @@ impl App {
 
     /// Asks how the checkpoint maps onto the model, as soon as the data says how many classes there are.
     pub(super) fn inspect_weights(&mut self) {
-        if matches!(self.project.plan.weights, WeightsSource::File(_)) && self.view.data.is_some() {
+        let source = &self.project.plan.weights;
+        let here = match ready::chosen_public(&self.project.plan.model, source) {
+            Some(weights) => matches!(self.view.weights.get(weights.file), Some(WeightsState::Here { .. })),
+            None => matches!(source, WeightsSource::File(_)),
+        };
+        if here && self.view.data.is_some() {
             self.send(Command::InspectWeights(Box::new(self.project.plan.clone())));
         }
     }
@@ -252,6 +276,7 @@ impl App {
                 self.edit(&format!("Open {name}"), |plan| *plan = with_data(plan, DataSource::Path(path)));
                 self.show(Page::Data);
             }
+            Kind::Weights if self.take_in(&path, &name) => self.show(Page::Model),
             Kind::Weights => {
                 self.open_weights(&format!("Load {name}"), path);
                 // Where the load report stands.
@@ -272,6 +297,18 @@ impl App {
         self.project.runs.retain(|known| *known != run);
         self.say(Severity::Note, format!("Off the list; its files stay in {}", run.display()));
         self.project.hidden_runs.push(run);
+    }
+
+    /// A file that is named as public weights of the model are is compared with them and used as them.
+    fn take_in(&mut self, path: &Path, name: &str) -> bool {
+        let model = self.project.plan.model.clone();
+        let variant = find_model(&model).ok();
+        let found = variant.and_then(|variant| variant.weights.into_iter().find(|weights| weights.file == name));
+        let Some(weights) = found else { return false };
+        let entry = weights.name.to_owned();
+        self.edit(&format!("Use {entry}"), |plan| plan.weights = WeightsSource::Public { entry: entry.clone() });
+        self.send(Command::Weights(WeightsCommand::TakeIn { path: path.to_path_buf(), model, entry }));
+        true
     }
 
     fn predict(&mut self, images: Vec<PathBuf>) {

@@ -3,6 +3,7 @@
 pub mod drop_overlay;
 pub mod help;
 pub mod models;
+pub mod public;
 pub mod status;
 pub mod toasts;
 pub mod topbar;

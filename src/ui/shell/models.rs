@@ -2,6 +2,7 @@
 
 use super::weights;
 use crate::session::{ModelTask, Variant, catalogue};
+use crate::train::WeightsSource;
 use crate::ui::context::Context;
 use crate::ui::style::{regular, strong};
 use crate::ui::{format, widgets};
@@ -27,9 +28,12 @@ fn rows() -> &'static [Row] {
     })
 }
 
-/// Draws the panel.
+/// Draws the panel. The weights stay in sight however long the zoo gets.
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+    let (id, room) = (ui.scope_id().with("height of the weights"), ui.available_height());
+    let wanted: f32 = ui.data(|data| data.get_temp(id)).unwrap_or(200.0);
+    let height = wanted.min(room * 0.62);
+    ScrollArea::vertical().id_salt("zoo").max_height(room - height - 12.0).auto_shrink([false, true]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 3.0;
         let mut family = "";
         for row in rows() {
@@ -39,12 +43,19 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             }
             model(ui, ctx, row);
         }
-        ui.add_space(8.0);
+    });
+    ui.add_space(4.0);
+    let below = ScrollArea::vertical().id_salt("weights").max_height(height).auto_shrink([false, true]);
+    let shown = below.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         weights::ui(ui, ctx);
-        ui.add_space(8.0);
         drop_hint(ui, ctx);
     });
+    let now = shown.content_size.y;
+    if (now - wanted).abs() > 0.5 {
+        ui.data_mut(|data| data.insert_temp(id, now));
+        ui.ctx().request_discard("the weights have another height");
+    }
 }
 
 fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
@@ -55,9 +66,15 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
         ModelTask::Detect => "detect",
         ModelTask::Segment => "segment",
     };
-    let line = format!("{verb} · {}", format::short(row.params));
+    let license = row.variant.weights.first().map_or(String::new(), |weights| format!(" · {}", weights.license));
+    let line = format!("{verb} · {}{license}", format::short(row.params));
     let spoken = format!("{}, {line} parameters", row.variant.title);
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, &spoken));
+    let shown = ui.scope_id().with("chosen model");
+    if chosen && ui.data(|data| data.get_temp(shown)) != Some(row.variant.name) {
+        ui.data_mut(|data| data.insert_temp(shown, row.variant.name));
+        response.scroll_to_me(None);
+    }
     if chosen {
         let fill = ctx.theme.panel.lerp_to_gamma(ctx.theme.accent, 0.12);
         ui.painter().rect(rect, 6.0, fill, Stroke::new(1.2, ctx.theme.accent), StrokeKind::Inside);
@@ -82,7 +99,10 @@ fn about(ui: &mut Ui, ctx: &Context<'_>, row: &Row) {
     ui.label(widgets::bold(row.variant.title, 13.0));
     ui.label(format!("{} parameters · {} px", format::count(row.params), row.variant.preprocess.size[0]));
     for weights in &row.variant.weights {
-        let text = format!("Public weights: {}, {}, {}", weights.file, weights.trained_on, weights.license);
+        let text = format!(
+            "Public weights {}: {}, {}, license {}",
+            weights.name, weights.file, weights.trained_on, weights.license
+        );
         ui.label(RichText::new(text).size(11.5).color(ctx.theme.weak));
         ui.label(RichText::new(weights.url).size(11.0).color(ctx.theme.weak));
     }

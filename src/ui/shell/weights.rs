@@ -1,5 +1,6 @@
 //! The card that says where the weights come from, and what a checkpoint would fill.
 
+use super::public;
 use crate::session::find_model;
 use crate::train::WeightsSource;
 use crate::ui::action::Action;
@@ -11,18 +12,33 @@ use std::path::Path;
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     widgets::section(ui, ctx.theme, "Weights");
+    let source = ctx.plan().weights.clone();
+    // Public weights have a card of their own below.
+    let of_model = ready::chosen_public(&ctx.plan().model, &source);
+    if of_model.is_none() {
+        current(ui, ctx, source);
+    }
+    public::ui(ui, ctx);
+    buttons(ui, ctx);
+}
+
+fn current(ui: &mut Ui, ctx: &mut Context<'_>, source: WeightsSource) {
     widgets::card(ctx.theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = 4.0;
-        match ctx.plan().weights.clone() {
+        match source {
             WeightsSource::Random => {
                 ui.label(widgets::bold("random weights", 12.0).color(ctx.theme.bad));
-                let text = "Nothing is learned yet. Open a checkpoint to transfer from.";
+                let text = "Nothing is learned yet. Take public weights or open a checkpoint to transfer from.";
                 ui.label(RichText::new(text).size(11.0).color(ctx.theme.weak));
             }
             WeightsSource::BuiltIn => {
                 ui.label(widgets::bold("built-in weights", 12.0).color(ctx.theme.text));
                 ui.label(RichText::new("come with the program").size(11.0).color(ctx.theme.weak));
+            }
+            WeightsSource::Public { entry } => {
+                let text = format!("{} has no public weights named {entry}", ctx.plan().model);
+                ui.label(RichText::new(text).size(11.5).color(ctx.theme.bad));
             }
             WeightsSource::File(path) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -39,7 +55,6 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             }
         }
     });
-    buttons(ui, ctx);
 }
 
 /// The offer to take the model that the checkpoint fits.
@@ -55,7 +70,7 @@ fn belongs_elsewhere(ui: &mut Ui, ctx: &mut Context<'_>, path: &Path) -> bool {
     true
 }
 
-fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
+pub(super) fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
     let counts = report.counts();
     let good = counts.missing == 0 && report.non_finite.is_empty();
     let color = if good { ctx.theme.good } else { ctx.theme.amber };

@@ -2,10 +2,10 @@
 
 use super::check::{self, Verified, judge};
 use super::http::{Exchange, NO_ROOTS, Piece, Reply, Roots, Trouble};
+use super::lock::Lock;
 use super::part::{Origin, Part, failed};
 use super::{Options, Source};
 use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -96,16 +96,15 @@ impl Download<'_> {
             return self.present(path);
         }
         std::fs::create_dir_all(folder).map_err(|error| Trouble::Disk(failed(folder, &error)))?;
-        let lock = self.lock(&path)?;
+        let mut go_on = || self.say(Stage::Waiting, 0).is_ok();
+        let lock = Lock::take(&path, TICK, &mut go_on).map_err(Trouble::Disk)?.ok_or(Trouble::Cancelled)?;
         // Whoever held the lock before may have brought it.
         if path.is_file() {
             return self.present(path);
         }
         let mut part_path = path.clone().into_os_string();
-        part_path.push(if lock.is_some() { ".part".to_owned() } else { format!(".part{}", std::process::id()) });
+        part_path.push(if lock.holds() { ".part".to_owned() } else { format!(".part{}", std::process::id()) });
         let verified = self.complete(Path::new(&part_path), &path)?;
-        // From here on nobody needs the lock any more: whoever waits for it finds the file.
-        std::fs::remove_file(lock_path(&path)).ok();
         Ok((path, verified))
     }
 
@@ -121,22 +120,6 @@ impl Download<'_> {
         let bytes_per_s = if stage == Stage::Receiving { self.pace.speed() } else { 0.0 };
         let go_on = (self.tell)(&Progress { stage, done, total: self.total, bytes_per_s });
         if go_on { Ok(()) } else { Err(Trouble::Cancelled) }
-    }
-
-    /// Waits for the lock; `None` where the file system knows no locks.
-    fn lock(&mut self, path: &Path) -> Result<Option<File>, Trouble> {
-        let lock = lock_path(path);
-        let file = File::create(&lock).map_err(|error| Trouble::Disk(failed(&lock, &error)))?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => {
-                    self.say(Stage::Waiting, 0)?;
-                    std::thread::sleep(TICK);
-                }
-                Err(TryLockError::Error(_)) => return Ok(None),
-            }
-        }
     }
 
     /// Tries until the file is whole.
@@ -335,12 +318,6 @@ fn refusal(status: u16, after: Option<Duration>) -> Trouble {
         408 | 425 | 429 | 500 | 502 | 503 | 504 => Trouble::Passing(what, after),
         _ => Trouble::Final(what),
     }
-}
-
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".lock");
-    path.with_file_name(name)
 }
 
 /// The speed of the last seconds.

@@ -249,12 +249,21 @@ fn trouble(error: ureq::Error, uri: &Uri, proxy: Option<&str>) -> Trouble {
             if text.contains("No CA certificates") {
                 return Trouble::Final(NO_ROOTS.to_owned());
             }
-            Trouble::Final(format!("{host} cannot prove who it is ({})", text.trim_end_matches('.')))
+            Trouble::Final(untrusted(host, &text))
         }
         ureq::Error::Protocol(error) => passing(format!("{host} does not answer as HTTP ({error})")),
         ureq::Error::ConnectionFailed => passing(format!("{peer} cannot be reached")),
         other => Trouble::Final(other.to_string()),
     }
+}
+
+fn untrusted(peer: &str, why: &str) -> String {
+    if why.contains("UnknownIssuer") {
+        return format!(
+            "nobody whom this system trusts vouches for {peer} (a company's proxy needs its root certificate here)"
+        );
+    }
+    format!("{peer} cannot prove who it is ({})", why.trim_end_matches('.'))
 }
 
 fn io_trouble(error: &std::io::Error, peer: &str) -> Trouble {
@@ -272,7 +281,7 @@ fn io_trouble(error: &std::io::Error, peer: &str) -> Trouble {
             format!("{peer} is out of reach (no network?)")
         }
         // rustls hands its own errors through the connection.
-        Kind::InvalidData => return Trouble::Final(format!("{peer} cannot prove who it is ({text})")),
+        Kind::InvalidData => return Trouble::Final(untrusted(peer, &text)),
         _ => format!("the connection to {peer} fails ({text})"),
     };
     Trouble::Passing(what, None)

@@ -13,15 +13,19 @@ mod check;
 mod fetch;
 mod folder;
 mod http;
+mod lock;
 mod part;
 mod proxy;
+mod take_in;
 
 pub use check::{Proof, Verified, recorded, verify};
 pub use fetch::{FetchError, Progress, Stage, fetch};
 pub use folder::{data_folder, find, weights_folder};
 pub use http::Patience;
 pub use proxy::Proxies;
+pub use take_in::take_in;
 
+use crate::models::PublicWeights;
 use std::time::Duration;
 
 /// A file that is published.
@@ -35,6 +39,17 @@ pub struct Source {
     pub prefix: Option<String>,
     /// Its SHA-256, where it is known for sure.
     pub sha256: Option<String>,
+}
+
+impl From<&PublicWeights> for Source {
+    fn from(weights: &PublicWeights) -> Self {
+        Self {
+            url: weights.url.to_owned(),
+            file: weights.file.to_owned(),
+            prefix: weights.hash_prefix().map(str::to_owned),
+            sha256: weights.sha256.map(str::to_owned),
+        }
+    }
 }
 
 impl Source {
@@ -85,7 +100,9 @@ impl Options {
         Self { proxies: Proxies::from_env(get), mirror, ..Self::default() }
     }
 
-    fn address(&self, source: &Source) -> String {
+    /// Where a file is fetched from.
+    #[must_use]
+    pub fn address(&self, source: &Source) -> String {
         match &self.mirror {
             Some(mirror) => format!("{}/{}", mirror.trim().trim_end_matches('/'), source.file),
             None => source.url.clone(),

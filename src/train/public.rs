@@ -1,0 +1,43 @@
+//! The published weights of a model, as a plan names them.
+
+use super::plan::WeightsSource;
+use crate::graph::Preprocess;
+use crate::models::{PublicWeights, Variant};
+use crate::weights::hub::{self, Source};
+use std::path::PathBuf;
+
+/// The entry of this name; the model's first where the name is empty.
+///
+/// # Errors
+/// A sentence with the names that there are.
+pub fn entry<'a>(variant: &'a Variant, name: &str) -> Result<&'a PublicWeights, String> {
+    let Some(first) = variant.weights.first() else { return Err(format!("{} has no public weights.", variant.name)) };
+    if name.is_empty() {
+        return Ok(first);
+    }
+    let known = || variant.weights.iter().map(|weights| weights.name).collect::<Vec<_>>().join(", ");
+    let found = variant.weights.iter().find(|weights| weights.name.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| format!("{} has no public weights named {name}; there are {}.", variant.name, known()))
+}
+
+/// The file of an entry on this machine, compared with what is published of it.
+///
+/// # Errors
+/// A sentence, when it is not there or another file bears its name.
+pub fn file(weights: &PublicWeights) -> Result<PathBuf, String> {
+    let Some(path) = hub::find(weights.file) else {
+        return Err(format!("The public weights {} are not on this machine; download them first.", weights.file));
+    };
+    hub::verify(&path, &Source::from(weights), &mut |_| true)?;
+    Ok(path)
+}
+
+/// From a picture to the input that these weights were trained for.
+#[must_use]
+pub fn preprocess(variant: &Variant, source: &WeightsSource) -> Preprocess {
+    let public = match source {
+        WeightsSource::Public { entry: name } => entry(variant, name).ok(),
+        _ => None,
+    };
+    public.map_or_else(|| variant.preprocess.clone(), |weights| weights.preprocess.clone())
+}
