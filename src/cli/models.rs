@@ -57,7 +57,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
             sha256_prefix: public.hash_prefix(),
             sha256_recorded: recorded,
             preprocess: &public.preprocess,
-            preprocess_words: public.preprocess.words(),
+            preprocess_words: public.preprocess.to_string(),
             local,
         }
     });
@@ -71,7 +71,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
         size: variant.preprocess.size[0],
         classes: variant.weights.first().map(|public| public.classes),
         preprocess: &variant.preprocess,
-        preprocess_words: variant.preprocess.words(),
+        preprocess_words: variant.preprocess.to_string(),
         built_in: variant.built_in,
         weights: weights.collect(),
     })

@@ -85,32 +85,6 @@ impl Preprocess {
         }
     }
 
-    /// The rule in words.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let [height, width] = self.size;
-        let size = if height == width { format!("{width} px") } else { format!("{width}×{height} px") };
-        let how = match self.interpolation {
-            Interpolation::Bilinear => "bilinear",
-            Interpolation::Bicubic => "bicubic",
-        };
-        let resize = match self.resize {
-            Resize::ShorterThenCrop { shorter_px } => format!("shorter side to {shorter_px} px ({how}), center {size}"),
-            Resize::Stretch => format!("stretched to {size} ({how})"),
-            Resize::LetterboxCentre { fill } => format!("fitted into {size} ({how}), around it gray {fill}"),
-            Resize::LetterboxTopLeft { fill } => {
-                format!("fitted into the top left of {size} ({how}), then gray {fill}")
-            }
-        };
-        let channels = match self.channels {
-            Channels::Rgb => "RGB",
-            Channels::Bgr => "BGR",
-        };
-        let three = |values: [f32; 3]| values.map(|value| value.to_string()).join(" ");
-        let (range, mean, std) = (255.0 / self.divide_by, three(self.mean), three(self.std));
-        format!("{resize}; {channels} from 0 to {range}, minus {mean}, over {std}")
-    }
-
     /// The same rule for square inputs of `size` px; a shorter side before a crop scales with it.
     #[must_use]
     pub fn with_size(&self, size: u32) -> Self {

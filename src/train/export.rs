@@ -4,10 +4,11 @@ use super::folder::{RunFile, export};
 use super::plan::{DataSource, WeightsSource};
 use super::predict::{decode, host};
 use super::prediction::{Answer, HeadPrediction};
+use super::public;
 use super::setup::open_model;
 use crate::data::{ImageSource, Rgb8, image, specimen, transform};
 use crate::graph::HeadKind;
-use crate::models::{Mode, Network};
+use crate::models::{Mode, Network, find};
 use crate::nn::Ctx;
 use crate::weights::{self, Draft, ENGINE};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -296,6 +297,12 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
         .collect();
     let weights = match &run.plan.weights {
         WeightsSource::Random => "trained from random weights".to_owned(),
+        WeightsSource::Public { entry } => {
+            let variant = find(&run.plan.model).ok();
+            let known = variant.as_ref().and_then(|variant| public::entry(variant, entry).ok());
+            let license = known.map_or_else(String::new, |weights| format!(" ({}, {})", weights.file, weights.license));
+            format!("fine-tuned from the public weights {entry}{license}")
+        }
         WeightsSource::BuiltIn => "fine-tuned from the backbone that comes with Frostline".to_owned(),
         WeightsSource::File(path) => {
             format!("fine-tuned from {}", path.file_name().unwrap_or_default().to_string_lossy())

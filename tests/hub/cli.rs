@@ -169,7 +169,8 @@ fn models_tell_everything_about_one() {
     assert_eq!(second["preprocess"]["resize"]["shorter_then_crop"]["shorter_px"], 232);
     assert_eq!(
         second["preprocess_words"],
-        "shorter side to 232 px (bilinear), center 224 px; RGB from 0 to 1, minus 0.485 0.456 0.406, over 0.229 0.224 0.225"
+        "resize the shorter side to 232 px (bilinear, antialiased), crop 224×224 px from the center; RGB values 0 to 255 \
+         divided by 255, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225); axes: picture, channel, row, column"
     );
     assert_eq!(second["local"], file.to_str().unwrap());
     let output = frostline(home.path()).args(["models", "resnet50"]).output().unwrap();

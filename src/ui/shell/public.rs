@@ -58,12 +58,7 @@ fn about(weights: &PublicWeights) -> String {
     let hash = hub::Source::from(weights).hash_words().unwrap_or_else(|| "no SHA-256 is published".to_owned());
     format!(
         "{}\n{hash}\nTrained on {}, {} classes\nInput: {}\nLicense of the weights: {}\n{}",
-        weights.file,
-        weights.trained_on,
-        weights.classes,
-        weights.preprocess.words(),
-        weights.license,
-        weights.url
+        weights.file, weights.trained_on, weights.classes, weights.preprocess, weights.license, weights.url
     )
 }
 
