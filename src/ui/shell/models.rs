@@ -2,7 +2,6 @@
 
 use super::weights;
 use crate::session::{ModelTask, Variant, catalogue};
-use crate::train::WeightsSource;
 use crate::ui::context::Context;
 use crate::ui::style::{regular, strong};
 use crate::ui::{format, widgets};
