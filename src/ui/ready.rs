@@ -92,8 +92,7 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
 #[must_use]
 pub fn chosen_public(model: &str, source: &WeightsSource) -> Option<PublicWeights> {
     let WeightsSource::Public { entry } = source else { return None };
-    let found = find_model(model).ok()?.weights.into_iter().find(|weights| weights.name == entry);
-    found
+    find_model(model).ok()?.weights.into_iter().find(|weights| weights.name == entry)
 }
 
 /// Why published weights cannot be used yet: a run never fetches anything by itself.
