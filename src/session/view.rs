@@ -355,6 +355,12 @@ impl RunView {
         self.started.elapsed().saturating_sub(self.waited + waiting)
     }
 
+    /// The epoch that is on its way, validation included, from 1.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epochs.last().map_or(0, |news| news.epoch) + 1
+    }
+
     /// The position on the time axis: epochs done, as a fraction.
     #[must_use]
     pub fn position(&self) -> f64 {

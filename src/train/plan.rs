@@ -224,8 +224,8 @@ impl Plan {
         variant.name.clone_into(&mut self.model);
         self.size_px = variant.preprocess.size[0];
         self.freeze = FreezePlan::default();
-        self.stage_lr.clear();
         self.timeline.clear();
+        self.stage_lr.clear();
         let first = variant.weights.first().map(|public| public.name.to_owned());
         match (&self.weights, first) {
             (WeightsSource::Public { .. }, Some(entry)) => self.weights = WeightsSource::Public { entry },

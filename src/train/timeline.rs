@@ -120,6 +120,14 @@ impl Plan {
         });
     }
 
+    /// Replaces the freeze plan of this epoch's phase only: a change by hand while the run is in it.
+    pub fn override_freeze(&mut self, epoch: u32, new: FreezePlan) {
+        match self.phase(epoch).number.checked_sub(2).and_then(|at| self.timeline.get_mut(at)) {
+            Some(phase) => phase.freeze = new,
+            None => self.freeze = new,
+        }
+    }
+
     /// Freezes or thaws a stage in these epochs (from 1), with new phases where it needs them.
     pub fn set_stage(&mut self, graph: &Graph, stage: &str, epochs: Range<u32>, frozen: bool) {
         self.split(epochs.start);
@@ -209,6 +217,12 @@ mod tests {
         click.set("layer4.1", true);
         plan.set_freeze(5, &click);
         assert_eq!(plan.timeline, [], "both phases are the same now");
+        plan.set_stage(&graph, "layer4", 3..u32::MAX, false);
+        let before = plan.clone();
+        plan.override_freeze(2, FreezePlan::default());
+        assert_eq!((&plan.freeze, &plan.timeline), (&FreezePlan::default(), &before.timeline));
+        plan.override_freeze(7, FreezePlan::default());
+        assert_eq!(plan.timeline[0].freeze, FreezePlan::default());
     }
 
     #[test]

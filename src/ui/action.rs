@@ -42,6 +42,8 @@ pub enum Action {
     Send(Command),
     /// Start a run of the plan, in a new folder.
     Start,
+    /// Sweep the learning rate for the plan, and show it.
+    FindLr,
     /// Show a page.
     Show(Page),
     /// Select a node by path, or nothing.

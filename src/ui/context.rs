@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::theme::Theme;
-use crate::graph::{Facts, Frontier, Graph};
+use crate::graph::{Facts, FreezePlan, Frontier, Graph};
 use crate::session::{Project, RunView, Thumbnails, View};
 use crate::train::Plan;
 
@@ -18,6 +18,9 @@ pub struct Context<'a> {
     pub facts: &'a Facts,
     /// What the freeze plan in force (of the run while it trains, else of the plan) means for it.
     pub frontier: &'a Frontier,
+    /// The epoch whose freeze plan the graph shows and changes: of the run while it trains this network, else the one
+    /// looked at in the timeline, usually the first.
+    pub epoch: u32,
     /// Colors and sizes.
     pub theme: &'a Theme,
     /// Small pictures.
@@ -37,6 +40,22 @@ impl Context<'_> {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.project.plan
+    }
+
+    /// The freeze plan that is shown and changed.
+    #[must_use]
+    pub fn freeze(&self) -> &FreezePlan {
+        self.plan().phase(self.epoch).freeze
+    }
+
+    /// Notes a change of the freeze plan that is shown: from its phase to the end of the run, or, while the run is in that
+    /// phase, until the next one begins.
+    pub fn edit_freeze(&mut self, name: &str, freeze: FreezePlan) {
+        let (epoch, running) = (self.epoch, self.running().is_some());
+        self.edit(
+            name,
+            |plan| if running { plan.override_freeze(epoch, freeze) } else { plan.set_freeze(epoch, &freeze) },
+        );
     }
 
     /// Notes an action.

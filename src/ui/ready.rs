@@ -75,10 +75,13 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
     for problem in problems {
         add(problem, "Change the plan", Action::Select(None));
     }
-    if ctx.frontier.trainable == 0 {
+    if let Some(idle) = plan.idle_phase(ctx.graph, ctx.facts) {
         let mend = FreezePlan::preset(ctx.graph, &Preset::HeadOnly).unwrap_or_default();
-        let action = edit(plan, "Thaw the head", |plan| plan.freeze = mend);
-        add("Nothing would train: every node is frozen.".to_owned(), "Thaw the head", action);
+        let action = edit(plan, "Thaw the head", |plan| {
+            plan.freeze = mend;
+            plan.timeline.clear();
+        });
+        add(idle, "Thaw the head", action);
     }
     if let Some(busy) = &ctx.view.busy
         && !ctx.view.is_training()

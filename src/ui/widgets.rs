@@ -32,6 +32,18 @@ pub fn fact(ui: &mut Ui, theme: &Theme, name: &str, value: impl Into<String>, he
 
 /// A name at the left, controls at the right.
 pub fn row(ui: &mut Ui, theme: &Theme, name: &str, help: &str, controls: impl FnOnce(&mut Ui)) {
+    row_with(ui, theme, name, help, controls, |_| ());
+}
+
+/// The same with something that has a name of its own left of the controls.
+pub fn row_with(
+    ui: &mut Ui,
+    theme: &Theme,
+    name: &str,
+    help: &str,
+    controls: impl FnOnce(&mut Ui),
+    beside: impl FnOnce(&mut Ui),
+) {
     ui.horizontal(|ui| {
         let label = ui.label(RichText::new(name).color(theme.weak));
         let label_id = label.id;
@@ -40,6 +52,7 @@ pub fn row(ui: &mut Ui, theme: &Theme, name: &str, help: &str, controls: impl Fn
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label_inputs_by(label_id, controls);
+            beside(ui);
         });
     });
 }

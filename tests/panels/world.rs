@@ -77,6 +77,7 @@ impl World {
             graph: &self.graph,
             facts: &self.facts,
             frontier: &self.frontier,
+            epoch: 1,
             theme: &self.theme,
             thumbs: &self.thumbs,
             actions: &mut self.actions,

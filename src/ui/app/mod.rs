@@ -242,10 +242,10 @@ impl App {
 
     /// A change that the run refused is not wanted any more.
     fn give_up_pending(&mut self) {
-        if let Some(run) = self.view.run.as_ref().filter(|run| {
-            self.view.is_training() && self.network.is_of(&run.info.graph) && run.freeze != self.project.plan.freeze
-        }) {
-            self.project.plan.freeze = run.freeze.clone();
+        if let Some(run) =
+            self.view.run.as_ref().filter(|run| self.view.is_training() && self.network.is_of(&run.info.graph))
+        {
+            self.project.plan.override_freeze(run.epoch(), run.freeze.clone());
         }
     }
 
@@ -337,7 +337,9 @@ impl eframe::App for App {
             self.perform(ctx, action);
         }
         self.send_pending_lr(ctx);
-        if let Some(problem) = self.network.update(&self.project.plan, &self.view) {
+        if let Some(problem) =
+            self.network.update(&self.project.plan, &self.view, self.panels.dock.losses.timeline.epoch)
+        {
             self.say(Severity::Error, problem);
         }
         self.set_title(ctx);

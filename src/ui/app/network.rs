@@ -26,6 +26,8 @@ pub struct Network {
     pub facts: Facts,
     /// What is frozen, and what follows.
     pub frontier: Frontier,
+    /// The epoch that this holds in, from 1.
+    pub epoch: u32,
     key: Key,
     freeze: FreezePlan,
 }
@@ -44,11 +46,11 @@ impl Network {
         };
         let facts = graph.facts()?;
         let frontier = Frontier::of(&graph, &facts, &plan.freeze);
-        Ok(Self { graph: Arc::new(graph), facts, frontier, key, freeze: plan.freeze.clone() })
+        Ok(Self { graph: Arc::new(graph), facts, frontier, epoch: 1, key, freeze: plan.freeze.clone() })
     }
 
-    /// Follows the plan, the data and the run. Returns why the network cannot be built, once for each new reason.
-    pub fn update(&mut self, plan: &Plan, view: &View) -> Option<String> {
+    /// Follows the plan, the data and the run; `looked_at` is the epoch shown while no run trains this network. Returns why the network cannot be built, once for each new reason.
+    pub fn update(&mut self, plan: &Plan, view: &View, looked_at: u32) -> Option<String> {
         let classes = view.data.as_ref().map_or(self.key.classes, |data: &Arc<Dataset>| data.classes().len().max(1));
         let key = Key { model: plan.model.clone(), classes, size_px: plan.size_px };
         let mut problem = None;
@@ -64,18 +66,14 @@ impl Network {
             }
             self.key = key;
         }
-        let freeze = self.in_force(plan, view);
+        let run = view.run.as_ref().filter(|run| view.is_training() && self.is_of(&run.info.graph));
+        self.epoch = run.map_or(looked_at.clamp(1, plan.epochs.max(1)), crate::session::RunView::epoch);
+        let freeze = run.map_or(plan.phase(self.epoch).freeze, |run| &run.freeze);
         if changed || *freeze != self.freeze {
             self.freeze = freeze.clone();
             self.frontier = Frontier::of(&self.graph, &self.facts, &self.freeze);
         }
         problem
-    }
-
-    /// The freeze plan of the run while it trains this network, else of the plan.
-    fn in_force<'a>(&self, plan: &'a Plan, view: &'a View) -> &'a FreezePlan {
-        let run = view.run.as_ref().filter(|run| view.is_training() && self.is_of(&run.info.graph));
-        run.map_or(&plan.freeze, |run| &run.freeze)
     }
 
     /// Whether a graph is this network.

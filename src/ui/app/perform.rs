@@ -4,12 +4,13 @@ use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
 use crate::session::{Belongs, Command, Project, WeightsCommand, WeightsState, Which, find_model};
-use crate::train::{DataSource, Plan, WeightsSource, with_data};
+use crate::train::{DataSource, LrSweep, Plan, WeightsSource, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::drops::{self, Kind};
 use crate::ui::graph::{edit, fold_all};
 use crate::ui::keys::Does;
+use crate::ui::panels::dock::Tab;
 use crate::ui::shell::topbar::project_name;
 use crate::ui::theme::Theme;
 use crate::ui::{folders, ready};
@@ -39,6 +40,7 @@ impl App {
             },
             Action::Send(command) => self.send(command),
             Action::Start => self.start(),
+            Action::FindLr => self.find_lr(),
             Action::Show(page) => self.show(page),
             Action::Select(name) => {
                 if name.is_none() {
@@ -115,7 +117,11 @@ impl App {
         let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed;
         let model = plan.model != before.model;
         let weights = plan.weights != before.weights || model || plan.head != before.head;
-        let freeze = (plan.freeze != before.freeze).then(|| plan.freeze.clone());
+        let epoch = self.network.epoch;
+        let now = plan.phase(epoch).freeze;
+        let freeze = (now != before.phase(epoch).freeze).then(|| now.clone());
+        let coming = |plan: &Plan| plan.timeline.iter().filter(|p| p.from_epoch > epoch).cloned().collect::<Vec<_>>();
+        let timeline = (coming(plan) != coming(&before)).then(|| plan.timeline.clone());
         let lr = (plan.lr.to_bits() != before.lr.to_bits()).then_some(plan.lr);
         if data {
             self.open_data();
@@ -129,6 +135,9 @@ impl App {
         if self.is_running_this() {
             if let Some(freeze) = freeze {
                 self.send(Command::SetFreeze(freeze));
+            }
+            if let Some(timeline) = timeline {
+                self.send(Command::SetTimeline(timeline));
             }
             if let Some(lr) = lr {
                 self.pending_lr = Some((lr, Instant::now()));
@@ -221,6 +230,21 @@ impl App {
                 self.show(Page::Train);
             }
             Err(problem) => self.say(Severity::Error, problem),
+        }
+    }
+
+    /// Sweeps the learning rate for the plan, and shows it.
+    fn find_lr(&mut self) {
+        let busy = self.view.is_training().then(|| "A run is in progress; finish or cancel it first.".to_owned());
+        let reason = self.with_context(|ctx, _| ready::reasons(ctx).into_iter().next());
+        if let Some(problem) = busy.or(reason.map(|reason| reason.text)) {
+            return self.say(Severity::Warning, format!("The learning rate cannot be swept. {problem}"));
+        }
+        let (plan, sweep) = (Box::new(self.project.plan.clone()), LrSweep::default());
+        self.send(Command::FindLr { plan, sweep });
+        self.panels.dock.tab = Tab::Finder;
+        if !matches!(self.page, Page::Model | Page::Train) {
+            self.show(Page::Train);
         }
     }
 
@@ -340,11 +364,10 @@ impl App {
         self.saved = project.clone();
         self.project = project;
         self.project_file = file;
-        self.network.update(&self.project.plan, &self.view);
+        self.network.update(&self.project.plan, &self.view, 1);
         self.canvas = crate::ui::graph::GraphState::with_folded(&self.network.graph, &self.project.folded);
-        let stray = self.project.plan.freeze.clone().retain_known(&self.network.graph);
+        let stray = self.project.plan.retain_known(&self.network.graph);
         if !stray.is_empty() {
-            self.project.plan.freeze.retain_known(&self.network.graph);
             let text = format!("The project froze nodes that the model does not have: {}.", stray.join(", "));
             self.say(Severity::Warning, text);
         }
@@ -394,6 +417,7 @@ impl App {
             graph: &self.network.graph,
             facts: &self.network.facts,
             frontier: &self.network.frontier,
+            epoch: self.network.epoch,
             theme: &self.theme,
             thumbs: &self.thumbs,
             actions: &mut self.actions,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// The plan with these nodes frozen or thawed.
 #[must_use]
 pub fn with_nodes(ctx: &Context<'_>, nodes: &[NodeId], frozen: bool) -> FreezePlan {
-    let mut freeze = ctx.plan().freeze.clone();
+    let mut freeze = ctx.freeze().clone();
     for &id in nodes {
         freeze.set(&ctx.graph.node(id).path, frozen);
     }
@@ -19,14 +19,14 @@ pub fn with_nodes(ctx: &Context<'_>, nodes: &[NodeId], frozen: bool) -> FreezePl
 #[must_use]
 pub fn all_frozen(ctx: &Context<'_>, nodes: &[NodeId]) -> bool {
     let mut weighted = nodes.iter().filter(|&&id| has_weights(ctx, id)).peekable();
-    weighted.peek().is_some() && weighted.all(|&id| ctx.plan().freeze.is_frozen(&ctx.graph.node(id).path))
+    weighted.peek().is_some() && weighted.all(|&id| ctx.freeze().is_frozen(&ctx.graph.node(id).path))
 }
 
 /// Freezes or thaws nodes, under a name.
 pub fn set(ctx: &mut Context<'_>, name: &str, nodes: &[NodeId], frozen: bool) {
     let freeze = with_nodes(ctx, nodes, frozen);
     let verb = if frozen { "Freeze" } else { "Thaw" };
-    ctx.edit(&format!("{verb} {name}"), |plan| plan.freeze = freeze);
+    ctx.edit_freeze(&format!("{verb} {name}"), freeze);
 }
 
 /// Freezes what is not frozen, or thaws if all is.
@@ -38,7 +38,8 @@ pub fn toggle(ctx: &mut Context<'_>, name: &str, nodes: &[NodeId]) {
 /// Replaces what is frozen; policies of batch normalisations stay.
 pub fn replace(ctx: &mut Context<'_>, step: &str, frozen: impl IntoIterator<Item = NodeId>) {
     let frozen: BTreeSet<String> = frozen.into_iter().map(|id| ctx.graph.node(id).path.clone()).collect();
-    ctx.edit(step, |plan| plan.freeze.frozen = frozen);
+    let freeze = FreezePlan { frozen, ..ctx.freeze().clone() };
+    ctx.edit_freeze(step, freeze);
 }
 
 /// Freezes everything up to and including these nodes, and thaws the rest.
@@ -55,8 +56,7 @@ pub fn train_only(ctx: &mut Context<'_>, name: &str, nodes: &[NodeId]) {
 
 /// Swaps frozen and trainable.
 pub fn invert(ctx: &mut Context<'_>) {
-    let thawed: Vec<NodeId> =
-        ctx.graph.ids().filter(|&id| !ctx.plan().freeze.is_frozen(&ctx.graph.node(id).path)).collect();
+    let thawed: Vec<NodeId> = ctx.graph.ids().filter(|&id| !ctx.freeze().is_frozen(&ctx.graph.node(id).path)).collect();
     replace(ctx, "Invert what is frozen", thawed);
 }
 

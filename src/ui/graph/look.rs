@@ -137,7 +137,7 @@ pub fn pending(ctx: &Context<'_>, placed: &Placed) -> Option<bool> {
     let run = ctx.running()?;
     placed.nodes.iter().filter(|&&id| has_weights(ctx, id)).find_map(|&id| {
         let path = &ctx.graph.node(id).path;
-        let wanted = ctx.plan().freeze.is_frozen(path);
+        let wanted = ctx.freeze().is_frozen(path);
         (wanted != run.freeze.is_frozen(path)).then_some(wanted)
     })
 }

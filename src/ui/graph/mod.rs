@@ -72,6 +72,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState) {
         }
     }
     let line_card = frost_line(ui, ctx, state, &frame, &cold);
+    phase_note(ui, ctx, canvas);
     toolbar(ui, ctx, state, canvas);
     find::ui(ui, ctx, state, &frame);
     if background.clicked() {
@@ -82,6 +83,23 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>, state: &mut GraphState) {
         let boxes: Vec<Rect> = layout.boxes.iter().map(|placed| state.screen_rect(canvas, placed.rect)).collect();
         draw::card(&painter, ctx.theme, canvas, &card, &boxes);
     }
+}
+
+/// Which phase of the plan is shown, where it has several.
+fn phase_note(ui: &Ui, ctx: &Context<'_>, canvas: Rect) {
+    let plan = ctx.plan();
+    if plan.timeline.is_empty() {
+        return;
+    }
+    let phase = plan.phase(ctx.epoch);
+    let holds = if ctx.running().is_some() { "changes hold until the next phase" } else { "changes hold from here on" };
+    let text =
+        format!("phase {} of {} · from epoch {} · {holds}", phase.number, plan.timeline.len() + 1, phase.from_epoch);
+    let at = canvas.left_bottom() + vec2(14.0, -10.0);
+    let shown = ui.painter_at(canvas).text(at, Align2::LEFT_BOTTOM, &text, strong(11.0), ctx.theme.weak);
+    let response = ui.interact(shown, ui.scope_id().with("phase"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &text));
+    response.on_hover_text("A click on an epoch of the freeze timeline, under the losses, shows what is frozen then.");
 }
 
 fn move_view(ui: &Ui, background: &Response, canvas: Rect, state: &mut GraphState) {
@@ -317,7 +335,7 @@ fn frost_line(
     draw::frost_line(&painter, ctx.theme, &points, pill, lively, false);
     let dragged = state.dragged_line.clone()?;
     let frozen = cut::nodes(frame.layout, &dragged);
-    let mut freeze = ctx.plan().freeze.clone();
+    let mut freeze = ctx.freeze().clone();
     freeze.frozen = frozen.iter().map(|&id| ctx.graph.node(id).path.clone()).collect();
     let last = dragged.iter().filter_map(|&i| frame.layout.boxes.get(i)).max_by_key(|placed| placed.order);
     let step = last.map_or_else(
@@ -326,7 +344,7 @@ fn frost_line(
     );
     if response.drag_stopped() {
         state.dragged_line = None;
-        ctx.edit(&step, |plan| plan.freeze.frozen = freeze.frozen);
+        ctx.edit_freeze(&step, freeze);
         return None;
     }
     Some(Card { near: pill, title: step, lines: consequence::lines(ctx, &freeze) })

@@ -64,7 +64,7 @@ fn subtitle(ctx: &Context<'_>, nodes: &[NodeId]) -> String {
 
 fn state(ui: &mut Ui, ctx: &mut Context<'_>, name: &str, nodes: &[NodeId]) {
     widgets::section(ui, ctx.theme, "State (F)");
-    let frozen = nodes.iter().filter(|&&id| ctx.plan().freeze.is_frozen(&ctx.graph.node(id).path)).count();
+    let frozen = nodes.iter().filter(|&&id| ctx.freeze().is_frozen(&ctx.graph.node(id).path)).count();
     let selected = match frozen {
         0 => Some(1),
         n if n == nodes.len() => Some(0),
@@ -107,7 +107,7 @@ fn batch_norm(ui: &mut Ui, ctx: &mut Context<'_>, name: &str, nodes: &[NodeId]) 
     }
     widgets::section(ui, ctx.theme, "Batch norm");
     let policies: BTreeSet<String> =
-        nodes.iter().map(|&id| ctx.plan().freeze.bn_policy(&ctx.graph.node(id).path).to_string()).collect();
+        nodes.iter().map(|&id| ctx.freeze().bn_policy(&ctx.graph.node(id).path).to_string()).collect();
     let all = [BnPolicy::Stored, BnPolicy::Affine, BnPolicy::Train];
     let selected = all.iter().position(|policy| policies.len() == 1 && policies.contains(&policy.to_string()));
     let choices = [
@@ -120,14 +120,14 @@ fn batch_norm(ui: &mut Ui, ctx: &mut Context<'_>, name: &str, nodes: &[NodeId]) 
         widgets::segmented(ui, ctx.theme, "Batch norm", &choices, selected, tint).and_then(|i| all.get(i).copied())
     {
         let paths: Vec<String> = nodes.iter().map(|&id| ctx.graph.node(id).path.clone()).collect();
-        ctx.edit(&format!("Batch norm of {name}: {policy}"), |plan| {
-            for path in paths {
-                plan.freeze.bn.remove(&path);
-                if plan.freeze.bn_policy(&path) != policy {
-                    plan.freeze.bn.insert(path, policy);
-                }
+        let mut freeze = ctx.freeze().clone();
+        for path in paths {
+            freeze.bn.remove(&path);
+            if freeze.bn_policy(&path) != policy {
+                freeze.bn.insert(path, policy);
             }
-        });
+        }
+        ctx.edit_freeze(&format!("Batch norm of {name}: {policy}"), freeze);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::graph::{FreezePlan, Preset};
 use crate::session::find_model;
 use crate::train::{DeviceChoice, Plan};
 use crate::ui::context::Context;
+use crate::ui::format;
 use crate::ui::widgets;
 use egui::{ComboBox, DragValue, Ui, emath};
 
@@ -81,13 +82,25 @@ fn presets(ui: &mut Ui, ctx: &mut Context<'_>) {
     let plans: Vec<Option<FreezePlan>> =
         presets.iter().map(|(preset, ..)| FreezePlan::preset(ctx.graph, preset).ok()).collect();
     let current = &ctx.plan().freeze.frozen;
-    let selected = plans.iter().position(|plan| plan.as_ref().is_some_and(|plan| plan.frozen == *current));
+    let same = |plan: &Option<FreezePlan>| plan.as_ref().is_some_and(|plan| plan.frozen == *current);
+    let selected = plans.iter().position(same).filter(|_| ctx.plan().timeline.is_empty());
     let choices = presets.each_ref().map(|(_, name, help)| (*name, *help));
     let clicked = widgets::segmented(ui, ctx.theme, "What trains", &choices, selected, ctx.theme.accent);
     if let Some((freeze, (name, _))) =
         clicked.and_then(|i| plans.get(i).cloned().flatten().zip(choices.get(i).copied()))
     {
-        ctx.edit(&format!("What trains: {}", name.to_lowercase()), |plan| plan.freeze = freeze);
+        ctx.edit(&format!("What trains: {}", name.to_lowercase()), |plan| {
+            plan.freeze = freeze;
+            plan.timeline.clear();
+        });
+    }
+    let later = ctx.plan().timeline.len();
+    if later > 0 {
+        let text = format!(
+            "Changes over time: {} more, see the freeze timeline under the losses.",
+            format::plural(later, "phase")
+        );
+        ui.label(egui::RichText::new(text).size(11.0).color(ctx.theme.weak));
     }
 }
 
@@ -114,9 +127,14 @@ pub struct Number {
 
 /// A field for a number.
 pub fn number(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number) {
+    number_with(ui, ctx, number, |_| ());
+}
+
+/// A field for a number with something at its left.
+pub fn number_with(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number, beside: impl FnOnce(&mut Ui)) {
     let before = (number.get)(ctx.plan());
     let mut value = before;
-    widgets::row(ui, ctx.theme, number.name, number.help, |ui| {
+    let field = |ui: &mut Ui| {
         // A value out of range stays as it is until a person changes it: the plan says what is wrong with it.
         let mut field =
             DragValue::new(&mut value).range(number.range.clone()).clamp_existing_to_range(false).speed(number.speed);
@@ -126,7 +144,8 @@ pub fn number(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number) {
             field = field.max_decimals(6).custom_formatter(|value, _| short(value)).custom_parser(parse);
         }
         ui.add_sized([78.0, 22.0], field).on_hover_text(number.help);
-    });
+    };
+    widgets::row_with(ui, ctx.theme, number.name, number.help, field, beside);
     if (value - before).abs() > f64::EPSILON * before.abs() {
         let change = number.set;
         ctx.edit(&format!("Set {}", number.name), |plan| change(plan, value));

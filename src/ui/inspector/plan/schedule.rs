@@ -1,7 +1,8 @@
 //! Optimizer, learning rate, losses, early stopping.
 
-use super::{Number, choice, metrics, number, toggle};
+use super::{Number, choice, metrics, number, number_with, toggle};
 use crate::train::{ClassWeights, Decay, EarlyStop, OptimizerChoice, Plan};
+use crate::ui::action::Action;
 use crate::ui::context::Context;
 use crate::ui::widgets;
 use egui::Ui;
@@ -9,19 +10,22 @@ use egui::Ui;
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     widgets::section(ui, ctx.theme, "Optimizer");
     optimizer(ui, ctx);
-    number(
-        ui,
-        ctx,
-        &Number {
-            name: "learning rate",
-            help: "Learning rate at the end of the warm-up.",
-            range: 1e-7..=10.0,
-            speed: 0.0005,
-            whole: false,
-            get: |plan| plan.lr,
-            set: |plan, value| plan.lr = value,
-        },
-    );
+    let rate = Number {
+        name: "learning rate",
+        help: "Learning rate at the end of the warm-up.",
+        range: 1e-7..=10.0,
+        speed: 0.0005,
+        whole: false,
+        get: |plan| plan.lr,
+        set: |plan, value| plan.lr = value,
+    };
+    let find =
+        "Sweep the learning rate over some hundred steps and see where the loss falls; the weights are put back.";
+    let mut wanted = false;
+    number_with(ui, ctx, &rate, |ui| wanted = ui.button("Find…").on_hover_text(find).clicked());
+    if wanted {
+        ctx.push(Action::FindLr);
+    }
     let decays = [
         (Decay::Cosine, "cosine", "Half a cosine down to zero over the run."),
         (Decay::Constant, "constant", "It stays."),

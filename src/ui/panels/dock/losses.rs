@@ -3,13 +3,12 @@
 use super::super::curves::{Curves, value_at};
 use super::super::{format, kit};
 use super::plot::{self, Axis, Spec, Vertical};
-use super::timeline::{self, Lane};
+use super::timeline::{self, TimelineState};
 use crate::session::{RunView, Series};
 use crate::ui::{Action, Context, Theme};
 use egui::{Align2, Color32, CornerRadius, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 use egui_plot::{Line, PlotPoint, PlotPoints, PlotUi, Points};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// What the tab remembers.
 #[derive(Debug)]
@@ -20,9 +19,9 @@ pub struct LossesState {
     pub smoothing_epochs: f64,
     /// Curves that were switched off, by label.
     pub hidden: BTreeSet<String>,
+    /// The freeze timeline below.
+    pub timeline: TimelineState,
     curves: Curves,
-    lanes: Vec<Lane>,
-    lanes_of: Option<(PathBuf, usize, usize)>,
 }
 
 impl Default for LossesState {
@@ -31,9 +30,8 @@ impl Default for LossesState {
             log: false,
             smoothing_epochs: 0.25,
             hidden: BTreeSet::new(),
+            timeline: TimelineState::default(),
             curves: Curves::default(),
-            lanes: Vec::new(),
-            lanes_of: None,
         }
     }
 }
@@ -75,16 +73,20 @@ fn entries<'a>(run: &'a RunView, theme: &Theme) -> Vec<Entry<'a>> {
 /// The switches of the tab, on the row of the tabs.
 pub fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, roomy: bool) {
     let theme = cx.theme;
-    let Some(run) = &cx.view.run else { return };
-    if kit::link_button(ui, theme, "Copy CSV").on_hover_text("Copy all curves as comma-separated values").clicked() {
-        let text = csv(run);
-        cx.push(Action::Copy(text));
-        cx.push(Action::Say("Losses copied".to_owned()));
+    if let Some(run) = &cx.view.run {
+        if kit::link_button(ui, theme, "Copy CSV").on_hover_text("Copy all curves as comma-separated values").clicked()
+        {
+            let text = csv(run);
+            cx.push(Action::Copy(text));
+            cx.push(Action::Say("Losses copied".to_owned()));
+        }
+        if kit::chip(ui, theme, state.log, "Log").on_hover_text("Count the losses by powers of ten").clicked() {
+            state.log = !state.log;
+        }
     }
-    if kit::chip(ui, theme, state.log, "Log").on_hover_text("Count the losses by powers of ten").clicked() {
-        state.log = !state.log;
-    }
-    if roomy {
+    timeline::which_run(ui, cx, theme, &mut state.timeline);
+    timeline::presets(ui, cx, &mut state.timeline);
+    if roomy && cx.view.run.is_some() {
         ui.spacing_mut().slider_width = 70.0;
         let hint = format!("Moving average over {:.2} epochs", state.smoothing_epochs);
         let slider = egui::Slider::new(&mut state.smoothing_epochs, 0.0..=2.0).show_value(false);
@@ -96,26 +98,18 @@ pub fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, room
 /// The curves with the freeze timeline below them.
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: Option<u32>) {
     let (view, theme) = (cx.view, cx.theme);
-    let Some(run) = &view.run else {
-        kit::empty(
-            ui,
-            theme,
-            "Losses appear here",
-            "Press Start: one point for each step, one dot for each validation.",
-        );
-        return;
-    };
+    let run = view.run.as_ref();
     let rect = ui.available_rect_before_wrap();
-    let max_lanes = ((rect.height() * 0.4 / timeline::LANE) as usize).clamp(2, 6);
-    refresh_lanes(state, run, max_lanes);
-    let lanes_height = state.lanes.len() as f32 * timeline::LANE;
+    let shown = state.timeline.shown(cx, ((rect.height() * 0.55 / timeline::LANE) as usize).clamp(2, 12));
+    let lanes_height = shown.lanes.len() as f32 * timeline::LANE;
     let lanes_top = rect.bottom() - plot::TICKS - lanes_height;
     let plot_rect = Rect::from_min_max(rect.min, pos2(rect.right(), lanes_top - 5.0));
-    state.curves.set_run(&run.info.folder, run.info.first_epoch);
-
-    let entries = entries(run, theme);
-    let epochs = f64::from(run.info.plan.epochs.max(1));
-    let window = state.smoothing_epochs * run.info.steps_per_epoch as f64;
+    if let Some(run) = run {
+        state.curves.set_run(&run.info.folder, run.info.first_epoch);
+    }
+    let entries = run.map(|run| entries(run, theme)).unwrap_or_default();
+    let epochs = f64::from(run.map_or(1, |run| run.info.plan.epochs).max(shown.epochs()));
+    let window = state.smoothing_epochs * run.map_or(0.0, |run| run.info.steps_per_epoch as f64);
     let LossesState { log, hidden, curves, .. } = state;
     let vertical = if *log { Vertical::Log } else { Vertical::Linear };
     let words = in_words(&entries);
@@ -127,13 +121,16 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
     });
     let bottom = lanes_top + lanes_height;
     let lanes_rect = Rect::from_min_max(pos2(rect.left(), lanes_top), pos2(rect.right(), bottom));
+    timeline::ui(ui, cx, &mut state.timeline, &axis, lanes_rect, &shown);
     let painter = ui.painter_at(rect);
-    timeline::paint(&painter, theme, &axis, lanes_rect, &state.lanes, run.position());
-    let lanes_response = ui.allocate_rect(lanes_rect, Sense::hover());
-    let words = timeline::in_words(&state.lanes);
-    lanes_response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, format!("Freeze timeline. {words}")));
-    lane_hint(&lanes_response, &axis, &state.lanes);
     plot::ticks(&painter, theme, &axis, bottom);
+    let Some(run) = run else {
+        ui.scope_builder(egui::UiBuilder::new().max_rect(axis.frame), |ui| {
+            let text = "Press Start: one point for each step, one dot for each validation. Below: what trains when.";
+            kit::empty(ui, theme, "Losses appear here", text);
+        });
+        return;
+    };
     plot::marks(&painter, theme, &axis, run, scrubbed, bottom);
     if let Some(text) = plot::early_stop(run) {
         let at = axis.frame.left_bottom() + vec2(6.0, -3.0);
@@ -144,19 +141,6 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
         painter.vline(axis.x(epoch), axis.frame.y_range(), Stroke::new(1.0, theme.weak));
     }
     legend(ui, theme, state, &entries, &axis, hovered);
-}
-
-fn refresh_lanes(state: &mut LossesState, run: &RunView, max: usize) {
-    let key = (run.info.folder.clone(), run.freeze_history.len(), max);
-    if state.lanes_of.as_ref() == Some(&key) {
-        return;
-    }
-    let graph = &run.info.graph;
-    // Without facts (a graph that cannot be traced) every stage gets a lane.
-    let facts = graph.facts().ok();
-    let weighs = |id| facts.as_ref().is_none_or(|facts| facts.node(id).params + facts.node(id).buffers > 0);
-    state.lanes = timeline::lanes(graph, &weighs, &run.freeze_history, max);
-    state.lanes_of = Some(key);
 }
 
 fn draw(plot_ui: &mut PlotUi<'_>, curves: &mut Curves, entry: &Entry<'_>, window: f64, log: bool) {
@@ -183,16 +167,6 @@ fn draw(plot_ui: &mut PlotUi<'_>, curves: &mut Curves, entry: &Entry<'_>, window
     } else {
         plot_ui.line(line(points(drawn.raw), entry.color.gamma_multiply(0.35), 1.0));
         plot_ui.line(line(points(drawn.smoothed), entry.color, 1.5));
-    }
-}
-
-/// What the pointer reads on the lanes.
-fn lane_hint(response: &egui::Response, axis: &Axis, lanes: &[Lane]) {
-    let Some(at) = response.hover_pos() else { return };
-    let row = ((at.y - response.rect.top()) / timeline::LANE) as usize;
-    if let Some(lane) = lanes.get(row) {
-        let words = timeline::in_words(std::slice::from_ref(lane));
-        response.clone().on_hover_text_at_pointer(format!("epoch {:.1} · {words}", axis.epoch_at(at.x)));
     }
 }
 

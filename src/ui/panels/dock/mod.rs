@@ -1,6 +1,7 @@
 //! The dock under the graph: what the run says over epochs on the left, live samples on the right.
 
 mod charts;
+mod finder;
 mod losses;
 mod plot;
 mod timeline;
@@ -14,7 +15,7 @@ use crate::ui::{Action, Context};
 use egui::{CursorIcon, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
 
 pub use losses::{LossesState, csv};
-pub use timeline::{Lane, LaneState, lanes};
+pub use timeline::{Lane, LaneState, TimelineState, lanes};
 
 /// The tabs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Tab {
     Metrics,
     /// The learning rate.
     LearningRate,
+    /// The sweep of the learning rate.
+    Finder,
     /// The confusion matrix.
     Confusion,
     /// Notes, warnings, errors.
@@ -35,10 +38,11 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str); 6] = [
+    const ALL: [(Self, &'static str); 7] = [
         (Self::Losses, "Losses"),
         (Self::Metrics, "Metrics"),
         (Self::LearningRate, "Learning rate"),
+        (Self::Finder, "LR finder"),
         (Self::Confusion, "Confusion"),
         (Self::Console, "Console"),
         (Self::Live, "Live samples"),
@@ -152,6 +156,7 @@ fn tabs(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut
         Tab::Losses => losses::ui(ui, cx, &mut state.losses, state.live.epoch),
         Tab::Metrics => charts::metrics(ui, cx, state.live.epoch),
         Tab::LearningRate => charts::learning_rate(ui, cx, state.log_rate, state.live.epoch),
+        Tab::Finder => finder::ui(ui, cx),
         Tab::Confusion => confusion_tab(ui, cx, state, textures),
         Tab::Console => console::ui(ui, cx, &mut state.console),
         Tab::Live => {
@@ -178,6 +183,7 @@ fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, roomy: boo
             }
         }
         Tab::Console => console::controls(ui, cx),
+        Tab::Finder => finder::controls(ui, cx),
         Tab::Confusion | Tab::Live => {}
     }
 }

@@ -153,7 +153,7 @@ fn epoch_marks(bounds: (f64, f64), smallest: f64) -> Vec<egui_plot::GridMark> {
 
 /// Marks about 22 points apart; whole powers of ten on a logarithmic axis, with their doubles and fives between where
 /// there is room.
-fn value_marks(bounds: (f64, f64), height: f64, vertical: Vertical) -> Vec<egui_plot::GridMark> {
+pub fn value_marks(bounds: (f64, f64), height: f64, vertical: Vertical) -> Vec<egui_plot::GridMark> {
     let (low, high) = bounds;
     let least = (high - low) / (height / 22.0).max(1.0);
     if !(least.is_finite() && least > 0.0) {
