@@ -6,6 +6,8 @@
 
 #[path = "panels/evaluate.rs"]
 mod evaluate;
+#[path = "panels/timeline.rs"]
+mod timeline;
 #[path = "panels/world.rs"]
 mod world;
 

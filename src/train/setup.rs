@@ -215,7 +215,7 @@ impl Setup {
         };
         network.set_plan(&plan.freeze);
         if let Some(problem) = plan.idle_phase(network.graph(), network.facts()) {
-            return Err(problem);
+            return Err(format!("{problem} Thaw at least one."));
         }
         Ok(Self { plan, dataset, network, rule, load: load.map(Arc::new) })
     }

@@ -86,10 +86,10 @@ impl Plan {
         let idle = |phase: &InForce<'_>| Frontier::of(graph, facts, phase.freeze).trainable == 0;
         let phase = self.phases().find(idle)?;
         Some(if self.timeline.is_empty() {
-            "Nothing would train: every node is frozen. Thaw at least one.".to_owned()
+            "Nothing would train: every node is frozen.".to_owned()
         } else {
             format!(
-                "Nothing would train in phase {} (from epoch {}): every node is frozen. Thaw at least one.",
+                "Nothing would train in phase {} (from epoch {}): every node is frozen.",
                 phase.number, phase.from_epoch
             )
         })

@@ -334,3 +334,62 @@ fn islands_and_prefixes_are_told_apart() {
     assert_eq!(state("stem"), NodeState::Prefix);
     assert_eq!(state("layer2.0"), NodeState::Island);
 }
+
+#[test]
+fn the_coming_phases_of_a_run_are_replanned() {
+    let mut stage = window();
+    let graph = run_info(stage.plan()).graph;
+    let mut plan = stage.plan().clone();
+    plan.epochs = 6;
+    plan.freeze = frostline::graph::FreezePlan::preset(&graph, &frostline::graph::Preset::HeadOnly).unwrap();
+    plan.set_stage(&graph, "layer4", 5..u32::MAX, false);
+    stage.window.state_mut().act(Action::Edit { name: "Set up".to_owned(), plan: Box::new(plan.clone()) });
+    stage.settle();
+    stage.window.get_by_label_contains("phase 1 of 2 · from epoch 1 · changes hold from here on");
+    stage.say(Event::RunStarted(Arc::new(run_info(&plan))));
+    stage.say(super::stage::epoch(0, &[]));
+    stage.settle();
+    stage.window.get_by_label_contains("changes hold until the next phase");
+    stage.commands();
+    // A click in the first phase holds in this phase only, and the plan for later is not sent.
+    stage.window.get_by_label("Thaw stem").click();
+    stage.settle();
+    let commands = stage.commands();
+    assert!(matches!(commands.as_slice(), [Command::SetFreeze(freeze)] if !freeze.is_frozen("stem")), "{commands:?}");
+    assert!(stage.plan().phase(5).freeze.is_frozen("stem"));
+    // The edge of a lane goes to another epoch; what has begun stays.
+    stage.window.get_by_label_contains("Lane layer4:").set_value_accesskit(1.0);
+    stage.settle();
+    let commands = stage.commands();
+    let [Command::SetTimeline(timeline)] = commands.as_slice() else { panic!("{commands:?}") };
+    // In epoch 5 the stem freezes again, as planned.
+    assert_eq!(timeline.iter().map(|phase| phase.from_epoch).collect::<Vec<_>>(), [2, 5]);
+    assert!(timeline.iter().all(|phase| !phase.freeze.is_frozen("layer4.0")));
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    let commands = stage.commands();
+    assert!(matches!(commands.as_slice(), [Command::SetTimeline(back)] if back[0].from_epoch == 5), "{commands:?}");
+}
+
+#[test]
+fn the_learning_rate_is_found_and_used() {
+    let mut stage = window();
+    stage.window.get_by_label("Find…").click();
+    stage.settle();
+    let commands = stage.commands();
+    let [Command::FindLr { plan, sweep }] = commands.as_slice() else { panic!("{commands:?}") };
+    assert_eq!((**plan).clone(), *stage.plan());
+    stage.say(Event::SweepStarted { plan: Arc::new((**plan).clone()), sweep: *sweep });
+    for step in 0..80 {
+        let lr = sweep.rate(step);
+        stage.say(Event::SweepPoint(frostline::train::LrPoint { lr, loss: 0.7, smoothed: 0.7 }));
+    }
+    let suggestions =
+        frostline::train::LrSuggestions { valley: Some(0.00316), minimum: Some(0.0158), steepest: Some(0.0251) };
+    stage.say(Event::SweepDone { suggestions, end: frostline::train::SweepEnd::Exploded });
+    stage.settle();
+    stage.window.get_by_label("Use 3.16e-3").click();
+    stage.settle();
+    assert!((stage.plan().lr - 0.0032).abs() < 1e-12, "two digits: {}", stage.plan().lr);
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    assert!((stage.plan().lr - 0.01).abs() < 1e-12);
+}

@@ -15,6 +15,9 @@ const TICKS: f32 = 16.0;
 
 /// The switch of the tab, on the row of the tabs.
 pub fn controls(ui: &mut Ui, cx: &mut Context<'_>) {
+    if ui.available_width() < 70.0 {
+        return;
+    }
     let running = cx.view.sweep.as_ref().is_some_and(|sweep| sweep.end.is_none());
     if running {
         if kit::link_button(ui, cx.theme, "Stop").on_hover_text("Stop the sweep; nothing stays changed").clicked() {
@@ -77,11 +80,11 @@ fn curve(ui: &mut Ui, theme: &Theme, sweep: &SweepView, rect: Rect) {
         .tick_label_font(FontId::proportional(10.0))
         .label_spacing(4.0..=8.0)
         .min_thickness(74.0);
-    let lowest = sweep.points.iter().map(|point| point.smoothed).fold(f64::INFINITY, f64::min);
+    let lowest = sweep.points.iter().map(|point| point.smoothed.min(point.loss)).fold(f64::INFINITY, f64::min);
     let first = sweep.points.first().map_or(1.0, |point| point.smoothed);
+    let fall = (first - lowest).max(0.2 * first);
     // The explosion would press the valley flat.
-    let top = first + 0.6 * (first - lowest).max(0.2 * first);
-    let bottom = (lowest - 0.15 * (first - lowest)).max(0.0);
+    let (bottom, top) = ((lowest - 0.1 * fall).max(0.0), first + 0.4 * fall);
     let plot = Plot::new("learning-rate sweep")
         .custom_y_axes(vec![hints])
         .show_axes([false, true])
@@ -128,7 +131,7 @@ fn curve(ui: &mut Ui, theme: &Theme, sweep: &SweepView, rect: Rect) {
         painter.text(at, Align2::CENTER_TOP, power(decade), FontId::proportional(10.0), theme.weak);
     }
     let at = pos2(frame.left() - 6.0, frame.bottom() + 2.0);
-    painter.text(at, Align2::RIGHT_TOP, "learning rate", FontId::proportional(10.0), theme.weak);
+    painter.text(at, Align2::RIGHT_TOP, "rate", FontId::proportional(10.0), theme.weak);
     for (row, (name, lr, color)) in choices.iter().enumerate() {
         let x = shown.transform.position_from_point_x(lr.log10());
         let near = sweep.points.iter().min_by(|a, b| (a.lr - lr).abs().total_cmp(&(b.lr - lr).abs()));
@@ -169,7 +172,8 @@ fn decades((low, high): (f64, f64)) -> Vec<f64> {
 
 fn power(decade: f64) -> String {
     match decade as i32 {
-        decade @ -2..=2 => format::number(10f64.powi(decade)),
+        decade @ 0..=3 => format!("{:.0}", 10f64.powi(decade)),
+        decade @ -2..0 => format!("{}", 10f64.powi(decade)),
         decade => format!("1e{decade}"),
     }
 }

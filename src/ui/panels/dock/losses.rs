@@ -70,23 +70,24 @@ fn entries<'a>(run: &'a RunView, theme: &Theme) -> Vec<Entry<'a>> {
     out
 }
 
-/// The switches of the tab, on the row of the tabs.
-pub fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, roomy: bool) {
+/// The switches of the tab, on the row of the tabs: as many as there is room for.
+pub fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState) {
     let theme = cx.theme;
-    if let Some(run) = &cx.view.run {
-        if kit::link_button(ui, theme, "Copy CSV").on_hover_text("Copy all curves as comma-separated values").clicked()
-        {
-            let text = csv(run);
-            cx.push(Action::Copy(text));
-            cx.push(Action::Say("Losses copied".to_owned()));
-        }
-        if kit::chip(ui, theme, state.log, "Log").on_hover_text("Count the losses by powers of ten").clicked() {
-            state.log = !state.log;
-        }
-    }
-    timeline::which_run(ui, cx, theme, &mut state.timeline);
+    let room = ui.available_width();
     timeline::presets(ui, cx, &mut state.timeline);
-    if roomy && cx.view.run.is_some() {
+    timeline::which_run(ui, cx, theme, &mut state.timeline);
+    let Some(run) = &cx.view.run else { return };
+    let log = "Count the losses by powers of ten";
+    if room > 190.0 && kit::chip(ui, theme, state.log, "Log").on_hover_text(log).clicked() {
+        state.log = !state.log;
+    }
+    let copy = "Copy all curves as comma-separated values";
+    if room > 220.0 && kit::link_button(ui, theme, "Copy CSV").on_hover_text(copy).clicked() {
+        let text = csv(run);
+        cx.push(Action::Copy(text));
+        cx.push(Action::Say("Losses copied".to_owned()));
+    }
+    if room > 400.0 {
         ui.spacing_mut().slider_width = 70.0;
         let hint = format!("Moving average over {:.2} epochs", state.smoothing_epochs);
         let slider = egui::Slider::new(&mut state.smoothing_epochs, 0.0..=2.0).show_value(false);
@@ -100,7 +101,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
     let (view, theme) = (cx.view, cx.theme);
     let run = view.run.as_ref();
     let rect = ui.available_rect_before_wrap();
-    let shown = state.timeline.shown(cx, ((rect.height() * 0.55 / timeline::LANE) as usize).clamp(2, 12));
+    let shown = state.timeline.shown(cx, ((rect.height() * 0.46 / timeline::LANE) as usize).clamp(2, 12));
     let lanes_height = shown.lanes.len() as f32 * timeline::LANE;
     let lanes_top = rect.bottom() - plot::TICKS - lanes_height;
     let plot_rect = Rect::from_min_max(rect.min, pos2(rect.right(), lanes_top - 5.0));
@@ -115,6 +116,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
     let words = in_words(&entries);
     let spec = Spec { name: "losses", label: &words, epochs, vertical };
     let (axis, response) = plot::show(ui, theme, &spec, plot_rect, |plot_ui| {
+        if entries.is_empty() {
+            plot_ui.set_plot_bounds_y(0.0..=1.0);
+        }
         for entry in entries.iter().filter(|entry| !hidden.contains(&entry.label)) {
             draw(plot_ui, curves, entry, window, *log);
         }

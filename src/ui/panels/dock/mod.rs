@@ -147,8 +147,7 @@ fn tabs(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut
         }
         ui.spacing_mut().item_spacing.x = 8.0;
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let roomy = ui.available_width() > 250.0;
-            controls(ui, cx, state, roomy);
+            controls(ui, cx, state);
         });
     });
     let body = body.with_min_y(body.top() + 4.0);
@@ -166,9 +165,9 @@ fn tabs(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut
     });
 }
 
-fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, roomy: bool) {
+fn controls(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState) {
     match state.tab {
-        Tab::Losses => losses::controls(ui, cx, &mut state.losses, roomy),
+        Tab::Losses => losses::controls(ui, cx, &mut state.losses),
         Tab::Metrics => {
             if let Some(run) = &cx.view.run
                 && kit::link_button(ui, cx.theme, "Copy CSV").clicked()

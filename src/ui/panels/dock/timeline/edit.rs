@@ -344,7 +344,7 @@ fn menu(ui: &mut Ui, cx: &mut Context<'_>, lane: &Lane, epoch: u32, from: u32) {
 
 /// The usual schedules, in a menu.
 pub fn presets(ui: &mut Ui, cx: &mut Context<'_>, state: &mut TimelineState) {
-    let text = egui::RichText::new("Schedule ⏷").size(11.5).color(cx.theme.accent);
+    let text = egui::RichText::new("Schedule…").size(11.5).color(cx.theme.accent);
     let busy = cx.view.is_training();
     let button = egui::Button::new(text).frame(false);
     let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
