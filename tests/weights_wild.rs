@@ -46,6 +46,7 @@ fn wherever_a_script_puts_the_weights_they_are_found() {
         ("wild_timm_train.pth.tar", "4 loaded, 0 unused (under `state_dict_ema`)", true),
         ("wild_model_and_ema.pth", "4 loaded, 1 unused (under `ema`, without `module.`)", true),
         ("wild_whole_model.pth", "4 loaded, 0 unused (under `module`)", false),
+        ("wild_whole_model_legacy.pth", "4 loaded, 0 unused", false),
         ("wild_one_storage.pth", "4 loaded, 1 unused", false),
     ] {
         let (report, values) = load(name);

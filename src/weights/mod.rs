@@ -22,6 +22,7 @@ mod draft;
 mod error;
 mod guard;
 pub mod hub;
+mod legacy_module;
 mod matching;
 mod notes;
 mod onnx;

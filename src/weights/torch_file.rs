@@ -4,10 +4,11 @@ use super::checkpoint::{Container, Entry, MAX_NAME, MAX_TENSORS};
 use super::classes;
 use super::error::{WeightsError, quote};
 use super::guard;
+use super::legacy_module::without_modules;
 use pytorch_reader::{PickleError, PickleValue, PytorchError, PytorchReader};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,25 +27,38 @@ pub(super) struct Contents {
     pub copy: Option<ReadableCopy>,
 }
 
-/// A temporary copy of an archive that the `zip` crate misreads, with the count of entries changed so as to make it look for
-/// the zip64 record. Removed when dropped.
+/// A temporary copy of a file that the reader would misread, changed so that it does not. Removed when dropped.
 #[derive(Debug)]
 pub(super) struct ReadableCopy(PathBuf);
 
 impl ReadableCopy {
-    fn new(file: &File, end: u64) -> io::Result<Self> {
+    fn create() -> io::Result<(Self, File)> {
         static COPIES: AtomicU64 = AtomicU64::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("frostline-{}-{number}.pth", std::process::id()));
+        let out = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok((Self(path), out))
+    }
+
+    /// A zip whose count of entries makes the `zip` crate look for the zip64 record.
+    fn of_zip(file: &File, end: u64) -> io::Result<Self> {
+        let (copy, mut out) = Self::create()?;
         let mut source = file.try_clone()?;
         source.rewind()?;
-        let mut out = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        let copy = Self(path);
         io::copy(&mut source, &mut out)?;
         // The 16-bit count of entries, all ones: "see the zip64 record".
         out.seek(SeekFrom::Start(end + 8))?;
         out.write_all(&[0xff; 4])?;
         Ok(copy)
+    }
+
+    /// A legacy file without the ids of its classes; none where it has none.
+    fn of_whole_model(file: &File) -> io::Result<Option<Self>> {
+        let (copy, out) = Self::create()?;
+        let mut out = BufWriter::new(out);
+        let found = without_modules(file, &mut out)?;
+        out.flush()?;
+        Ok(found.map(|()| copy))
     }
 }
 
@@ -60,12 +74,17 @@ pub(super) fn open(path: &Path, file: &File, file_len: u64, container: Container
     let misread_end = guard::check(path, file, file_len, container)?;
     // The structure alone comes first: full names are only made where they are bounded.
     let structure = |readable: &Path| run(path, container, || PytorchReader::read_pickle_data(readable, None));
-    let (root, copy) = match (structure(path), misread_end) {
-        (Err(_), Some(end)) => {
-            let copy = ReadableCopy::new(file, end).map_err(|error| WeightsError::io(path, error))?;
+    let (root, copy) = match structure(path) {
+        Ok(root) => (root, None),
+        Err(error) => {
+            let copy = match (container, misread_end) {
+                (_, Some(end)) => ReadableCopy::of_zip(file, end).map(Some),
+                (Container::Legacy, None) => ReadableCopy::of_whole_model(file),
+                _ => Ok(None),
+            };
+            let Some(copy) = copy.map_err(|error| WeightsError::io(path, error))? else { return Err(error) };
             (structure(&copy.0)?, Some(copy))
         }
-        (root, _) => (root?, None),
     };
     let (mut metadata, mut dictionaries) = (BTreeMap::new(), BTreeSet::new());
     if let PickleValue::Dict(root) = &root {
@@ -167,11 +186,6 @@ fn explain(path: &Path, container: Container, error: &PytorchError) -> WeightsEr
         }
         PytorchError::Pickle(PickleError::UnsupportedType(kind)) => {
             WeightsError::malformed(path, container.name(), format!("it holds tensors as {kind}, which are not read"))
-        }
-        // `('module', class, file, source)`, which torch wrote for every class of a whole model.
-        PytorchError::Pickle(PickleError::InvalidData(what)) if what.contains("persistent id has 4 fields") => {
-            let what = "is a whole model with its source code, as PyTorch before 1.6 saved it; load it with torch and save its state_dict()";
-            WeightsError::not_a_checkpoint(path, what)
         }
         PytorchError::Pickle(PickleError::InvalidData(what)) => WeightsError::malformed(path, container.name(), what),
         other => WeightsError::malformed(path, container.name(), other.to_string()),

@@ -10,6 +10,8 @@ mod convert;
 mod error;
 #[path = "../../../../src/weights/guard.rs"]
 mod guard;
+#[path = "../../../../src/weights/legacy_module.rs"]
+mod legacy_module;
 #[path = "../../../../src/weights/matching.rs"]
 mod matching;
 #[path = "../../../../src/weights/notes.rs"]
