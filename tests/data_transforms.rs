@@ -12,7 +12,8 @@
 
 use frostline::data::transform::{normalize, preprocess};
 use frostline::data::{Rgb8, image};
-use frostline::graph::{Preprocess, Resize};
+use frostline::graph::{Interpolation, Preprocess, Resize};
+use frostline::rng::Rng;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,36 @@ fn photos_become_what_torchvisions_transforms_make_of_them() {
         checked += 1;
     }
     assert!(checked == 0 || checked >= 40, "{checked} cases");
+}
+
+/// Shrinking without antialiasing on a self-made picture: torchvision's resize of tensors.
+#[test]
+fn resizing_without_antialias_is_torchvisions() {
+    let seed = b"image".iter().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01B3));
+    let mut rng = Rng::new(seed);
+    let pixels = (0..37 * 53 * 3).map(|_| ((rng.next_u64() >> 40) % 256) as u8).collect();
+    let image = Rgb8 { width: 53, height: 37, pixels };
+    let doc = json(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/data_torchvision.json")));
+    for case in doc["not_antialiased"].as_array().unwrap() {
+        let [width, height] = [0, 1].map(|i| case["size_wh"][i].as_u64().unwrap() as u32);
+        let interpolation: Interpolation = serde_json::from_value(case["interpolation"].clone()).unwrap();
+        let rule = |antialias| Preprocess {
+            size: [height, width],
+            resize: Resize::Stretch,
+            interpolation,
+            antialias,
+            ..Preprocess::imagenet(224)
+        };
+        let of = |antialias| {
+            let (input, _) = preprocess(&image, &rule(antialias));
+            differences(|i| f64::from(input.pixels[i]), &case["pixels"])
+        };
+        let (most, mean) = of(false);
+        println!("{} {}: most {most}, mean {mean:.3}", case["interpolation"], case["size_wh"]);
+        assert!(most <= 1.0 && mean < 0.3, "{} {}: {most} {mean}", case["interpolation"], case["size_wh"]);
+        // Where the picture shrinks by far, antialiasing is something else altogether.
+        assert!(width > 20 || of(true).1 > 10.0, "{}", case["interpolation"]);
+    }
 }
 
 /// Differences of many pictures.

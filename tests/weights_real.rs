@@ -1,13 +1,24 @@
 //! Published checkpoints and the key lists of the PyTorch fixtures: mapping, refusals, head replacement, saving.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do"
+)]
 
+use burn::tensor::{Device, Tensor, TensorData};
+use frostline::graph::{Resize, TensorSpec};
+use frostline::models::{Mode, Network, find};
+use frostline::nn::{Ctx, Value as NodeValue};
+use frostline::train::{about_weights, load_into, open_model};
 use frostline::weights::{
     Checkpoint, PlainTensor, RowState, SaveDtype, Wanted, WeightsError, plan, read, save_safetensors, similarity,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file of the shared data, or `None` with a loud word where it is absent.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -343,4 +354,68 @@ fn values_that_are_not_numbers_are_reported() {
     read(&checkpoint, &mut report).unwrap();
     assert_eq!(report.non_finite, ["a.bias"]);
     assert_eq!(report.warning().unwrap(), "a.bias holds NaN or infinity");
+}
+
+#[test]
+fn published_weights_give_the_published_features() {
+    for (model, weights, reference, node, features) in [
+        (
+            "mobilenet_v2",
+            "mobilenet_v2_imagenet_backbone.safetensors",
+            "mobilenet_v2_features_reference.safetensors",
+            "avgpool",
+            "features_0",
+        ),
+        (
+            "resnet18",
+            "resnet18_imagenet_PARTIAL_no_layer4.safetensors",
+            "resnet18_layer3_reference.safetensors",
+            "layer3.1",
+            "layer3_gap_0",
+        ),
+    ] {
+        let Some(weights) = shared(&format!("data/weights/{weights}")) else { continue };
+        let Some(reference) = shared(&format!("data/weights/reference/{reference}")) else { continue };
+        let reference = Checkpoint::open(&reference).unwrap();
+        let graph = Arc::new(find(model).unwrap().published().unwrap());
+        let zeros = |spec: &TensorSpec| vec![0.0; spec.numel() as usize];
+        let mut network = Network::filled(Arc::clone(&graph), &zeros, &Device::flex()).unwrap();
+        load_into(&mut network, &Checkpoint::open(&weights).unwrap()).unwrap();
+        let image = TensorData::new(reference.read_f32("input_0").unwrap(), [1, 3, 224, 224]);
+        let inputs = [NodeValue::Map(Tensor::from_data(image, &Device::flex()))];
+        let wanted = [graph.find(node).unwrap()];
+        let mut ctx = Ctx::default();
+        let outputs = network.run(&inputs, &BTreeMap::new(), &wanted, Mode::Infer, &mut ctx).unwrap();
+        let pooled = match &outputs[0] {
+            NodeValue::Map(map) => map.clone().mean_dim(3).mean_dim(2).into_data(),
+            other => other.vector().unwrap().into_data(),
+        };
+        let (ours, theirs) = (pooled.try_to_vec::<f32>().unwrap(), reference.read_f32(features).unwrap());
+        assert_eq!(ours.len(), theirs.len(), "{model}");
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{model}: features differ by at most {worst:.1e}");
+        assert!(worst < 1e-3, "{model}: {worst}");
+    }
+}
+
+#[test]
+fn a_published_file_brings_its_preprocessing() {
+    let network =
+        Network::new(Arc::new(find("mobilenet_v2").unwrap().published().unwrap()), 1, &Device::flex()).unwrap();
+    let tensors: Vec<PlainTensor> =
+        network.tensors().unwrap().into_iter().map(|t| (t.spec.name, t.spec.shape, t.values)).collect();
+    let dir = tempfile::tempdir().unwrap();
+    // torchvision: V1 resizes to 256, V2 to 232; a file that nobody has published says nothing.
+    for (file, shorter_px) in
+        [("mobilenet_v2-b0353104.pth", Some(256)), ("mobilenet_v2-7ebf99e0.pth", Some(232)), ("mine.pth", None)]
+    {
+        let path = dir.path().join(file);
+        save_safetensors(&path, &tensors, SaveDtype::F16, &BTreeMap::new()).unwrap();
+        let about = about_weights(&path).unwrap();
+        assert_eq!(about.model, "mobilenet_v2");
+        let resize = about.preprocess.map(|rule| rule.resize);
+        assert_eq!(resize, shorter_px.map(|shorter_px| Resize::ShorterThenCrop { shorter_px }), "{file}");
+        let (_, run) = open_model(&path, &Device::flex()).unwrap();
+        assert_eq!(run.preprocess.resize, Resize::ShorterThenCrop { shorter_px: shorter_px.unwrap_or(256) });
+    }
 }

@@ -155,7 +155,11 @@ impl Work {
         (&dataset.root, dataset.samples.len(), working_side(&view)).hash(&mut kind);
         if working_side(&view).is_none() {
             // Final pixels depend on the geometry of the rule; normalization comes after the cache.
-            format!("{:?} {:?} {:?}", view.rule.size, view.rule.resize, view.rule.interpolation).hash(&mut kind);
+            format!(
+                "{:?} {:?} {:?} {}",
+                view.rule.size, view.rule.resize, view.rule.interpolation, view.rule.antialias
+            )
+            .hash(&mut kind);
         }
         let kind = kind.finish();
         Self { dataset, view, cache, stop, kind }

@@ -136,7 +136,7 @@ pub fn preprocess(image: &Rgb8, rule: &Preprocess) -> (Rgb8, Placement) {
     let ((sx, ox), (sy, oy)) = (x.placement(image.width), y.placement(image.height));
     let placement = Placement { scale: [sx, sy], offset: [ox, oy] };
     let ((left, seen_width), (top, seen_height)) = (x.source(image.width), y.source(image.height));
-    let seen = resize_region(image, [left, top, seen_width, seen_height], x.visible, y.visible, rule.interpolation);
+    let seen = resize_region(image, [left, top, seen_width, seen_height], x.visible, y.visible, Filter::of(rule));
     if [seen.width, seen.height] == [width, height] {
         return (seen, placement);
     }
@@ -180,38 +180,106 @@ pub(crate) fn shorter_side_to(width: u32, height: u32, shorter_px: u32) -> (u32,
     if width <= height { (shorter_px, longer) } else { (longer, shorter_px) }
 }
 
+/// How pixels are weighed in a resize.
+#[derive(Clone, Copy, Debug)]
+struct Filter {
+    interpolation: Interpolation,
+    antialias: bool,
+}
+
+impl Filter {
+    fn of(rule: &Preprocess) -> Self {
+        Self { interpolation: rule.interpolation, antialias: rule.antialias }
+    }
+
+    /// Half its width, in the larger of source and target pixels.
+    fn support(self) -> f64 {
+        match self.interpolation {
+            Interpolation::Bilinear => 1.0,
+            Interpolation::Bicubic => 2.0,
+        }
+    }
+
+    /// The four source pixels around each of `count` targets with their shares, without antialias. The part of the
+    /// axis that is seen begins at `start` and is `seen` long; beyond the border the last pixel goes on.
+    fn taps(self, length: u32, start: f64, seen: f64, count: u32) -> Vec<[(usize, f32); 4]> {
+        let share = |distance: f64| match self.interpolation {
+            Interpolation::Bilinear => (1.0 - distance.abs()).max(0.0),
+            Interpolation::Bicubic => sharp_cubic(distance.abs()),
+        };
+        let tap = |target: u32| {
+            let at = start + (f64::from(target) + 0.5) * seen / f64::from(count) - 0.5;
+            std::array::from_fn(|k| {
+                let pixel = at.floor() + k as f64 - 1.0;
+                (pixel.clamp(0.0, f64::from(length.max(1) - 1)) as usize, share(at - pixel) as f32)
+            })
+        };
+        (0..count).map(tap).collect()
+    }
+}
+
+/// Keys' cubic convolution (1981) with a = -0.75, as torch and OpenCV take it where they do not antialias.
+fn sharp_cubic(x: f64) -> f64 {
+    const A: f64 = -0.75;
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        A * (((x - 5.0) * x + 8.0) * x - 4.0)
+    } else {
+        0.0
+    }
+}
+
+/// The resize without antialias: each target pixel from the source pixels around its place.
+fn interpolate(image: &Rgb8, region: [f64; 4], width: u32, height: u32, filter: Filter) -> Rgb8 {
+    let [left, top, seen_width, seen_height] = region;
+    let columns = filter.taps(image.width, left, seen_width, width);
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for rows in filter.taps(image.height, top, seen_height, height) {
+        for column in &columns {
+            let mut sum = [0.0; 3];
+            for (row, row_share) in rows {
+                for (x, share) in column {
+                    let at = row * image.stride() + x * 3;
+                    let pixel = image.pixels.get(at..at + 3).unwrap_or(&[0; 3]);
+                    for (sum, value) in sum.iter_mut().zip(pixel) {
+                        *sum += row_share * share * f32::from(*value);
+                    }
+                }
+            }
+            pixels.extend(sum.map(|value| value.round_ties_even().clamp(0.0, 255.0) as u8));
+        }
+    }
+    Rgb8 { width, height, pixels }
+}
+
 /// Resizes a whole picture; antialiased when shrinking, as Pillow does.
 #[must_use]
 pub fn resize(image: &Rgb8, width: u32, height: u32, interpolation: Interpolation) -> Rgb8 {
     let whole = [0.0, 0.0, f64::from(image.width), f64::from(image.height)];
-    resize_region(image, whole, width, height, interpolation)
+    resize_region(image, whole, width, height, Filter { interpolation, antialias: true })
 }
 
 /// Resizes the part `[left, top, width, height]` (pixels, fractions allowed) of a picture. Pixels around the part have
 /// their share in its border, as if the whole had been resized and cropped.
-fn resize_region(image: &Rgb8, region: [f64; 4], width: u32, height: u32, interpolation: Interpolation) -> Rgb8 {
+fn resize_region(image: &Rgb8, region: [f64; 4], width: u32, height: u32, filter: Filter) -> Rgb8 {
     /// Pixels between the passes; only a picture one pixel wide and millions high gets there.
     const MAX_BETWEEN: f64 = 256e6;
     let [left, top, seen_width, seen_height] = region;
     // Pillow goes along x first and rounds to 8 bits in between; fast_image_resize would go along y first, which moves
     // a fifth of the pixels by a level (bicubic: by up to 5). So the passes are two calls, over the rows that are used.
-    let support = interpolation_support(interpolation) * (seen_height / f64::from(height.max(1))).max(1.0);
+    if !filter.antialias {
+        return interpolate(image, region, width, height, filter);
+    }
+    let support = filter.support() * (seen_height / f64::from(height.max(1))).max(1.0);
     let first = (top - support).floor().max(0.0);
     let rows = (top + seen_height + support).ceil().min(f64::from(image.height)) - first;
     let along_y = seen_height != f64::from(height) || top.fract() != 0.0;
     if !along_y || f64::from(width) * rows > MAX_BETWEEN {
-        return convolve(image, region, width, height, interpolation);
+        return convolve(image, region, width, height, filter.interpolation);
     }
-    let between = convolve(image, [left, first, seen_width, rows], width, rows as u32, interpolation);
-    convolve(&between, [0.0, top - first, f64::from(width), seen_height], width, height, interpolation)
-}
-
-/// Half the filter's width, in the larger of source and target pixels.
-fn interpolation_support(interpolation: Interpolation) -> f64 {
-    match interpolation {
-        Interpolation::Bilinear => 1.0,
-        Interpolation::Bicubic => 2.0,
-    }
+    let between = convolve(image, [left, first, seen_width, rows], width, rows as u32, filter.interpolation);
+    convolve(&between, [0.0, top - first, f64::from(width), seen_height], width, height, filter.interpolation)
 }
 
 fn convolve(image: &Rgb8, region: [f64; 4], width: u32, height: u32, interpolation: Interpolation) -> Rgb8 {

@@ -26,7 +26,7 @@ pub enum Resize {
     },
 }
 
-/// Interpolation of the resize; always antialiased when shrinking, as Pillow does.
+/// Interpolation of the resize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -58,6 +58,9 @@ pub struct Preprocess {
     /// Interpolation of the resize.
     #[serde(default)]
     pub interpolation: Interpolation,
+    /// Whether shrinking averages all pixels that become one, as Pillow does, or only the nearest, as OpenCV does.
+    #[serde(default = "usual")]
+    pub antialias: bool,
     /// Order of the channels.
     #[serde(default)]
     pub channels: Channels,
@@ -69,6 +72,11 @@ pub struct Preprocess {
     pub std: [f32; 3],
 }
 
+/// Rules that were written before there was a choice were antialiased.
+fn usual() -> bool {
+    true
+}
+
 impl Preprocess {
     /// torchvision's rule for ImageNet classifiers at `size` px: the shorter side to `size * 256 / 224`, centre crop,
     /// ImageNet mean and standard deviation.
@@ -78,6 +86,7 @@ impl Preprocess {
             size: [size, size],
             resize: Resize::ShorterThenCrop { shorter_px: size * 256 / 224 },
             interpolation: Interpolation::Bilinear,
+            antialias: true,
             channels: Channels::Rgb,
             divide_by: 255.0,
             mean: [0.485, 0.456, 0.406],
@@ -103,9 +112,11 @@ impl Preprocess {
 impl fmt::Display for Preprocess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [height, width] = self.size;
-        let how = match self.interpolation {
-            Interpolation::Bilinear => "bilinear, antialiased",
-            Interpolation::Bicubic => "bicubic, antialiased",
+        let how = match (self.interpolation, self.antialias) {
+            (Interpolation::Bilinear, true) => "bilinear, antialiased",
+            (Interpolation::Bicubic, true) => "bicubic, antialiased",
+            (Interpolation::Bilinear, false) => "bilinear, not antialiased",
+            (Interpolation::Bicubic, false) => "bicubic, not antialiased",
         };
         match self.resize {
             Resize::ShorterThenCrop { shorter_px } => {

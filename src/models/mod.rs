@@ -15,6 +15,12 @@ pub fn catalogue() -> Vec<Variant> {
     [resnet::variants(), mobilenet::variants(), vgg::variants()].concat()
 }
 
+/// The public weights whose file usually has this name.
+#[must_use]
+pub fn published_as(file: &str) -> Option<PublicWeights> {
+    catalogue().iter().find_map(|variant| variant.public(file).cloned())
+}
+
 /// The model with this name.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::recognize::{Misfit, Stranger, recognize};
 use super::setup::{chosen, head_plans, wanted};
 use crate::data::{Dataset, LabelColumn};
 use crate::graph::{Facts, Graph, Preprocess};
-use crate::models::{Variant, find};
+use crate::models::{Variant, find, published_as};
 use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, imagenet_classes};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,9 +70,11 @@ pub(super) fn of_plan(plan: &Plan) -> Result<Option<Checkpoint>, String> {
     }
 }
 
-/// The preprocessing that a checkpoint was trained with, where it says so, and who says so.
+/// The preprocessing that a checkpoint was trained with: as it says itself, or as is published for a file of its name.
 pub(super) fn preprocess(checkpoint: &Checkpoint) -> Option<Preprocess> {
-    serde_json::from_str(checkpoint.metadata.get("frostline.preprocess")?).ok()
+    let own = checkpoint.metadata.get("frostline.preprocess").and_then(|text| serde_json::from_str(text).ok());
+    let published = || published_as(&checkpoint.path.file_name()?.to_string_lossy());
+    own.or_else(|| published().map(|weights| weights.preprocess))
 }
 
 /// What the rows of a checkpoint's head are called, if they are `count`: by the file, by one beside it, or as

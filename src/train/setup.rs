@@ -281,8 +281,9 @@ fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
     let named = origin::named_classes(checkpoint, Some(&variant), count).map(|names| first_names(names.names));
     let classes = named.unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect());
     let column = LabelColumn::single(classes);
-    let plan = Plan { model: variant.name.to_owned(), size_px: variant.preprocess.size[0], ..Plan::default() };
-    Ok(RunFile::new(plan, &[column], variant.preprocess))
+    let rule = origin::preprocess(checkpoint).unwrap_or(variant.preprocess);
+    let plan = Plan { model: variant.name.to_owned(), size_px: rule.size[0], ..Plan::default() };
+    Ok(RunFile::new(plan, &[column], rule))
 }
 
 /// Of several names for one class, divided by commas, the first.
