@@ -1,11 +1,6 @@
 //! Published checkpoints and the key lists of the PyTorch fixtures: mapping, refusals, head replacement, saving.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "helpers of tests fail as tests do"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
 
 use burn::tensor::{Device, Tensor, TensorData};
 use frostline::graph::{Resize, TensorSpec};
