@@ -4,8 +4,9 @@
 
 mod common;
 
+use frostline::data::Split;
 use frostline::graph::FreezePlan;
-use frostline::session::{Command, Ending, Event, Phase, Session, View};
+use frostline::session::{Command, Ending, Evaluation, Event, Phase, Session, View, Which};
 use frostline::train::{DeviceChoice, Plan, ValChoice, WeightsSource, sample_plan};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,4 +143,36 @@ fn what_cannot_be_done_is_said_and_the_session_goes_on() {
     assert!(desk.failure().contains("not a run folder"));
     desk.send(Command::OpenSample);
     desk.until("the sample", |event| matches!(event, Event::DataReady(_)));
+}
+
+#[test]
+fn a_run_is_measured_on_its_own_pictures_and_keeps_the_results() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut desk, out) = (Desk::new(), home.path().join("run"));
+    let plan = Plan { epochs: 1, ..plan() };
+    desk.send(Command::Start { plan: Box::new(plan), out: out.clone() });
+    desk.until("the end", |event| matches!(event, Event::Done { ending: Ending::Completed, .. }));
+    let run = desk.view.run.clone().unwrap();
+    assert_eq!(run.evaluations.keys().copied().collect::<Vec<_>>(), [0, 1]);
+    let best = run.best.unwrap().epoch;
+    let kept = Evaluation::read(&out).unwrap().unwrap();
+    assert_eq!(kept.epoch, Some(best));
+    // Measured again, it says the same of each picture, and is kept again.
+    std::fs::remove_file(out.join("evaluation.jsonl")).unwrap();
+    let ask = |which| Command::Evaluate { from: out.clone(), data: None, which };
+    desk.send(ask(Which::Only(Split::Val)));
+    desk.until("the results", |event| matches!(event, Event::Evaluated(_)));
+    let found = desk.view.evaluation.clone().unwrap();
+    let again = Evaluation::read(&out).unwrap().unwrap();
+    for other in [&found, &Arc::new(again)] {
+        assert_eq!((other.epoch, other.images, &other.metrics), (Some(best), kept.images, &kept.metrics));
+        assert_eq!(other.classifier().unwrap().pictures, kept.classifier().unwrap().pictures);
+    }
+    // Other parts of the set are measured and not kept as the run's own.
+    desk.send(ask(Which::Only(Split::Train)));
+    desk.until("the results", |event| matches!(event, Event::Evaluated(_)));
+    assert_eq!(desk.view.evaluation.as_ref().unwrap().images, run.info.train_images);
+    assert_eq!(Evaluation::read(&out).unwrap().unwrap().images, kept.images);
+    desk.send(ask(Which::Only(Split::Test)));
+    assert!(desk.failure().contains("has no test pictures to measure"));
 }

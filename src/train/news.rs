@@ -94,7 +94,7 @@ pub struct EpochNews {
     pub frozen_tensors: usize,
     /// Whether features came from the cache.
     pub cached: bool,
-    /// Confusion counts of the first classification head, `[truth][prediction]`.
+    /// Confusion counts of the first classification head, `[truth][prediction]`; empty beyond 200 classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u32>>,
     /// Paths of nodes that were frozen during the epoch.

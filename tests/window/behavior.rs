@@ -393,3 +393,24 @@ fn the_learning_rate_is_found_and_used() {
     press(&mut stage, Modifiers::COMMAND, Key::Z);
     assert!((stage.plan().lr - 0.01).abs() < 1e-12);
 }
+
+#[test]
+fn a_run_answers_on_the_predict_page_and_leaves_the_list_but_not_the_disk() {
+    let mut stage = window();
+    stage.prepare();
+    let home = tempfile::tempdir().unwrap();
+    let (run, picture) = (home.path().join("run"), home.path().join("a.png"));
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("run.json"), "{}").unwrap();
+    image::RgbImage::new(8, 8).save(&picture).unwrap();
+    stage.window.state_mut().act(Action::PredictWith(run.clone()));
+    stage.window.state_mut().act(Action::Open(vec![picture]));
+    stage.window.run_steps(3);
+    let commands = stage.commands();
+    assert!(matches!(commands.as_slice(), [Command::Predict { from: Some(from), .. }] if *from == run), "{commands:?}");
+    assert_eq!(stage.window.state().page(), Page::Predict);
+    stage.window.state_mut().act(Action::ForgetRun(run.clone()));
+    stage.window.run_steps(3);
+    assert_eq!(stage.window.state().project().hidden_runs, [run.clone()]);
+    assert!(run.join("run.json").exists());
+}

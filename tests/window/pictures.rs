@@ -88,6 +88,11 @@ fn states_of_the_window_are_drawn() {
     stage.window.get_by_label("120 loaded, 2 re-made, 0 unused");
     stage.window.get_by_label("head: 1000 → 6 classes");
     stage.train(3);
+    stage.window.state_mut().act(Action::Show(Page::Evaluate));
+    stage.settle();
+    keep(&mut stage, "evaluate");
+    stage.window.state_mut().act(Action::Show(Page::Model));
+    stage.settle();
     stage.window.get_by_label("Thaw layer2.0").click();
     stage.window.get_by_label("Freeze layer4.0").click();
     stage.settle();

@@ -196,7 +196,8 @@ fn confusion_tab(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textu
         epochs.map(|news| (run, news)).find(|(_, news)| !news.confusion.is_empty())
     });
     let Some((run, news)) = counted else {
-        let text = "After each epoch: how often each class was called which. A click on a cell shows its pictures.";
+        let text = "After each epoch: how often each class was called which. A click on a cell shows its pictures. More than \
+                    200 classes are on the Evaluate page.";
         kit::empty(ui, theme, "The confusion matrix appears here", text);
         return;
     };
