@@ -6,7 +6,7 @@ use super::lines::{ClassLine, EvalLine, HeadLine, ImageLine, Line, NameScore};
 use super::{Failure, Outcome, output, plan};
 use crate::graph::HeadKind;
 use crate::session::{Command, Evaluation, Event};
-use crate::train::{HeadResults, class_scores, macro_average, reliability, weighted_average};
+use crate::train::{HeadResults, macro_average, reliability, weighted_average};
 
 pub(super) fn evaluate(args: &EvalArgs) -> Outcome {
     if !args.source.exists() {
@@ -29,7 +29,8 @@ fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
     if args.per_image {
         found.heads.iter().try_for_each(|head| pictures(found, head))?;
     }
-    let classifiers = || found.heads.iter().filter(|head| matches!(head.kind, HeadKind::Classify { .. }));
+    let labels = |head: &&HeadResults| !matches!(head.kind, HeadKind::PixelClassify { .. });
+    let mut label_heads = found.heads.iter().filter(labels);
     output::json(&Line::Eval(EvalLine {
         metrics: &found.metrics,
         losses: &found.losses,
@@ -40,13 +41,13 @@ fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
         device,
         seconds: found.seconds,
         split: found.split.map_or("all".to_owned(), |split| split.to_string()),
-        scores: found.classifier().map(head_line),
-        heads: classifiers().skip(1).map(|head| (head.name.as_str(), head_line(head))).collect(),
+        scores: label_heads.next().map(head_line),
+        heads: label_heads.map(|head| (head.name.as_str(), head_line(head))).collect(),
     }))
 }
 
 fn head_line(head: &HeadResults) -> HeadLine<'_> {
-    let scores = class_scores(&head.confusion());
+    let scores = head.scores();
     let calibration = reliability(&head.pictures);
     HeadLine {
         macro_average: macro_average(&scores),
@@ -75,11 +76,26 @@ fn pictures(found: &Evaluation, head: &HeadResults) -> Outcome {
         output::json(&Line::Image(ImageLine {
             image: sample.map_or_else(String::new, |sample| sample.image.name()),
             head: &head.name,
-            truth: name(picture.truth),
+            truth: Some(name(picture.truth)),
+            labels: None,
             correct: picture.is_right(),
-            truth_score: picture.truth_score,
+            truth_score: Some(picture.truth_score),
             loss: picture.loss,
             classes: picture.top().iter().map(|&(class, score)| NameScore { name: name(class), score }).collect(),
+        }))?;
+    }
+    for picture in &head.labelled {
+        let sample = found.set.samples.get(picture.index as usize);
+        let given = picture.told.iter().filter(|told| told.given);
+        output::json(&Line::Image(ImageLine {
+            image: sample.map_or_else(String::new, |sample| sample.image.name()),
+            head: &head.name,
+            truth: None,
+            labels: Some(picture.told.iter().filter(|told| told.there).map(|told| name(told.class)).collect()),
+            correct: picture.is_right(),
+            truth_score: None,
+            loss: picture.loss,
+            classes: given.map(|told| NameScore { name: name(told.class), score: told.score }).collect(),
         }))?;
     }
     Ok(())
@@ -93,12 +109,12 @@ fn show(found: &Evaluation) -> Outcome {
     for (name, value) in &found.losses {
         output::line(&format!("  loss {name:<11} {value:.4}"))?;
     }
-    found.heads.iter().filter(|head| !head.pictures.is_empty()).try_for_each(table)
+    found.heads.iter().filter(|head| head.pictures.len() + head.labelled.len() > 0).try_for_each(table)
 }
 
 /// A row for each class, as scikit-learn's report has them.
 fn table(head: &HeadResults) -> Outcome {
-    let scores = class_scores(&head.confusion());
+    let scores = head.scores();
     if let Some(calibration) = reliability(&head.pictures) {
         output::line(&format!("  calibration      ECE {:.4}, MCE {:.4}", calibration.ece, calibration.mce))?;
     }

@@ -238,10 +238,10 @@ pub(super) struct EvalLine<'a> {
     pub seconds: f64,
     /// train, val or test; all without one.
     pub split: String,
-    /// Of the first classification head.
+    /// Of the first head that labels pictures.
     #[serde(flatten)]
     pub scores: Option<HeadLine<'a>>,
-    /// Of further classification heads, by name.
+    /// Of further such heads, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub heads: BTreeMap<&'a str, HeadLine<'a>>,
 }
@@ -275,12 +275,18 @@ pub(super) struct ClassLine<'a> {
 pub(super) struct ImageLine<'a> {
     pub image: String,
     pub head: &'a str,
-    pub truth: &'a str,
+    /// The true class, of a head that gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<&'a str>,
+    /// The true labels, of a head that gives several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<&'a str>>,
     pub correct: bool,
     /// Probability of the true class.
-    pub truth_score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth_score: Option<f32>,
     pub loss: f32,
-    /// The best five.
+    /// The best five, or the labels that are given.
     pub classes: Vec<NameScore<'a>>,
 }
 

@@ -29,8 +29,8 @@ mod validate;
 pub use builtin::{sample_plan, with_data};
 pub use device::DeviceInfo;
 pub use evaluation::{
-    Averages, BINS, Bin, ClassScores, Evaluation, HeadResults, PictureResult, Reliability, Which, bin_of, class_scores,
-    evaluate, macro_average, reliability, save_backbone, weighted_average, worst_pairs,
+    Averages, BINS, Bin, ClassScores, Evaluation, HeadResults, LabelResult, PictureResult, Reliability, Told, Which,
+    bin_of, class_scores, evaluate, macro_average, reliability, save_backbone, weighted_average, worst_pairs,
 };
 pub use export::{ExportCheck, ExportFormat, Exported, HeadCheck, export_model};
 pub use folder::{Position, RunFile, RunFolder, export};

@@ -1,6 +1,6 @@
 //! A pass over the validation pictures: losses, metrics, predictions on the fixed ones.
 
-use super::evaluation::{HeadResults, PictureResult};
+use super::evaluation::{HeadResults, LabelResult, PictureResult};
 use super::losses::{self, LossOptions};
 use super::metrics::{Counts, argmax};
 use super::news::LiveSample;
@@ -195,16 +195,26 @@ fn no_results(graph: &Graph, dataset: &Dataset) -> Vec<HeadResults> {
         kind: head.kind.clone(),
         classes: classes(i).map(|column| column.classes.clone()).unwrap_or_default(),
         pictures: Vec::new(),
+        labelled: Vec::new(),
     };
     graph.heads.iter().enumerate().map(of).collect()
 }
 
-/// Keeps what a head that gives pictures one class says of each picture of a batch.
+/// Keeps what a head that labels pictures says of each picture of a batch.
 fn keep_results(results: &mut HeadResults, column: usize, numbers: &[f32], batch: &Batch) {
-    let HeadKind::Classify { classes } = results.kind else { return };
-    let pictures = batch.indices.iter().zip(numbers.chunks(classes.max(1))).zip(batch.column(column));
-    let kept = pictures.filter_map(|((&index, logits), truth)| PictureResult::of_logits(index, logits, truth.class()?));
-    results.pictures.extend(kept);
+    let rows = numbers.chunks(results.kind.classes().max(1));
+    let pictures = batch.indices.iter().copied().zip(rows).zip(batch.column(column));
+    match results.kind {
+        HeadKind::Classify { .. } => results.pictures.extend(
+            pictures.filter_map(|((index, logits), truth)| PictureResult::of_logits(index, logits, truth.class()?)),
+        ),
+        HeadKind::MultiLabel { .. } => results.labelled.extend(
+            pictures
+                .filter(|(_, truth)| truth.is_known())
+                .filter_map(|((index, logits), truth)| LabelResult::of_logits(index, logits, |class| truth.has(class))),
+        ),
+        HeadKind::PixelClassify { .. } => {}
+    }
 }
 
 /// Up to `count` validation pictures, spread over the first column's labels in turn, the same for the same seed.

@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable as _;
 use frostline::data::{LabelColumn, Split};
 use frostline::graph::{FreezePlan, Preprocess, Preset};
 use frostline::session::{Command, Event, Which};
-use frostline::train::{Evaluation, PictureResult, Plan, RunFile, RunFolder, class_scores, reliability};
+use frostline::train::{Evaluation, LabelResult, PictureResult, Plan, RunFile, RunFolder, class_scores, reliability};
 use frostline::ui::panels::evaluate_page::{Column, Pick};
 use frostline::ui::{Action, Page, Theme};
 use std::path::{Path, PathBuf};
@@ -176,6 +176,34 @@ fn each_head_has_its_own_results() {
     harness.query_all_by_label("All beetles").next().unwrap().click();
     harness.run_ok();
     assert!(harness.query_by_label("40 pictures").is_some());
+}
+
+#[test]
+fn several_labels_for_a_picture_are_counted_label_by_label() {
+    let mut world = World::new(Shows::Evaluate, Theme::dark());
+    let mut evaluation = world::measured(&world::generated(60), &world::names(4), 10);
+    let head = &mut evaluation.heads[0];
+    head.kind = frostline::graph::HeadKind::MultiLabel { classes: 4 };
+    head.pictures.clear();
+    // Every picture has ants; bees are called every fifth time and never there; every fourth beetle is missed.
+    let labels = (0..40).map(|i| {
+        let logits = [3.0, if i % 5 == 0 { 1.0 } else { -1.0 }, if i % 4 == 0 { -2.0 } else { 2.0 }, -3.0];
+        LabelResult::of_logits(i, &logits, |class| class == 0 || class == 2).unwrap()
+    });
+    head.labelled = labels.collect();
+    world.view.fold(Event::Evaluated(Arc::new(evaluation)));
+    let mut harness = world.window(1400.0, 824.0);
+    for (label, count) in
+        [("Wrongly called bees", 8), ("beetles that were missed", 10), ("Mistakes about beetles", 10), ("All ants", 40)]
+    {
+        harness.query_all_by_label(label).next().unwrap().click();
+        harness.run_ok();
+        assert!(harness.query_by_label(&format!("{count} pictures")).is_some(), "{label}");
+    }
+    assert!(
+        harness.query_by_label_contains("beetles: precision 100 %, recall 75.0 %, F1 85.7 %, 40 pictures").is_some()
+    );
+    assert!(harness.query_all_by_label_contains("misses beetles 11.9 %").next().is_some());
 }
 
 #[test]

@@ -504,8 +504,13 @@ pub fn measured(data: &Dataset, names: &[String], per_class: usize) -> Evaluatio
         logits[(truth + 1) % classes] += if weak { 4.5 } else { 0.3 };
         pictures.push(PictureResult::of_logits(index, &logits, truth as u32).unwrap());
     }
-    let head =
-        HeadResults { name: "cls".to_owned(), kind: HeadKind::Classify { classes }, classes: names.to_vec(), pictures };
+    let head = HeadResults {
+        name: "cls".to_owned(),
+        kind: HeadKind::Classify { classes },
+        classes: names.to_vec(),
+        pictures,
+        labelled: Vec::new(),
+    };
     let share = |holds: fn(&PictureResult) -> bool| {
         head.pictures.iter().filter(|picture| holds(picture)).count() as f64 / head.pictures.len() as f64
     };

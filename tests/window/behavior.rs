@@ -411,6 +411,6 @@ fn a_run_answers_on_the_predict_page_and_leaves_the_list_but_not_the_disk() {
     assert_eq!(stage.window.state().page(), Page::Predict);
     stage.window.state_mut().act(Action::ForgetRun(run.clone()));
     stage.window.run_steps(3);
-    assert_eq!(stage.window.state().project().hidden_runs, [run.clone()]);
+    assert_eq!(stage.window.state().project().hidden_runs, std::slice::from_ref(&run));
     assert!(run.join("run.json").exists());
 }

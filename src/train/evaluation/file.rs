@@ -1,7 +1,7 @@
 //! `evaluation.jsonl` of a run: what the best epoch says of each picture. A line that describes it, then a line for each
 //! picture and head. Written whole or not at all.
 
-use super::results::{HeadResults, PictureResult};
+use super::results::{HeadResults, LabelResult, PictureResult, Told};
 use super::{Evaluation, TOP};
 use crate::data::{self, Dataset, ImageSource, LabelColumn, Sample, Split, Target, Task};
 use crate::graph::HeadKind;
@@ -48,10 +48,20 @@ struct PictureLine {
     size: [u32; 2],
     /// Position in the header's heads.
     head: usize,
+    loss: f32,
+    /// Where it has one class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<ClassPart>,
+    /// Where it has several labels: those that are given or true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<Told>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClassPart {
     truth: u32,
     rank: u32,
     score: f32,
-    loss: f32,
     top: Vec<(u32, f32)>,
 }
 
@@ -94,22 +104,24 @@ impl Evaluation {
     }
 
     fn picture_lines(&self) -> impl Iterator<Item = PictureLine> {
-        let line = |head: usize, picture: &PictureResult| {
-            let sample = self.set.samples.get(picture.index as usize)?;
+        let line = |head: usize, index: u32, loss: f32| {
+            let sample = self.set.samples.get(index as usize)?;
             let below = sample.image.path().and_then(|path| path.strip_prefix(&self.set.root).ok());
-            Some(PictureLine {
-                image: below.map_or_else(|| sample.image.name(), |path| path.display().to_string()),
-                size: sample.size_px,
-                head,
-                truth: picture.truth,
-                rank: picture.rank,
-                score: picture.truth_score,
-                loss: picture.loss,
-                top: picture.top().to_vec(),
-            })
+            let image = below.map_or_else(|| sample.image.name(), |path| path.display().to_string());
+            Some(PictureLine { image, size: sample.size_px, head, loss, class: None, labels: None })
         };
-        let heads = self.heads.iter().enumerate();
-        heads.flat_map(move |(at, head)| head.pictures.iter().filter_map(move |picture| line(at, picture)))
+        let of_class = move |head: usize, picture: &PictureResult| {
+            let top = picture.top().to_vec();
+            let class = ClassPart { truth: picture.truth, rank: picture.rank, score: picture.truth_score, top };
+            Some(PictureLine { class: Some(class), ..line(head, picture.index, picture.loss)? })
+        };
+        let of_labels = move |head: usize, picture: &LabelResult| {
+            Some(PictureLine { labels: Some(picture.told.clone()), ..line(head, picture.index, picture.loss)? })
+        };
+        self.heads.iter().enumerate().flat_map(move |(at, head)| {
+            let classes = head.pictures.iter().filter_map(move |picture| of_class(at, picture));
+            classes.chain(head.labelled.iter().filter_map(move |picture| of_labels(at, picture)))
+        })
     }
 
     /// Reads what [`Evaluation::save`] wrote in a run's folder. None where there is no such file.
@@ -164,6 +176,7 @@ impl Build {
             kind: head.kind,
             classes: head.classes,
             pictures: Vec::new(),
+            labelled: Vec::new(),
         };
         let heads: Vec<HeadResults> = std::mem::take(&mut header.heads).into_iter().map(head).collect();
         let whole = header.root.as_os_str().is_empty();
@@ -190,7 +203,9 @@ impl Build {
     fn take(&mut self, line: &PictureLine) -> Result<(), &'static str> {
         let head = self.heads.get_mut(line.head).ok_or("it names a head that is not there")?;
         let known = |class: u32| (class as usize) < head.classes.len();
-        if !known(line.truth) || line.top.len() > TOP || !line.top.iter().all(|(class, _)| known(*class)) {
+        let classes = line.class.iter().flat_map(|class| class.top.iter().map(|top| top.0).chain([class.truth]));
+        let mut classes = classes.chain(line.labels.iter().flatten().map(|told| told.class));
+        if !classes.all(known) || line.class.as_ref().is_some_and(|class| class.top.len() > TOP) {
             return Err("it names a class that is not there");
         }
         let at = match self.known.get(&line.image) {
@@ -198,7 +213,7 @@ impl Build {
             None if self.whole => return Err("the built-in sample has no such picture"),
             None => {
                 let at = self.set.samples.len();
-                let class = (line.head == 0).then_some(line.truth);
+                let class = line.class.as_ref().filter(|_| line.head == 0).map(|class| class.truth);
                 self.set.samples.push(Sample {
                     image: ImageSource::File(self.header.root.join(&line.image)),
                     split: self.header.split.unwrap_or(Split::Val),
@@ -210,14 +225,23 @@ impl Build {
             }
         };
         let at = u32::try_from(at).map_err(|_| "there are too many pictures")?;
-        let result = PictureResult::new(at, line.truth, line.rank, line.score, line.loss, &line.top);
-        head.pictures.push(result.ok_or("it has no class")?);
+        match (&line.class, &line.labels) {
+            (Some(class), _) => {
+                let result = PictureResult::new(at, class.truth, class.rank, class.score, line.loss, &class.top);
+                head.pictures.push(result.ok_or("it has no class")?);
+            }
+            (None, Some(told)) => {
+                head.labelled.push(LabelResult { index: at, loss: line.loss, told: told.clone() });
+            }
+            (None, None) => return Err("it says nothing"),
+        }
         Ok(())
     }
 
     fn finish(mut self, run: &Path) -> Evaluation {
         for head in &mut self.heads {
             head.pictures.sort_by_key(|picture| picture.index);
+            head.labelled.sort_by_key(|picture| picture.index);
         }
         Evaluation {
             source: run.to_path_buf(),
@@ -263,6 +287,15 @@ mod tests {
             kind: HeadKind::Classify { classes: 2 },
             classes: set.classes().to_vec(),
             pictures: pictures.to_vec(),
+            labelled: Vec::new(),
+        };
+        let labelled = [1, 2].map(|index| LabelResult::of_logits(index, &[0.5, -1.5], |class| class == 1).unwrap());
+        let tags = HeadResults {
+            name: "tags".to_owned(),
+            kind: HeadKind::MultiLabel { classes: 2 },
+            classes: vec!["x".to_owned(), "y".to_owned()],
+            pictures: Vec::new(),
+            labelled: labelled.to_vec(),
         };
         Evaluation {
             source: root.to_path_buf(),
@@ -273,7 +306,7 @@ mod tests {
             metrics: BTreeMap::from([("top1".to_owned(), 0.5)]),
             losses: BTreeMap::from([("total".to_owned(), 0.7)]),
             images: 2,
-            heads: vec![head],
+            heads: vec![head, tags],
             seconds: 1.5,
         }
     }
@@ -296,6 +329,8 @@ mod tests {
             let image = |set: &Dataset, index: u32| set.samples[index as usize].image.clone();
             assert_eq!(image(&written.set, before.index), image(&read.set, after.index));
         }
+        let tags = |read: &Evaluation| read.heads[1].labelled.iter().map(|one| one.told.clone()).collect::<Vec<_>>();
+        assert_eq!((tags(&written), written.heads[1].scores()), (tags(&read), read.heads[1].scores()));
         assert_eq!(read.set.samples.len(), 2, "only the pictures that were looked at");
         assert!(!home.path().join("evaluation.jsonl.part").exists());
     }
@@ -312,7 +347,7 @@ mod tests {
         };
         assert!(said("").contains("evaluation.jsonl is damaged in line 1: it is empty"));
         assert!(said(&text.replace("\"truth\":1", "\"truth\":7")).contains("line 3: it names a class"));
-        assert!(said(text.get(..text.len() - 9).unwrap()).contains("damaged in line 3: EOF"));
+        assert!(said(text.get(..text.len() - 9).unwrap()).contains("damaged in line 5: EOF"));
         assert!(said(&text.replace("\"version\":1", "\"version\":9")).contains("newer version"));
     }
 }

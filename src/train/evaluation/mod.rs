@@ -14,7 +14,7 @@ mod scores;
 pub use calibration::{BINS, Bin, Reliability, bin_of, reliability};
 pub use file::FILE;
 pub use measure::{Which, evaluate, save_backbone};
-pub use results::{HeadResults, PictureResult, TOP};
+pub use results::{HeadResults, LabelResult, PictureResult, TOP, Told};
 pub use scores::{Averages, ClassScores, class_scores, macro_average, weighted_average, worst_pairs};
 
 use crate::data::{Dataset, Split};

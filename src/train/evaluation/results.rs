@@ -1,7 +1,9 @@
 //! What a head says of each picture, small enough to be kept for a hundred thousand of them.
 
 use super::super::metrics::argmax;
+use super::scores::{ClassScores, class_scores};
 use crate::graph::HeadKind;
+use serde::{Deserialize, Serialize};
 
 /// Best classes that are kept of each picture.
 pub const TOP: usize = 5;
@@ -86,6 +88,62 @@ impl PictureResult {
     }
 }
 
+/// A label that a head gives a picture, or should give.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The class.
+    pub class: u32,
+    /// Its probability.
+    pub score: f32,
+    /// Whether the head gives it.
+    pub given: bool,
+    /// Whether it is true.
+    pub there: bool,
+}
+
+/// What a head with several labels for a picture says of one: only what it gives or should give, however many classes there
+/// are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelResult {
+    /// Index in the data set's samples.
+    pub index: u32,
+    /// Binary cross-entropy, the mean over the classes.
+    pub loss: f32,
+    /// The labels, by class.
+    pub told: Vec<Told>,
+}
+
+impl LabelResult {
+    /// From the logits of all classes; a label is given from a probability of one half.
+    #[must_use]
+    pub fn of_logits(index: usize, logits: &[f32], has: impl Fn(u32) -> bool) -> Option<Self> {
+        let mut loss = 0.0;
+        let mut told = Vec::new();
+        for (class, &x) in (0_u32..).zip(logits) {
+            let (given, there, wide) = (x > 0.0, has(class), f64::from(x));
+            let hit = if there { wide } else { 0.0 };
+            loss += wide.max(0.0) - hit + (-wide.abs()).exp().ln_1p();
+            if given || there {
+                told.push(Told { class, score: finite((1.0 / (1.0 + (-wide).exp())) as f32, 0.0), given, there });
+            }
+        }
+        let loss = finite((loss / logits.len().max(1) as f64) as f32, f32::MAX);
+        Some(Self { index: u32::try_from(index).ok()?, loss, told })
+    }
+
+    /// Whether exactly the true labels are given.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.told.iter().all(|told| told.given == told.there)
+    }
+
+    /// What is said of a class; none where it is neither given nor true.
+    #[must_use]
+    pub fn of(&self, class: u32) -> Option<&Told> {
+        self.told.iter().find(|told| told.class == class)
+    }
+}
+
 fn finite(value: f32, otherwise: f32) -> f32 {
     if value.is_finite() { value } else { otherwise }
 }
@@ -101,6 +159,8 @@ pub struct HeadResults {
     pub classes: Vec<String>,
     /// A result for each picture, ascending by index; empty for a head that does not give pictures one class.
     pub pictures: Vec<PictureResult>,
+    /// The same for a head that gives pictures several labels; empty for all others.
+    pub labelled: Vec<LabelResult>,
 }
 
 impl HeadResults {
@@ -118,6 +178,30 @@ impl HeadResults {
         counts
     }
 
+    /// The scores of each class, whether pictures have one or several.
+    #[must_use]
+    pub fn scores(&self) -> Vec<ClassScores> {
+        if !matches!(self.kind, HeadKind::MultiLabel { .. }) {
+            return class_scores(&self.confusion());
+        }
+        let mut counts = vec![[0_u64; 3]; self.classes.len()];
+        for told in self.labelled.iter().flat_map(|picture| &picture.told) {
+            if let Some([hits, called, support]) = counts.get_mut(told.class as usize) {
+                *hits += u64::from(told.given && told.there);
+                *called += u64::from(told.given);
+                *support += u64::from(told.there);
+            }
+        }
+        counts.into_iter().map(|[hits, called, support]| ClassScores::of(hits, called, support)).collect()
+    }
+
+    /// The labels of a picture by its index in the set.
+    #[must_use]
+    pub fn labels_of(&self, index: usize) -> Option<&LabelResult> {
+        let at = self.labelled.binary_search_by_key(&index, |picture| picture.index as usize).ok()?;
+        self.labelled.get(at)
+    }
+
     /// The result of a picture by its index in the set.
     #[must_use]
     pub fn of(&self, index: usize) -> Option<&PictureResult> {
@@ -125,11 +209,13 @@ impl HeadResults {
         self.pictures.get(at)
     }
 
-    /// Positions in [`HeadResults::pictures`], the largest loss first.
+    /// Positions in [`HeadResults::pictures`] or [`HeadResults::labelled`], the largest loss first.
     #[must_use]
     pub fn worst_first(&self) -> Vec<u32> {
-        let loss = |at: &u32| self.pictures.get(*at as usize).map_or(0.0, |picture| picture.loss);
-        let mut order: Vec<u32> = (0..u32::try_from(self.pictures.len()).unwrap_or(u32::MAX)).collect();
+        let losses = self.pictures.iter().map(|picture| picture.loss);
+        let losses: Vec<f32> = losses.chain(self.labelled.iter().map(|picture| picture.loss)).collect();
+        let loss = |at: &u32| losses.get(*at as usize).copied().unwrap_or_default();
+        let mut order: Vec<u32> = (0..u32::try_from(losses.len()).unwrap_or(u32::MAX)).collect();
         order.sort_by(|a, b| loss(b).total_cmp(&loss(a)).then(a.cmp(b)));
         order
     }
@@ -176,7 +262,35 @@ mod tests {
             kind: HeadKind::Classify { classes: 3 },
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
             pictures: made.collect(),
+            labelled: Vec::new(),
         }
+    }
+
+    #[test]
+    fn labels_are_scored_by_hand() {
+        // Logits ±ln 3: probabilities 3/4 and 1/4. Loss of a hit and of a rightly absent one -ln 3/4, of the others -ln 1/4.
+        let x = 3_f32.ln();
+        let found = LabelResult::of_logits(4, &[x, x, -x, -x], |class| class % 2 == 0).unwrap();
+        let wanted = [(0, 0.75, true, true), (1, 0.75, true, false), (2, 0.25, false, true)];
+        assert_eq!(
+            found.told.iter().map(|told| (told.class, told.given, told.there)).collect::<Vec<_>>(),
+            [(0, true, true), (1, true, false), (2, false, true)]
+        );
+        assert!(found.told.iter().zip(wanted).all(|(told, wanted)| (told.score - wanted.1).abs() < 1e-6));
+        let loss = (2.0 * -(0.75_f32.ln()) + 2.0 * -(0.25_f32.ln())) / 4.0;
+        assert!((found.loss - loss).abs() < 1e-6 && !found.is_right(), "{} against {loss}", found.loss);
+        let right = LabelResult::of_logits(5, &[x, -x, x, -x], |class| class % 2 == 0).unwrap();
+        assert!(right.is_right());
+        let kind = HeadKind::MultiLabel { classes: 4 };
+        let classes = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let labelled = vec![found, right];
+        let head = HeadResults { name: "tags".to_owned(), kind, classes, pictures: Vec::new(), labelled };
+        let scores = head.scores();
+        assert_eq!((scores[0].precision, scores[0].recall, scores[0].support), (Some(1.0), Some(1.0), 2));
+        assert_eq!((scores[1].precision, scores[1].recall, scores[1].f1), (Some(0.0), None, Some(0.0)));
+        assert_eq!((scores[2].precision, scores[2].recall, scores[2].f1), (Some(1.0), Some(0.5), Some(2.0 / 3.0)));
+        assert_eq!(scores[3].f1, None);
+        assert_eq!((head.worst_first(), head.labels_of(5).map(LabelResult::is_right)), (vec![0, 1], Some(true)));
     }
 
     #[test]

@@ -13,6 +13,16 @@ pub struct ClassScores {
     pub support: u64,
 }
 
+impl ClassScores {
+    /// From how many were found, called so, and are there.
+    #[must_use]
+    pub fn of(hits: u64, called: u64, support: u64) -> Self {
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        let f1 = share(2 * hits, support + called);
+        Self { recall: share(hits, support), precision: share(hits, called), f1, support }
+    }
+}
+
 /// The scores of each class from counts `[truth][prediction]`.
 #[must_use]
 pub fn class_scores(confusion: &[Vec<u32>]) -> Vec<ClassScores> {
@@ -20,12 +30,9 @@ pub fn class_scores(confusion: &[Vec<u32>]) -> Vec<ClassScores> {
     for row in confusion {
         called.iter_mut().zip(row).for_each(|(sum, &count)| *sum += u64::from(count));
     }
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
     let of = |(class, (row, &called)): (usize, (&Vec<u32>, &u64))| {
         let hits = row.get(class).copied().map_or(0, u64::from);
-        let support: u64 = row.iter().map(|&count| u64::from(count)).sum();
-        let f1 = share(2 * hits, support + called);
-        ClassScores { recall: share(hits, support), precision: share(hits, called), f1, support }
+        ClassScores::of(hits, called, row.iter().map(|&count| u64::from(count)).sum())
     };
     confusion.iter().zip(&called).enumerate().map(of).collect()
 }

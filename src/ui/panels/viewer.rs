@@ -147,8 +147,24 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
 /// What the model says of a measured picture.
 fn said(ui: &mut Ui, theme: &Theme, measured: &Measured, index: usize) {
     let Some(head) = measured.evaluation.heads.get(measured.head) else { return };
-    let Some(result) = head.of(index) else { return };
     let name = |class: u32| head.classes.get(class as usize).map_or("?", String::as_str);
+    if let Some(labels) = head.labels_of(index) {
+        ui.horizontal_wrapped(|ui| {
+            for told in &labels.told {
+                let (sign, color, note) = match (told.given, told.there) {
+                    (true, true) => ("✓", theme.good, ""),
+                    (true, false) => ("✗", theme.bad, " is not true"),
+                    (false, _) => ("✗", theme.bad, " is missed"),
+                };
+                let text = format!("{sign} {}{note} {:.1} %", name(told.class), told.score * 100.0);
+                ui.label(RichText::new(text).size(12.5).color(color));
+            }
+            let text = format!("loss {}", super::format::number(f64::from(labels.loss)));
+            ui.label(RichText::new(text).size(12.5).color(theme.weak));
+        });
+        return;
+    }
+    let Some(result) = head.of(index) else { return };
     let (sign, color) = if result.is_right() { ("✓", theme.good) } else { ("✗", theme.bad) };
     ui.horizontal(|ui| {
         ui.label(RichText::new(format!("{sign} truth {}", name(result.truth))).size(13.0).color(color).strong());

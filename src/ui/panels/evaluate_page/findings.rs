@@ -3,8 +3,8 @@
 use crate::graph::HeadKind;
 use crate::session::{EpochNews, Evaluation, RunView};
 use crate::train::{
-    Averages, ClassScores, HeadResults, PictureResult, Reliability, bin_of, class_scores, macro_average, reliability,
-    weighted_average, worst_pairs,
+    Averages, ClassScores, HeadResults, LabelResult, PictureResult, Reliability, Told, bin_of, class_scores,
+    macro_average, reliability, weighted_average, worst_pairs,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,8 +37,69 @@ pub enum Pick {
     Bin(usize),
 }
 
+/// What a head says of one picture.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// One class.
+    Class(&'a PictureResult),
+    /// Several labels.
+    Labels(&'a LabelResult),
+}
+
+impl<'a> Item<'a> {
+    /// The picture's index in the set.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Class(picture) => picture.index as usize,
+            Self::Labels(picture) => picture.index as usize,
+        }
+    }
+
+    /// Whether all is right.
+    pub fn is_right(self) -> bool {
+        match self {
+            Self::Class(picture) => picture.is_right(),
+            Self::Labels(picture) => picture.is_right(),
+        }
+    }
+
+    /// Its loss.
+    pub fn loss(self) -> f64 {
+        match self {
+            Self::Class(picture) => f64::from(picture.loss),
+            Self::Labels(picture) => f64::from(picture.loss),
+        }
+    }
+
+    /// Of several labels those that hold.
+    pub fn labels(self, holds: fn(&Told) -> bool) -> impl Iterator<Item = &'a Told> {
+        let told = match self {
+            Self::Class(_) => &[],
+            Self::Labels(picture) => picture.told.as_slice(),
+        };
+        told.iter().filter(move |told| holds(told))
+    }
+}
+
 impl Pick {
-    fn holds(self, picture: &PictureResult) -> bool {
+    fn holds(self, item: Item<'_>) -> bool {
+        match item {
+            Item::Class(picture) => self.holds_class(picture),
+            Item::Labels(picture) => {
+                let told = |class: u32, holds: fn(&Told) -> bool| picture.of(class).is_some_and(holds);
+                match self {
+                    Self::Wrong => !picture.is_right(),
+                    Self::Class(class) => told(class, |told| told.there),
+                    Self::Misses(class) => told(class, |told| told.there && !told.given),
+                    Self::FalseAlarms(class) => told(class, |told| told.given && !told.there),
+                    Self::Mistakes(class) => told(class, |told| told.given != told.there),
+                    Self::Worst | Self::BeyondFive | Self::Cell(..) | Self::Bin(_) => true,
+                }
+            }
+        }
+    }
+
+    fn holds_class(self, picture: &PictureResult) -> bool {
         let (truth, said) = (picture.truth, picture.said());
         match self {
             Self::Worst => true,
@@ -168,7 +229,7 @@ impl Findings {
     /// Computes everything anew where the subject is another one, and picks.
     pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, head: Option<usize>, pick: Pick) {
         let heads = subject.heads();
-        let first = heads.iter().position(|(_, kind)| matches!(kind, HeadKind::Classify { .. }));
+        let first = heads.iter().position(|(_, kind)| !matches!(kind, HeadKind::PixelClassify { .. }));
         let head = head.filter(|&head| head < heads.len()).or(first).unwrap_or(0);
         let key = subject.key(head);
         if known.as_ref().is_none_or(|known| known.key != key) {
@@ -182,8 +243,9 @@ impl Findings {
     fn of(subject: Subject<'_>, head: usize, key: Key) -> Self {
         let evaluation = subject.evaluation().cloned();
         let results = evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(head));
-        let results = results.filter(|results| matches!(results.kind, HeadKind::Classify { .. }));
+        let results = results.filter(|results| !matches!(results.kind, HeadKind::PixelClassify { .. }));
         let (confusion, classes) = match (results, subject) {
+            (Some(results), _) if !results.labelled.is_empty() => (Vec::new(), results.classes.clone()),
             (Some(results), _) => (results.confusion(), results.classes.clone()),
             // The counts of an epoch are those of the first classifier.
             (None, Subject::Epoch(run, news, _)) => {
@@ -195,7 +257,7 @@ impl Findings {
             }
             (None, Subject::Measured(_)) => (Vec::new(), Vec::new()),
         };
-        let scores = class_scores(&confusion);
+        let scores = results.map_or_else(|| class_scores(&confusion), HeadResults::scores);
         Self {
             key,
             macro_average: macro_average(&scores),
@@ -215,9 +277,9 @@ impl Findings {
     }
 
     fn pick(&mut self, pick: Pick) {
-        let held = |at: &u32| self.picture(*at).is_some_and(|picture| pick.holds(picture));
+        let held = |at: &u32| self.item(*at).is_some_and(|item| pick.holds(item));
         self.shown = self.worst.iter().copied().filter(held).collect();
-        let index = |at: &u32| self.picture(*at).map(|picture| picture.index as usize);
+        let index = |at: &u32| self.item(*at).map(Item::index);
         self.order = Arc::new(self.shown.iter().filter_map(index).collect());
         self.picked = Some(pick);
     }
@@ -225,12 +287,14 @@ impl Findings {
     /// The head whose results are shown.
     pub fn results(&self) -> Option<&HeadResults> {
         let results = self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head));
-        results.filter(|results| matches!(results.kind, HeadKind::Classify { .. }))
+        results.filter(|results| !matches!(results.kind, HeadKind::PixelClassify { .. }))
     }
 
     /// The result at a position.
-    pub fn picture(&self, at: u32) -> Option<&PictureResult> {
-        self.results().and_then(|results| results.pictures.get(at as usize))
+    pub fn item(&self, at: u32) -> Option<Item<'_>> {
+        let results = self.results()?;
+        let class = results.pictures.get(at as usize).map(Item::Class);
+        class.or_else(|| results.labelled.get(at as usize).map(Item::Labels))
     }
 
     /// The name of a class.

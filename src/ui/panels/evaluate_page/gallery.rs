@@ -2,9 +2,9 @@
 
 use super::super::textures::Textures;
 use super::super::{format, kit, samples};
-use super::findings::{Findings, Pick};
+use super::findings::{Findings, Item, Pick};
 use super::{EvaluateState, head};
-use crate::train::PictureResult;
+use crate::train::Told;
 use crate::ui::{Action, Context};
 use egui::{Align2, CursorIcon, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 use std::sync::Arc;
@@ -51,9 +51,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, findings: 
             ui.horizontal(|ui| {
                 let first = row * columns;
                 for at in first..(first + columns).min(findings.shown.len()) {
-                    let picture = findings.shown.get(at).and_then(|&at| findings.picture(at));
-                    if let Some(picture) = picture {
-                        tile(ui, cx, textures, findings, picture, size);
+                    if let Some(item) = findings.shown.get(at).and_then(|&at| findings.item(at)) {
+                        tile(ui, cx, textures, findings, item, size);
                     }
                 }
             });
@@ -66,60 +65,95 @@ fn tile(
     cx: &mut Context<'_>,
     textures: &mut Textures,
     findings: &Findings,
-    picture: &PictureResult,
+    item: Item<'_>,
     size: egui::Vec2,
 ) {
     let theme = cx.theme;
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let Some(evaluation) = &findings.evaluation else { return };
-    let sample = evaluation.set.samples.get(picture.index as usize);
+    let sample = evaluation.set.samples.get(item.index());
     let name = sample.map_or_else(String::new, |sample| sample.image.name());
-    let words = format!("{}: {}", format::file_name(&name), sentence(findings, picture));
+    let words = format!("{}: {}", format::file_name(&name), sentence(findings, item));
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
     if !ui.is_rect_visible(rect) {
         return;
     }
     let image = rect.with_max_y(rect.bottom() - LINES);
     samples::paint_cover(ui.painter(), cx, textures, sample.map(|sample| &sample.image), image, kit::RADIUS);
-    let right = picture.is_right();
-    let (sign, color) = if right { ("✓", theme.good) } else { ("✗", theme.bad) };
+    let color = if item.is_right() { theme.good } else { theme.bad };
     let active = response.hovered() || response.has_focus();
     let stroke = Stroke::new(if active { 2.5 } else { 1.5 }, color);
     ui.painter().rect_stroke(image, kit::RADIUS, stroke, StrokeKind::Inside);
-    let said = findings.class(picture.said());
-    let sure = format!("{:.0} %", picture.confidence() * 100.0);
-    let (first, second) = (image.bottom() + 10.0, image.bottom() + 24.0);
-    let line = |y: f32, text: &str, number: &str, size: f32, color: egui::Color32| {
+    let line = |y: f32, (text, number): (String, String), size: f32, color: egui::Color32| {
         let room = 38.0;
         let at = pos2(rect.left() + 2.0, y);
-        kit::text_at(ui.painter(), at, Align2::LEFT_CENTER, text, size, color, rect.width() - room - 4.0);
+        kit::text_at(ui.painter(), at, Align2::LEFT_CENTER, &text, size, color, rect.width() - room - 4.0);
         let at = pos2(rect.right() - 2.0, y);
-        kit::text_at(ui.painter(), at, Align2::RIGHT_CENTER, number, size, color, room);
+        kit::text_at(ui.painter(), at, Align2::RIGHT_CENTER, &number, size, color, room);
     };
-    line(first, &format!("{sign} {said}"), &sure, 12.0, theme.text);
-    if right {
-        line(second, "loss", &format::number(f64::from(picture.loss)), 11.0, theme.weak);
-    } else {
-        let own = format!("{:.0} %", picture.truth_score * 100.0);
-        line(second, &format!("is {}", findings.class(picture.truth)), &own, 11.0, theme.weak);
-    }
+    let [first, second] = lines(findings, item);
+    line(image.bottom() + 10.0, first, 12.0, theme.text);
+    line(image.bottom() + 24.0, second, 11.0, theme.weak);
     if response.clicked() {
         cx.push(Action::ShowEvaluated {
             evaluation: Arc::clone(evaluation),
             head: findings.head,
-            index: picture.index as usize,
+            index: item.index(),
             order: Arc::clone(&findings.order),
         });
     }
-    response
-        .on_hover_text(format!("{name}\n{}", sentence(findings, picture)))
-        .on_hover_cursor(CursorIcon::PointingHand);
+    response.on_hover_text(format!("{name}\n{}", sentence(findings, item))).on_hover_cursor(CursorIcon::PointingHand);
+}
+
+/// The two lines below a picture, each with a number at its end.
+fn lines(findings: &Findings, item: Item<'_>) -> [(String, String); 2] {
+    let sign = if item.is_right() { "✓" } else { "✗" };
+    let percent = |share: f32| format!("{:.0} %", share * 100.0);
+    let loss = ("loss".to_owned(), format::number(item.loss()));
+    match item {
+        Item::Class(picture) => {
+            let first = (format!("{sign} {}", findings.class(picture.said())), percent(picture.confidence()));
+            let truth = (format!("is {}", findings.class(picture.truth)), percent(picture.truth_score));
+            [first, if item.is_right() { loss } else { truth }]
+        }
+        Item::Labels(_) => {
+            let missed = names(findings, item, |told| told.there && !told.given);
+            let extra = names(findings, item, |told| told.given && !told.there);
+            let right = names(findings, item, |told| told.given && told.there);
+            let second = match (missed.is_empty(), extra.is_empty()) {
+                (true, true) => loss,
+                (false, true) => (format!("misses {missed}"), String::new()),
+                (true, false) => (format!("not {extra}"), String::new()),
+                (false, false) => (format!("misses {missed}, not {extra}"), String::new()),
+            };
+            let right = if right.is_empty() { "none".to_owned() } else { right };
+            [(format!("{sign} {right}"), String::new()), second]
+        }
+    }
+}
+
+fn names(findings: &Findings, item: Item<'_>, holds: fn(&Told) -> bool) -> String {
+    item.labels(holds).map(|told| findings.class(told.class)).collect::<Vec<_>>().join(", ")
 }
 
 /// What the model says of a picture, with its best classes.
-pub fn sentence(findings: &Findings, picture: &PictureResult) -> String {
-    let name = |class: u32| findings.class(class);
-    let truth = format!("truth {} {:.1} %", name(picture.truth), picture.truth_score * 100.0);
-    let said = format!("predicted {} {:.1} %", name(picture.said()), picture.confidence() * 100.0);
-    format!("{truth}, {said}, loss {}", format::number(f64::from(picture.loss)))
+fn sentence(findings: &Findings, item: Item<'_>) -> String {
+    let loss = format!("loss {}", format::number(item.loss()));
+    let one = |text: &str, class: u32, score: f32| format!("{text} {} {:.1} %", findings.class(class), score * 100.0);
+    match item {
+        Item::Class(picture) => {
+            let truth = one("truth", picture.truth, picture.truth_score);
+            format!("{truth}, {}, {loss}", one("predicted", picture.said(), picture.confidence()))
+        }
+        Item::Labels(picture) => {
+            let word = |told: &Told| match (told.given, told.there) {
+                (true, true) => "rightly",
+                (true, false) => "wrongly",
+                (false, _) => "misses",
+            };
+            let parts: Vec<String> = picture.told.iter().map(|told| one(word(told), told.class, told.score)).collect();
+            let parts = if parts.is_empty() { "no label".to_owned() } else { parts.join(", ") };
+            format!("{parts}, {loss}")
+        }
+    }
 }

@@ -38,6 +38,11 @@ pub fn metric(name: &str) -> String {
             "Top-5 accuracy: how many pictures have their true class among the five that the model finds most likely. Click \
              to see the others."
         }
+        "map" => "Mean average precision: how well each label's probability tells pictures with it from others.",
+        "f1" => "F1 over all labels of all pictures. Click to see the pictures with a wrong label.",
+        "f1_macro" => "The mean of the labels' F1: every label counts alike, however rare it is.",
+        "subset" => "How many pictures got exactly their labels. Click to see the others.",
+        "hamming" => "How many of all labels, given or not, are wrong.",
         "miou" => {
             "Mean intersection over union: how much the predicted and the true areas overlap, averaged over classes."
         }

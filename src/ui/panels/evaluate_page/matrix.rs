@@ -53,7 +53,14 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, findings: &Findin
         }
     });
     if findings.confusion.is_empty() {
-        kit::empty(ui, theme, "No classes were counted", "The matrix belongs to heads that give a picture one class.");
+        let text =
+            "A picture can have several labels here, so that none is taken for another; the table counts each label.";
+        let text = if findings.scores.is_empty() {
+            "The matrix belongs to heads that give a picture one class."
+        } else {
+            text
+        };
+        kit::empty(ui, theme, "No confusion", text);
         return;
     }
     if listed {

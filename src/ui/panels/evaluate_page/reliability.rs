@@ -21,7 +21,11 @@ pub fn ui(ui: &mut Ui, theme: &Theme, findings: &Findings, state: &mut EvaluateS
         }
     });
     let Some(found) = &findings.reliability else {
-        kit::empty(ui, theme, "No confidences", "They are kept of the best and of the last epoch.");
+        let text = match findings.results() {
+            Some(_) => "The curve belongs to heads that give a picture one class.",
+            None => "They are kept of the best and of the last epoch.",
+        };
+        kit::empty(ui, theme, "No confidences", text);
         return;
     };
     let area = ui.available_rect_before_wrap();
