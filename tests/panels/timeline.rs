@@ -165,6 +165,20 @@ fn a_suggestion_is_used() {
 }
 
 #[test]
+fn curves_fit_their_frame_after_an_empty_plot() {
+    let data = Arc::new(world::generated(60));
+    let mut trained = World::new(Shows::Dock, Theme::dark());
+    world::train(&mut trained, &data, 7);
+    let empty = World::new(Shows::Dock, Theme::dark()).drawn_window(1440.0, 260.0);
+    let (Some(mut trained), Some(mut later)) = (trained.drawn_window(1440.0, 260.0), empty) else { return };
+    world::train(later.state_mut(), &data, 7);
+    let charts = |harness: &mut Harness<'_, World>, name: &str| {
+        image::imageops::crop_imm(&super::write(harness, name), 0, 0, 700, 260).to_image()
+    };
+    assert!(charts(&mut trained, "timeline_trained") == charts(&mut later, "timeline_trained_later"));
+}
+
+#[test]
 fn pictures_of_timeline_and_finder() {
     let data = world::dataset();
     picture("timeline_plan", Shows::Dock, [1440.0, 260.0], |world| {

@@ -130,7 +130,7 @@ fn curve(ui: &mut Ui, theme: &Theme, sweep: &SweepView, rect: Rect) {
         let at = pos2(shown.transform.position_from_point_x(decade), frame.bottom() + 2.0);
         painter.text(at, Align2::CENTER_TOP, power(decade), FontId::proportional(10.0), theme.weak);
     }
-    let at = pos2(frame.left() - 6.0, frame.bottom() + 2.0);
+    let at = pos2(frame.left() - 20.0, frame.bottom() + 2.0);
     painter.text(at, Align2::RIGHT_TOP, "rate", FontId::proportional(10.0), theme.weak);
     for (row, (name, lr, color)) in choices.iter().enumerate() {
         let x = shown.transform.position_from_point_x(lr.log10());

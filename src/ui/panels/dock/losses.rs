@@ -117,7 +117,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LossesState, scrubbed: 
     let spec = Spec { name: "losses", label: &words, epochs, vertical };
     let (axis, response) = plot::show(ui, theme, &spec, plot_rect, |plot_ui| {
         if entries.is_empty() {
-            plot_ui.set_plot_bounds_y(0.0..=1.0);
+            // A point that nobody sees: bounds that are set would stay when curves come.
+            plot_ui.points(Points::new("", vec![[0.0, 1.0]]).radius(0.0).color(theme.panel).allow_hover(false));
         }
         for entry in entries.iter().filter(|entry| !hidden.contains(&entry.label)) {
             draw(plot_ui, curves, entry, window, *log);
