@@ -175,7 +175,10 @@ fn curves_fit_their_frame_after_an_empty_plot() {
     let charts = |harness: &mut Harness<'_, World>, name: &str| {
         image::imageops::crop_imm(&super::write(harness, name), 0, 0, 700, 260).to_image()
     };
-    assert!(charts(&mut trained, "timeline_trained") == charts(&mut later, "timeline_trained_later"));
+    let (a, b) = (charts(&mut trained, "timeline_trained"), charts(&mut later, "timeline_trained_later"));
+    // The rasterizer rounds a few pixels differently; a curve elsewhere differs by its whole color.
+    let most = a.as_raw().iter().zip(b.as_raw()).map(|(x, y)| x.abs_diff(*y)).max();
+    assert!(most <= Some(1), "{most:?}");
 }
 
 #[test]
