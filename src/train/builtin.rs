@@ -33,8 +33,13 @@ pub fn sample_plan() -> Plan {
 #[must_use]
 pub fn with_data(plan: &Plan, data: DataSource) -> Plan {
     let untouched = *plan == sample_plan();
+    let base_data = plan.data.clone();
     let base = if untouched { Plan::default() } else { plan.clone() };
-    Plan { data, ..base }
+    let mut plan = Plan { data, ..base };
+    if plan.data != base_data {
+        plan.set_heads(Vec::new());
+    }
+    plan
 }
 
 /// Opens the built-in backbone for `model`.

@@ -1,7 +1,7 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
 use super::timeline::FreezePhase;
-use crate::data::Augment;
+use crate::data::{Augment, LabelColumn};
 use crate::graph::FreezePlan;
 use crate::models::Variant;
 use crate::weights::HeadPolicy;
@@ -219,6 +219,23 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// Trains a head on each of these label columns; what is said of heads that are gone goes too: weights of their
+    /// losses, frozen nodes.
+    pub fn set_heads(&mut self, columns: Vec<String>) {
+        let of = |name: &String| LabelColumn { name: name.clone(), ..LabelColumn::single(Vec::new()) }.head();
+        let heads: Vec<String> = columns.iter().map(of).collect();
+        let there = |path: &String| match path.strip_prefix("heads.") {
+            Some(rest) => heads.iter().skip(1).any(|head| rest.starts_with(&format!("{head}."))),
+            None => true,
+        };
+        self.loss_weights.retain(|name, _| heads.contains(name));
+        for freeze in std::iter::once(&mut self.freeze).chain(self.timeline.iter_mut().map(|phase| &mut phase.freeze)) {
+            freeze.frozen.retain(there);
+            freeze.bn.retain(|path, _| there(path));
+        }
+        self.heads = columns;
+    }
+
     /// Takes another model, and with it what belongs to a model: input size, freezing over time, learning rates of stages.
     pub fn choose(&mut self, variant: &Variant) {
         variant.name.clone_into(&mut self.model);

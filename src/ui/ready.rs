@@ -31,6 +31,13 @@ pub fn reasons(ctx: &Context<'_>) -> Vec<Reason> {
             for reason in data.usable().err().unwrap_or_default() {
                 add(format!("{}: {reason}.", data.name), "See the data", Action::Show(Page::Data));
             }
+            if let Err(problem) = data.find_columns(&plan.heads) {
+                add(
+                    problem,
+                    "Train the first column",
+                    edit(plan, "Train the first column", |p| p.set_heads(Vec::new())),
+                );
+            }
         }
     }
     match find_model(&plan.model) {

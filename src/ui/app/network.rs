@@ -1,9 +1,9 @@
 //! The network of the plan with its costs, and what the freeze plan in force means for it.
 
-use crate::data::Dataset;
-use crate::graph::{Facts, FreezePlan, Frontier, Graph, GraphError};
+use crate::data::{DEFAULT_COLUMN, Dataset, LabelColumn};
+use crate::graph::{Facts, FreezePlan, Frontier, Graph, GraphError, HeadPlan};
 use crate::session::{Variant, View, catalogue, find_model};
-use crate::train::Plan;
+use crate::train::{Plan, head_plans};
 use std::sync::Arc;
 
 /// Classes of the head while no data set says how many.
@@ -13,7 +13,7 @@ const CLASSES: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
     model: String,
-    classes: usize,
+    heads: Vec<HeadPlan>,
     size_px: u32,
 }
 
@@ -38,7 +38,8 @@ impl Network {
     /// # Errors
     /// When not even the first model of the registry can be built.
     pub fn new(plan: &Plan) -> Result<Self, GraphError> {
-        let key = Key { model: plan.model.clone(), classes: CLASSES, size_px: plan.size_px };
+        let head = HeadPlan { name: DEFAULT_COLUMN.to_owned(), classes: CLASSES, multi: false };
+        let key = Key { model: plan.model.clone(), heads: vec![head], size_px: plan.size_px };
         let first = || catalogue().into_iter().next().ok_or(GraphError::Structure("the registry is empty".to_owned()));
         let graph = match build(&key) {
             Ok(graph) => graph,
@@ -51,8 +52,8 @@ impl Network {
 
     /// Follows the plan, the data and the run; `looked_at` is the epoch shown while no run trains this network. Returns why the network cannot be built, once for each new reason.
     pub fn update(&mut self, plan: &Plan, view: &View, looked_at: u32) -> Option<String> {
-        let classes = view.data.as_ref().map_or(self.key.classes, |data: &Arc<Dataset>| data.classes().len().max(1));
-        let key = Key { model: plan.model.clone(), classes, size_px: plan.size_px };
+        let heads = view.data.as_ref().map_or_else(|| self.key.heads.clone(), |data| heads(plan, data));
+        let key = Key { model: plan.model.clone(), heads, size_px: plan.size_px };
         let mut problem = None;
         let mut changed = false;
         if key != self.key {
@@ -85,5 +86,15 @@ impl Network {
 
 fn build(key: &Key) -> Result<Graph, GraphError> {
     let variant = find_model(&key.model).map_err(GraphError::Structure)?;
-    variant.graph(key.classes, key.size_px as usize)
+    variant.graph_with(&key.heads, key.size_px as usize)
+}
+
+/// The heads of a plan on a set: while it names columns that the set does not have, the first column's.
+fn heads(plan: &Plan, data: &Dataset) -> Vec<HeadPlan> {
+    let columns = data.find_columns(&plan.heads).or_else(|_| data.find_columns(&[])).unwrap_or_default();
+    let columns: Vec<LabelColumn> = columns.into_iter().filter_map(|at| data.columns.get(at).cloned()).collect();
+    match columns.as_slice() {
+        [] => head_plans(&[LabelColumn::single(Vec::new())]),
+        columns => head_plans(columns),
+    }
 }

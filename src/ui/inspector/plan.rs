@@ -1,9 +1,10 @@
 //! The training plan, every field an undoable edit with its help on hover.
 
 mod augment;
+mod heads;
 mod schedule;
 
-use crate::graph::{FreezePlan, Preset};
+use crate::graph::{FreezePlan, HeadKind, Preset};
 use crate::session::find_model;
 use crate::train::{DeviceChoice, Plan};
 use crate::ui::context::Context;
@@ -13,6 +14,7 @@ use egui::{ComboBox, DragValue, Ui, emath};
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     presets(ui, ctx);
+    heads::ui(ui, ctx);
     widgets::section(ui, ctx.theme, "Run");
     number(
         ui,
@@ -218,8 +220,15 @@ pub fn toggle(
 /// Metrics that can pick the best checkpoint: those of the model's task.
 pub fn metrics(ctx: &Context<'_>) -> Vec<(String, &'static str, &'static str)> {
     use crate::session::ModelTask;
+    let several = matches!(ctx.graph.heads.first().map(|head| &head.kind), Some(HeadKind::MultiLabel { .. }));
     let task = find_model(&ctx.plan().model).map_or(ModelTask::Classify, |variant| variant.task);
     let own: &[(&str, &'static str, &'static str)] = match task {
+        ModelTask::Classify if several => &[
+            ("map", "mean AP", "Mean over classes of the average precision."),
+            ("f1", "F1", "F1 score over all labels, each given from a probability of one half."),
+            ("subset", "exact", "Share of pictures with exactly the right labels."),
+            ("hamming", "wrong labels", "Share of wrong labels: less is better."),
+        ],
         ModelTask::Classify => &[
             ("top1", "top-1", "Share of pictures whose best class is the true one."),
             ("top5", "top-5", "Share of pictures whose true class is among the best five."),

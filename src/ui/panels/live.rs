@@ -3,12 +3,15 @@
 use super::confusion::Cell;
 use super::textures::Textures;
 use super::{kit, samples};
+use crate::data::Label;
 use crate::session::{LiveSample, RunView};
+use crate::train::{Answer, HeadPrediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, CornerRadius, CursorIcon, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
     pos2, vec2,
 };
+use std::collections::BTreeSet;
 
 /// What is shown on the pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
     let Some(run) = &view.run else { return };
     if let Some((epoch, samples)) = state.samples(run) {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let judged = samples.iter().filter(|sample| sample.class().is_some()).count();
+            let judged = samples.iter().filter(|sample| is_right(sample).is_some()).count();
             let right = samples.iter().filter(|sample| is_right(sample) == Some(true)).count();
             if judged > 0 {
                 let text = format!("epoch {epoch} · {right} of {judged} right");
@@ -97,10 +100,23 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
     }
 }
 
-/// Whether a picture's class was named right; `None` where there is nothing to compare.
+/// The label heads with what each should say.
+fn label_heads(sample: &LiveSample) -> impl Iterator<Item = (&HeadPrediction, &Label)> {
+    let heads = sample.prediction.heads.iter().filter(|head| matches!(head.answer, Answer::Classes(_)));
+    heads.enumerate().map(|(at, head)| (head, sample.truth.get(at).unwrap_or(&Label::Unknown)))
+}
+
+/// Whether a head decided for exactly what is true; `None` where nothing is known.
+fn head_is_right(head: &HeadPrediction, truth: &Label) -> Option<bool> {
+    let said: BTreeSet<u32> = head.decided().iter().map(|score| score.class).collect();
+    truth.is_known().then(|| said == truth.classes().collect())
+}
+
+/// Whether everything that is known of a picture was named right; `None` where there is nothing to compare.
 #[must_use]
 pub fn is_right(sample: &LiveSample) -> Option<bool> {
-    Some(sample.prediction.top()?.class == sample.class()?)
+    let known = label_heads(sample).filter_map(|(head, truth)| head_is_right(head, truth));
+    known.reduce(|all, right| all && right)
 }
 
 /// The pictures, and the scrubber below them.
@@ -230,23 +246,33 @@ fn focus(ui: &Ui, theme: &Theme, response: &Response) {
     }
 }
 
-fn class_name<'a>(cx: &Context<'a>, class: u32) -> &'a str {
-    let classes = cx.view.run.as_ref().map(|run| &run.info.classes);
-    classes.and_then(|classes| classes.get(class as usize)).map_or("?", String::as_str)
+/// What a head says in words, with its name where there are several.
+fn said(sample: &LiveSample, head: &HeadPrediction) -> String {
+    let names: Vec<&str> = head.decided().iter().map(|score| score.name.as_str()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    if label_heads(sample).count() > 1 { format!("{} {names}", head.head) } else { names }
+}
+
+/// What is true for a label head, by its place.
+fn truth(cx: &Context<'_>, place: usize, label: &Label) -> Option<String> {
+    let run = cx.view.run.as_ref()?;
+    run.info.columns.get(place)?.told(label)
 }
 
 fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, sample: &LiveSample, rect: Rect) {
-    let truth = sample.class().map(|class| class_name(cx, class));
-    let said = sample.prediction.top().map(|top| top.name.as_str());
-    let lines: Vec<(String, egui::Color32)> = match (show, is_right(sample)) {
-        (Show::Truth, _) => truth.map(|name| (name.to_owned(), theme.text)).into_iter().collect(),
-        (Show::Difference, Some(true)) => vec![(format!("✓ {}", said.unwrap_or_default()), theme.good)],
-        (Show::Difference, Some(false)) => vec![
-            (format!("✗ {}", said.unwrap_or_default()), theme.bad),
-            (format!("truth {}", truth.unwrap_or_default()), theme.text),
-        ],
-        _ => said.map(|name| (name.to_owned(), theme.text)).into_iter().collect(),
-    };
+    let mut lines: Vec<(String, egui::Color32)> = Vec::new();
+    for (place, (head, label)) in label_heads(sample).enumerate() {
+        let (said, truth) = (said(sample, head), truth(cx, place, label));
+        match (show, head_is_right(head, label)) {
+            (Show::Truth, _) => lines.extend(truth.map(|name| (name, theme.text))),
+            (Show::Difference, Some(true)) => lines.push((format!("✓ {said}"), theme.good)),
+            (Show::Difference, Some(false)) => {
+                lines.push((format!("✗ {said}"), theme.bad));
+                lines.push((format!("truth {}", truth.unwrap_or_default()), theme.text));
+            }
+            _ => lines.push((said, theme.text)),
+        }
+    }
     let mut at = rect.min + vec2(5.0, 5.0);
     for (text, color) in lines {
         let plate = kit::plate(painter, theme, at, Align2::LEFT_TOP, &text, color, rect.width() - 10.0);
@@ -259,10 +285,15 @@ fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, s
 
 fn words(cx: &Context<'_>, sample: &LiveSample) -> String {
     let name = super::format::file_name(&sample.prediction.image);
-    let said = sample.prediction.top().map(|top| format!("predicted {} {:.1} %", top.name, top.score * 100.0));
-    let truth = sample.class().map(|class| format!("truth {}", class_name(cx, class)));
+    let told = |(place, (head, label)): (usize, (&HeadPrediction, &Label))| {
+        let score = head.decided().first().map_or(String::new(), |best| format!(" {:.1} %", best.score * 100.0));
+        let truth = truth(cx, place, label).map(|truth| format!("truth {truth}, ")).unwrap_or_default();
+        format!("{truth}predicted {}{score}", said(sample, head))
+    };
+    let heads: Vec<String> = label_heads(sample).enumerate().map(told).collect();
+    let heads = (!heads.is_empty()).then(|| heads.join(", "));
     let verdict = is_right(sample).map(|right| if right { "right" } else { "wrong" }.to_owned());
-    let parts = [Some(name.to_owned()), truth, said, verdict];
+    let parts = [Some(name.to_owned()), heads, verdict];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

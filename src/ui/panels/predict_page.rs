@@ -227,7 +227,7 @@ fn bars(ui: &mut Ui, theme: &Theme, head: &HeadPrediction, scores: &[ClassScore]
             let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - 4.0, ROW), Sense::hover());
             let words = format!("{} {:.1} %", score.name, score.score * 100.0);
             response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
-            let best = index == 0;
+            let best = index < head.decided().len();
             let line = Rect::from_min_max(rect.min, rect.max - vec2(0.0, 3.0));
             let fill = if best { theme.accent } else { theme.weak };
             kit::bar(ui.painter(), line, score.score, fill.gamma_multiply(0.35), theme.raised);

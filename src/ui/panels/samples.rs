@@ -2,7 +2,7 @@
 
 use super::kit;
 use super::textures::{Textures, Thumb};
-use crate::data::ImageSource;
+use crate::data::{Dataset, ImageSource, LabelColumn, Sample};
 use crate::session::{LiveSample, View};
 use crate::train::{Answer, ClassScore, Prediction};
 use crate::ui::{Context, Theme};
@@ -131,4 +131,15 @@ fn mask_image(theme: &Theme, width: u32, height: u32, ids: &[u8]) -> ColorImage 
 #[must_use]
 pub fn class_color(theme: &Theme, class: u32) -> Color32 {
     theme.series.get(class as usize % theme.series.len()).copied().unwrap_or(theme.text)
+}
+
+/// What every column says of a picture, with the column's name where there are several.
+#[must_use]
+pub fn labels(data: &Dataset, sample: &Sample) -> Vec<String> {
+    let several = data.columns.len() > 1;
+    let told = |(at, column): (usize, &LabelColumn)| {
+        let told = column.told(sample.target.label(at))?;
+        Some(if several { format!("{} {told}", column.name) } else { told })
+    };
+    data.columns.iter().enumerate().filter_map(told).collect()
 }

@@ -132,8 +132,10 @@ fn head(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, sample: &Sample, inde
                 if let Some(class) = sample.target.class() {
                     let (dot, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
                     ui.painter().circle_filled(dot.center(), 5.0, samples::class_color(theme, class));
-                    let class = data.classes().get(class as usize).map_or("?", String::as_str);
-                    ui.label(RichText::new(class).size(14.0).color(theme.text).strong());
+                }
+                let labels = samples::labels(data, sample).join(" · ");
+                if !labels.is_empty() {
+                    ui.label(RichText::new(labels).size(14.0).color(theme.text).strong());
                 }
                 let [width, height] = sample.size_px;
                 let text = format!("{} · {width} × {height} px · {}", super::format::file_name(&name), sample.split);

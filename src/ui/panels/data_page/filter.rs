@@ -7,6 +7,8 @@ use std::path::Path;
 /// What a picture must be to be shown; nothing set shows all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// The label column that classes are of.
+    pub column: usize,
     /// Of this class.
     pub class: Option<u32>,
     /// In this part of the set.
@@ -21,7 +23,13 @@ impl Filter {
     /// Whether everything is shown.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        *self == Self::default()
+        *self == self.opened()
+    }
+
+    /// The same column without anything that hides pictures.
+    #[must_use]
+    pub fn opened(&self) -> Self {
+        Self { column: self.column, ..Self::default() }
     }
 
     /// Indices of the samples that are shown, in order.
@@ -32,7 +40,7 @@ impl Filter {
             if self.issues { data.issues.iter().map(|issue| issue.file.as_path()).collect() } else { HashSet::new() };
         let keeps = |sample: &Sample| {
             self.split.is_none_or(|split| sample.split == split)
-                && self.class.is_none_or(|class| is_of(sample, class))
+                && self.class.is_none_or(|class| is_of(sample, self.column, class))
                 && (!self.issues || sample.image.path().is_some_and(|path| named.contains(path)))
                 && (search.is_empty() || in_set(data, &sample.image.name()).to_lowercase().contains(&search))
         };
@@ -40,8 +48,8 @@ impl Filter {
     }
 }
 
-fn is_of(sample: &Sample, class: u32) -> bool {
-    sample.target.class() == Some(class) || sample.target.boxes.iter().flatten().any(|object| object.class == class)
+fn is_of(sample: &Sample, column: usize, class: u32) -> bool {
+    sample.target.label(column).has(class) || sample.target.boxes.iter().flatten().any(|object| object.class == class)
 }
 
 /// A picture's path as seen from the set's folder, so that the way to the folder is not searched.

@@ -4,7 +4,7 @@ use super::super::textures::Textures;
 use super::super::{format, kit, samples};
 use super::filter::in_set;
 use super::{DataState, SPLITS};
-use crate::data::{Dataset, Sample, Split};
+use crate::data::{Dataset, Label, Sample, Split};
 use crate::ui::{Action, Context};
 use egui::{Align2, CursorIcon, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, vec2};
 
@@ -33,7 +33,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
                 let first = row * columns;
                 for index in first..(first + columns).min(state.known.shown.len()) {
                     if let Some(&sample) = state.known.shown.get(index) {
-                        tile(ui, cx, data, textures, sample, vec2(side, height));
+                        let column = state.filter.column;
+                        tile(ui, cx, data, textures, (sample, column), vec2(side, height));
                     }
                 }
             });
@@ -63,7 +64,7 @@ fn tools(ui: &mut Ui, cx: &Context<'_>, data: &Dataset, state: &mut DataState) {
             }
         }
         if !state.filter.is_open() && kit::link_button(ui, theme, "Show all").clicked() {
-            state.filter = super::Filter::default();
+            state.filter = state.filter.opened();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if roomy {
@@ -82,12 +83,13 @@ fn split_index(split: Split) -> usize {
 }
 
 fn class_choice(ui: &mut Ui, data: &Dataset, state: &mut DataState) {
-    let name = |class: u32| data.classes().get(class as usize).map_or("?", String::as_str);
+    let names = super::class_names(data, state.filter.column);
+    let name = |class: u32| names.get(class as usize).map_or("?", String::as_str);
     let chosen = state.filter.class.map_or("All classes", name);
     let combo = egui::ComboBox::from_id_salt("class").selected_text(chosen).width(120.0);
     let shown = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut state.filter.class, None, "All classes");
-        egui::ScrollArea::vertical().max_height(280.0).show_rows(ui, 18.0, data.classes().len(), |ui, rows| {
+        egui::ScrollArea::vertical().max_height(280.0).show_rows(ui, 18.0, names.len(), |ui, rows| {
             for class in rows {
                 let id = u32::try_from(class).unwrap_or(u32::MAX);
                 ui.selectable_value(&mut state.filter.class, Some(id), name(id));
@@ -97,7 +99,15 @@ fn class_choice(ui: &mut Ui, data: &Dataset, state: &mut DataState) {
     shown.response.accessible_name("Class");
 }
 
-fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textures, index: usize, size: egui::Vec2) {
+/// One picture with what the column that is looked at says of it.
+fn tile(
+    ui: &mut Ui,
+    cx: &mut Context<'_>,
+    data: &Dataset,
+    textures: &mut Textures,
+    (index, column): (usize, usize),
+    size: egui::Vec2,
+) {
     let Some(sample) = data.samples.get(index) else { return };
     let theme = cx.theme;
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
@@ -107,8 +117,9 @@ fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textur
         return;
     }
     samples::paint_cover(ui.painter(), cx, textures, Some(&sample.image), rect, kit::RADIUS);
-    if let Some(class) = sample.target.class() {
-        chip(ui, cx, data, class, rect);
+    let label = sample.target.label(column);
+    if let Some(told) = data.columns.get(column).and_then(|column| column.told(label)) {
+        chip(ui, cx, &told, label, rect);
     } else if let Some(boxes) = &sample.target.boxes {
         let text = format!("{} objects", boxes.len());
         let at = rect.left_bottom() + vec2(4.0, -4.0);
@@ -127,20 +138,23 @@ fn tile(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, textures: &mut Textur
     response.on_hover_text(words).on_hover_cursor(CursorIcon::PointingHand);
 }
 
-fn chip(ui: &Ui, cx: &Context<'_>, data: &Dataset, class: u32, rect: Rect) {
+fn chip(ui: &Ui, cx: &Context<'_>, told: &str, label: &Label, rect: Rect) {
     let theme = cx.theme;
-    let name = data.classes().get(class as usize).map_or("?", String::as_str);
     let at = rect.left_bottom() + vec2(4.0, -4.0);
     let painter = ui.painter();
+    let Some(class) = label.class() else {
+        kit::plate(painter, theme, at, Align2::LEFT_BOTTOM, told, theme.text, rect.width() - 8.0);
+        return;
+    };
     // The dot and the name say the class: color is never alone.
     let plate =
-        kit::plate(painter, theme, at, Align2::LEFT_BOTTOM, &format!("    {name}"), theme.text, rect.width() - 8.0);
+        kit::plate(painter, theme, at, Align2::LEFT_BOTTOM, &format!("    {told}"), theme.text, rect.width() - 8.0);
     painter.circle_filled(plate.left_center() + vec2(9.0, 0.0), 3.5, samples::class_color(theme, class));
 }
 
 fn words(data: &Dataset, sample: &Sample) -> String {
-    let class = sample.target.class().and_then(|class| data.classes().get(class as usize));
-    let class = class.map_or(String::new(), |class| format!(", {class}"));
     let [width, height] = sample.size_px;
-    format!("{}{class}, {}, {width} × {height} pixels", in_set(data, &sample.image.name()), sample.split)
+    let split = format!("{}, {width} × {height} pixels", sample.split);
+    let told = samples::labels(data, sample);
+    [vec![in_set(data, &sample.image.name())], told, vec![split]].concat().join(", ")
 }

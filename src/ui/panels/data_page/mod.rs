@@ -73,17 +73,22 @@ impl DataState {
         if known.data.as_ref().is_none_or(|before| !Arc::ptr_eq(before, data)) {
             // A class that the new set lacks must not hide everything.
             self.filter = Filter::default();
-            let counts = SPLITS.map(|split| data.class_counts(split));
-            let of =
-                |class: usize| [0, 1, 2].map(|i: usize| counts.get(i).and_then(|c| c.get(class)).copied().unwrap_or(0));
             let severity = |which| data.issues.iter().filter(|issue| issue.severity == which).count();
             *known = Known {
-                counts: (0..data.classes().len()).map(of).collect(),
                 splits: SPLITS.map(|split| data.samples.iter().filter(|sample| sample.split == split).count()),
                 issues: [Severity::Note, Severity::Warning, Severity::Error].map(severity),
                 data: Some(Arc::clone(data)),
                 ..Known::default()
             };
+        }
+        if known.filter.as_ref().is_none_or(|before| before.column != self.filter.column) {
+            let column = self.filter.column;
+            let of_split =
+                |split| if column == 0 { data.class_counts(split) } else { data.label_counts(column, split) };
+            let counts = SPLITS.map(of_split);
+            let of =
+                |class: usize| [0, 1, 2].map(|i: usize| counts.get(i).and_then(|c| c.get(class)).copied().unwrap_or(0));
+            known.counts = (0..class_names(data, column).len()).map(of).collect();
         }
         if known.filter.as_ref() != Some(&self.filter) {
             known.shown = self.filter.apply(data);
@@ -95,6 +100,11 @@ impl DataState {
             known.issue_filter = Some(wanted);
         }
     }
+}
+
+/// Class names of a label column.
+fn class_names(data: &Dataset, column: usize) -> &[String] {
+    data.columns.get(column).map_or(&[], |column| column.classes.as_slice())
 }
 
 /// Draws the page over all the room that `ui` has.

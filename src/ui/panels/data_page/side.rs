@@ -1,7 +1,7 @@
 //! What the set is: its facts, its classes with their numbers, its parts, its issues.
 
 use super::super::{format, kit, samples};
-use super::{DataState, SPLITS};
+use super::{DataState, SPLITS, class_names};
 use crate::data::{Dataset, Severity};
 use crate::ui::{Action, Context, Theme};
 use egui::{Align2, Color32, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
@@ -15,7 +15,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     let used = format!("{} of {}", format::count(data.used()), format::count(data.found));
     kit::key_value(ui, theme, "images used", &used);
     kit::key_value(ui, theme, "task", &data.task.to_string());
-    kit::key_value(ui, theme, "classes", &format::count(data.classes().len()));
+    match data.columns.as_slice() {
+        [_, _, ..] => kit::key_value(ui, theme, "label columns", &format::count(data.columns.len())),
+        _ => kit::key_value(ui, theme, "classes", &format::count(data.classes().len())),
+    }
     let root = data.root.display().to_string();
     ui.horizontal(|ui| {
         let path = egui::Label::new(RichText::new(&root).size(11.0).color(theme.weak)).truncate();
@@ -92,7 +95,29 @@ fn issues(ui: &mut Ui, theme: &Theme, state: &mut DataState) {
     });
 }
 
+/// Which label column is looked at, where there are several.
+fn columns(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState) {
+    if data.columns.len() < 2 {
+        return;
+    }
+    kit::caps(ui, theme, "Label columns");
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(6.0, 4.0);
+        for (at, column) in data.columns.iter().enumerate() {
+            let several = if column.multi { " · several" } else { "" };
+            let text = format!("{} {}{several}", column.name, column.classes.len());
+            let chip = kit::chip(ui, theme, state.filter.column == at, &text);
+            if chip.on_hover_text("Show this column's classes and labels").clicked() {
+                state.filter.column = at;
+                state.filter.class = None;
+            }
+        }
+    });
+    ui.add_space(8.0);
+}
+
 fn classes(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState) {
+    columns(ui, theme, data, state);
     ui.horizontal(|ui| {
         kit::caps(ui, theme, "Classes");
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -105,17 +130,18 @@ fn classes(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState) {
     });
     let largest = state.known.counts.iter().map(|counts| counts.iter().sum()).max().unwrap_or(0);
     let scroll = egui::ScrollArea::vertical().id_salt("classes").auto_shrink(false);
-    scroll.show_rows(ui, 30.0, data.classes().len(), |ui, rows| {
+    let names = class_names(data, state.filter.column);
+    scroll.show_rows(ui, 30.0, names.len(), |ui, rows| {
         for class in rows {
-            class_row(ui, theme, data, state, class, largest);
+            class_row(ui, theme, names, state, class, largest);
         }
     });
 }
 
 /// One class: its name, how many pictures each part has of it; a click shows only these.
-fn class_row(ui: &mut Ui, theme: &Theme, data: &Dataset, state: &mut DataState, class: usize, largest: usize) {
+fn class_row(ui: &mut Ui, theme: &Theme, names: &[String], state: &mut DataState, class: usize, largest: usize) {
     let counts = state.known.counts.get(class).copied().unwrap_or_default();
-    let name = data.classes().get(class).map_or("?", String::as_str);
+    let name = names.get(class).map_or("?", String::as_str);
     let id = u32::try_from(class).unwrap_or(u32::MAX);
     let on = state.filter.class == Some(id);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 30.0), Sense::click());
