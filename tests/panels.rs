@@ -8,6 +8,8 @@
 mod evaluate;
 #[path = "panels/timeline.rs"]
 mod timeline;
+#[path = "panels/transfer.rs"]
+mod transfer;
 #[path = "panels/world.rs"]
 mod world;
 

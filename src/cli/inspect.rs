@@ -165,7 +165,8 @@ fn show_report(checkpoint: &Checkpoint, found: &Recognized, json: bool) -> Outco
         output::line(&format!("  classes  {first}{more}, by {source}"))?;
     }
     for (word, which) in [
-        ("re-made", (|state| matches!(state, RowState::Remade { .. })) as fn(&RowState) -> bool),
+        ("in part", (|state| matches!(state, RowState::Rows { .. })) as fn(&RowState) -> bool),
+        ("re-made", |state| matches!(state, RowState::Remade { .. })),
         ("missing", |state| *state == RowState::Missing),
         ("unused", |state| *state == RowState::Unused),
     ] {

@@ -38,7 +38,7 @@ pub use lr_finder::{LrFound, LrPoint, LrSuggestions, LrSweep, SweepEnd, find_lr,
 pub use metrics::{Counts, default_metric, higher_is_better};
 pub use news::{Best, Ending, EpochNews, LiveSample, RunInfo, StepNews, StepTimes};
 pub use optim::{Optimizer, OptimizerState, TensorState, global_norm};
-pub use origin::{About, about_weights, inspect_weights, named_classes, open_weights, weights_file};
+pub use origin::{About, about_weights, inspect_weights, named_classes, open_weights, starting_from_run, weights_file};
 pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };

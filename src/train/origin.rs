@@ -55,6 +55,25 @@ pub fn about_weights(path: &Path) -> Result<About, String> {
     Ok(About { model, preprocess: preprocess(&checkpoint) })
 }
 
+/// A plan that starts from a run's weights: with the model that they belong to and the input size of that run.
+///
+/// # Errors
+/// A sentence, when the folder is not a run's or holds no weights yet.
+pub fn starting_from_run(plan: &Plan, run: &Path) -> Result<Plan, String> {
+    let (_, file) = RunFolder::open(run)?;
+    weights_file(run)?;
+    let mut next = plan.clone();
+    if file.plan.model != plan.model {
+        // Both name nodes and stages of the other model.
+        (next.freeze, next.stage_lr) = Default::default();
+    }
+    next.model = file.plan.model;
+    next.weights = WeightsSource::File(run.to_path_buf());
+    next.head.rows.clear();
+    next.size_px = file.preprocess.size[0];
+    Ok(next)
+}
+
 /// Opens what a plan starts from; none for random weights.
 ///
 /// # Errors

@@ -62,6 +62,10 @@ pub enum Action {
     PredictWith(PathBuf),
     /// Take a run off the list; its files stay.
     ForgetRun(PathBuf),
+    /// Ask for a run's folder to start from.
+    AskRun,
+    /// Let the plan start from a run's best weights, with its model and input size.
+    StartFrom(PathBuf),
     /// Ask for pictures to predict on.
     AskPictures,
     /// Ask where to write the run's best weights.

@@ -4,7 +4,8 @@ use super::action::Action;
 use super::theme::Theme;
 use crate::graph::{Facts, FreezePlan, Frontier, Graph};
 use crate::session::{Project, RunView, Thumbnails, View};
-use crate::train::Plan;
+use crate::train::{Plan, WeightsSource};
+use crate::weights::LoadReport;
 
 /// What a panel reads, and where its actions go.
 pub struct Context<'a> {
@@ -74,6 +75,22 @@ impl Context<'_> {
 }
 
 impl<'a> Context<'a> {
+    /// How the checkpoint of the plan goes over, as far as it was compared with the model.
+    #[must_use]
+    pub fn load(&self) -> Option<&'a LoadReport> {
+        let plan = &self.project.plan;
+        let report = self.view.load.as_deref()?;
+        let is_it = match &plan.weights {
+            // A run's folder stands for its best weights.
+            WeightsSource::File(path) => report.file.starts_with(path),
+            source => ready::chosen_public(&plan.model, source).is_some_and(|public| {
+                let state = self.view.weights.get(public.file);
+                matches!(state, Some(WeightsState::Here { path, .. }) if *path == report.file)
+            }),
+        };
+        is_it.then_some(report)
+    }
+
     /// The last run, where it trains or trained the network that is shown.
     #[must_use]
     pub fn shown_run(&self) -> Option<&'a RunView> {

@@ -153,6 +153,11 @@ pub fn card(theme: &Theme) -> Frame {
     Frame::new().fill(theme.raised).corner_radius(7).inner_margin(Margin::symmetric(10, 9))
 }
 
+/// The frame of a question over everything.
+pub fn sheet(ui: &Ui) -> Frame {
+    Frame::popup(ui.style()).inner_margin(Margin::same(20)).corner_radius(10)
+}
+
 /// A thin progress bar.
 pub fn progress(ui: &mut Ui, theme: &Theme, width: f32, share: f32, name: &str) -> Response {
     progress_on(ui, theme, width, share, name, theme.raised)

@@ -75,6 +75,22 @@ pub struct Row {
     pub dtype: Option<&'static str>,
 }
 
+impl Row {
+    /// Why that happens to it, in words; empty where there is nothing to say.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.state {
+            RowState::Loaded => String::new(),
+            RowState::Rows { kept, made: 0 } => format!("all {kept} rows, in their new places"),
+            RowState::Rows { kept, made } => format!("{kept} of {} rows kept, {made} made new", kept + made),
+            RowState::Remade { reason } => reason.clone(),
+            RowState::Missing => "not in the file; starts from random values".to_owned(),
+            RowState::Unused => "no place in this network".to_owned(),
+            RowState::Ignored => "a step counter, never needed".to_owned(),
+        }
+    }
+}
+
 /// Rows per state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the states of a row")]

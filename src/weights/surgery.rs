@@ -98,6 +98,14 @@ pub struct ClassRow {
     pub why: Why,
 }
 
+impl ClassRow {
+    /// Whether a person has to choose: several classes match, or the choice is gone.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.why, Why::Ambiguous { .. } | Why::Lost { .. })
+    }
+}
+
 /// How the classes of one head go over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeadReport {
@@ -118,7 +126,8 @@ pub struct HeadReport {
 impl HeadReport {
     /// Decides for each class of `head` what it starts from. `old` counts the rows in the file; `names` of another
     /// number are no names of these rows.
-    pub(super) fn new(head: &NewHead, old: usize, names: Option<&ClassNames>, policy: &HeadPolicy) -> Self {
+    #[must_use]
+    pub fn new(head: &NewHead, old: usize, names: Option<&ClassNames>, policy: &HeadPolicy) -> Self {
         let names = names.filter(|names| names.names.len() == old);
         let called = names.map_or_else(|| (0..old).map(|id| format!("class {id}")).collect(), |n| labels(&n.names));
         let index = names.map(|names| Index::new(&names.names));
@@ -248,17 +257,19 @@ impl HeadReport {
     /// What to look at: names that match several classes, choices that are gone, classes that will be forgotten.
     #[must_use]
     pub fn concerns(&self) -> Vec<String> {
-        let open = |row: &&ClassRow| matches!(row.why, Why::Ambiguous { .. } | Why::Lost { .. });
-        let mut all: Vec<String> =
-            self.rows.iter().filter(open).map(|row| format!("{}: {}", row.class, self.words(row))).collect();
+        let mut all: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|row| row.is_open())
+            .map(|row| format!("{}: {}", row.class, self.words(row)))
+            .collect();
         if !self.dropped.is_empty() && self.named_by.is_some() {
             let names: Vec<&str> = self.dropped.iter().map(|&id| self.label(id)).collect();
-            all.push(format!(
-                "{} old {} will be forgotten unless they are in the data ({})",
-                names.len(),
-                if names.len() == 1 { "class" } else { "classes" },
-                short_list(&names)
-            ));
+            let list = short_list(&names);
+            all.push(match names.len() {
+                1 => format!("1 old class will be forgotten unless it is in the data ({list})"),
+                n => format!("{n} old classes will be forgotten unless they are in the data ({list})"),
+            });
         }
         all
     }

@@ -12,7 +12,7 @@ use frostline::session::{
 use frostline::train::{
     Answer, ClassScore, EarlyStop, Evaluation, HeadPrediction, HeadResults, PictureResult, Plan, Prediction,
 };
-use frostline::ui::panels::{Panels, data_page, dock, evaluate_page, export_page, predict_page};
+use frostline::ui::panels::{Panels, data_page, dock, evaluate_page, export_page, predict_page, transfer as weights};
 use frostline::ui::{Action, Context, Theme};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ pub enum Shows {
     Evaluate,
     Predict,
     Export,
+    Transfer,
 }
 
 /// Everything that a panel reads, the panels' states, and what they asked for.
@@ -82,8 +83,9 @@ impl World {
             thumbs: &self.thumbs,
             actions: &mut self.actions,
         };
-        let Panels { dock, data, evaluate, predict, textures, .. } = &mut self.panels;
-        let back = if self.shows == Shows::Dock { self.theme.panel } else { self.theme.background };
+        let Panels { dock, data, evaluate, predict, transfer, textures, .. } = &mut self.panels;
+        let back =
+            if matches!(self.shows, Shows::Dock | Shows::Transfer) { self.theme.panel } else { self.theme.background };
         ui.painter().rect_filled(ui.ctx().content_rect(), 0, back);
         let whole = ui.ctx().content_rect();
         let ui = &mut ui.new_child(egui::UiBuilder::new().max_rect(whole));
@@ -94,6 +96,11 @@ impl World {
             Shows::Evaluate => evaluate_page::ui(ui, &mut cx, evaluate, textures),
             Shows::Predict => predict_page::ui(ui, &mut cx, predict, textures),
             Shows::Export => export_page::ui(ui, &mut cx),
+            Shows::Transfer => {
+                if let Some(report) = cx.load() {
+                    weights::ui(ui, &mut cx, transfer, report);
+                }
+            }
         }
         self.panels.viewer(ui, &mut cx);
         // The app performs this one at once.

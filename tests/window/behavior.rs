@@ -308,6 +308,44 @@ fn an_opened_checkpoint_brings_its_model_along_once() {
 }
 
 #[test]
+fn a_dropped_run_asks_what_it_is_for() {
+    let home = tempfile::tempdir().unwrap();
+    let run = super::stage::run_folder(home.path());
+    let mut stage = window();
+    let drop = |stage: &mut super::stage::Stage<'_>, choice: &str| {
+        stage.window.state_mut().act(Action::Open(vec![run.clone()]));
+        stage.window.run_steps(3);
+        assert!(stage.window.query_by_label_contains("resnet34 · 160 px · 2 classes: ants, bees · 4 of 12").is_some());
+        stage.window.get_by_label(choice).click();
+        stage.window.run_steps(4);
+        stage.commands()
+    };
+    let commands = drop(&mut stage, "Resume the run");
+    assert!(matches!(commands.as_slice(), [Command::ResumeRun { run: asked, epochs: None }] if *asked == run));
+    let before = stage.plan().clone();
+    let commands = drop(&mut stage, "Start a new run from its weights");
+    assert!(matches!(commands.as_slice(), [Command::InspectWeights(plan)] if plan.model == "resnet34"), "{commands:?}");
+    let plan = stage.plan();
+    assert_eq!((plan.model.as_str(), plan.size_px), ("resnet34", 160));
+    assert_eq!(plan.weights, frostline::train::WeightsSource::File(run.clone()));
+    assert_eq!(stage.window.state().page(), Page::Model);
+    stage.window.state_mut().act(Action::Undo);
+    stage.window.run_steps(3);
+    assert_eq!(*stage.plan(), before);
+    stage.window.state_mut().act(Action::Open(vec![home.path().to_path_buf()]));
+    stage.window.run_steps(3);
+    let commands = drop(&mut stage, "Evaluate it on the open data set");
+    let asked =
+        |command: &Command| matches!(command, Command::Evaluate { from, data: Some(DataSource::Path(data)), .. } if *from == run && data == home.path());
+    assert!(commands.iter().any(asked), "{commands:?}");
+    stage.window.state_mut().act(Action::Open(vec![run.clone()]));
+    stage.window.run_steps(3);
+    stage.window.key_press(egui::Key::Escape);
+    stage.window.run_steps(3);
+    assert!(stage.window.query_by_label("Resume the run").is_none());
+}
+
+#[test]
 fn closing_while_training_asks() {
     let mut stage = window();
     let plan = stage.plan().clone();

@@ -59,6 +59,27 @@ fn the_window_is_drawn_in_both_themes_and_sizes() {
 }
 
 #[test]
+fn weights_and_the_question_about_a_run_are_drawn() {
+    if !can_draw() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let run = super::stage::run_folder(home.path());
+    for (dark, size, name) in [(true, [1100.0, 700.0], "dark-small"), (false, [1400.0, 900.0], "light")] {
+        let mut stage = open(size, dark, true);
+        stage.prepare();
+        stage.window.state_mut().act(Action::Open(vec!["/w/resnet18-f37072fd.pth".into()]));
+        stage.settle();
+        stage.say(Event::CheckpointReady(Arc::new(load_report("/w/resnet18-f37072fd.pth"))));
+        stage.settle();
+        keep(&mut stage, &format!("weights-{name}"));
+        stage.window.state_mut().act(Action::Open(vec![run.clone()]));
+        stage.settle();
+        keep(&mut stage, &format!("run-sheet-{name}"));
+    }
+}
+
+#[test]
 fn states_of_the_window_are_drawn() {
     if !can_draw() {
         return;
@@ -86,7 +107,11 @@ fn states_of_the_window_are_drawn() {
     stage.settle();
     keep(&mut stage, "weights-notes");
     stage.window.get_by_label("120 loaded, 2 re-made, 0 unused");
-    stage.window.get_by_label("head: 1000 → 6 classes");
+    stage.window.get_by_label("head: 1000 → 6 classes, new");
+    keep(&mut stage, "weights");
+    stage.window.get_by_label("Fold how the weights go over").click();
+    stage.settle();
+    keep(&mut stage, "weights-folded");
     stage.train(3);
     stage.window.state_mut().act(Action::Show(Page::Evaluate));
     stage.settle();

@@ -8,7 +8,7 @@ use frostline::session::{
 };
 use frostline::train::{Answer, ClassScore, HeadPrediction, Plan, Prediction};
 use frostline::ui::{App, Theme};
-use frostline::weights::{LoadReport, Row, RowState};
+use frostline::weights::{ClassNames, HeadPolicy, HeadReport, LoadReport, NewHead, Row, RowState, imagenet_classes};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -208,6 +208,15 @@ pub fn load_report(file: &str) -> LoadReport {
         file_shape: Some(old.to_vec()),
         dtype: Some("float32"),
     };
+    let head = NewHead {
+        name: "cls".to_owned(),
+        tensors: vec!["fc.weight".to_owned(), "fc.bias".to_owned()],
+        classes: CLASSES.iter().map(|&name| name.to_owned()).collect(),
+    };
+    let names = ClassNames {
+        names: imagenet_classes().into_iter().map(str::to_owned).collect(),
+        source: "ImageNet-1k's order".to_owned(),
+    };
     let remade = || RowState::Remade { reason: "1000 classes in the file, 6 here".to_owned() };
     let mut rows: Vec<Row> =
         (0..120).map(|i| row(&format!("t{i}"), RowState::Loaded, "backbone", &[64], &[64])).collect();
@@ -224,7 +233,7 @@ pub fn load_report(file: &str) -> LoadReport {
         backbone_matched: 1.0,
         notes: Vec::new(),
         non_finite: Vec::new(),
-        heads: Vec::new(),
+        heads: vec![HeadReport::new(&head, 1000, Some(&names), &HeadPolicy::default())],
         preprocess: None,
     }
 }
@@ -259,4 +268,20 @@ impl Stage<'_> {
         }
         self.settle();
     }
+}
+
+/// The folder of a run of another model on other classes, with its best weights.
+pub fn run_folder(home: &std::path::Path) -> PathBuf {
+    use frostline::graph::Preprocess;
+    use frostline::train::RunFolder;
+    let run = home.join("2026-11-25-0301-resnet34");
+    let plan = Plan { model: "resnet34".to_owned(), size_px: 160, epochs: 12, ..Plan::default() };
+    let classes = ["ants".to_owned(), "bees".to_owned()];
+    let folder = RunFolder::create(&run, &plan, &classes, &Preprocess::imagenet(160)).unwrap();
+    for news in [0, 4] {
+        let Event::Epoch(news) = epoch(news, &[]) else { continue };
+        folder.append(&*news).unwrap();
+    }
+    std::fs::write(folder.best(), "").unwrap();
+    run
 }

@@ -69,7 +69,7 @@ impl Close {
     }
 
     fn ask_run(&mut self, ui: &Ui, theme: &Theme, actions: &mut Vec<Action>) {
-        let modal = Modal::new(Id::unique("close-run")).frame(frame(ui)).show(ui.ctx(), |ui| {
+        let modal = Modal::new(Id::unique("close-run")).frame(widgets::sheet(ui)).show(ui.ctx(), |ui| {
             ui.set_width(430.0);
             ui.label(widgets::bold("A run is in progress", 17.0).color(theme.text));
             ui.add_space(6.0);
@@ -101,7 +101,7 @@ impl Close {
     }
 
     fn ask_save(&mut self, ui: &Ui, theme: &Theme, actions: &mut Vec<Action>) {
-        let modal = Modal::new(Id::unique("close-save")).frame(frame(ui)).show(ui.ctx(), |ui| {
+        let modal = Modal::new(Id::unique("close-save")).frame(widgets::sheet(ui)).show(ui.ctx(), |ui| {
             ui.set_width(380.0);
             ui.label(widgets::bold("Save the changes of the project?", 17.0).color(theme.text));
             ui.add_space(10.0);
@@ -124,8 +124,4 @@ impl Close {
             self.stage = Stage::Open;
         }
     }
-}
-
-fn frame(ui: &Ui) -> egui::Frame {
-    egui::Frame::popup(ui.style()).inner_margin(egui::Margin::same(20)).corner_radius(10)
 }

@@ -12,6 +12,8 @@ pub enum Ask {
     Evaluate(PathBuf),
     /// A checkpoint file.
     Weights,
+    /// A run's folder.
+    Run,
     /// Pictures.
     Pictures,
     /// A project file.
@@ -74,6 +76,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
             let kinds = ["pth", "pt", "safetensors", "ckpt", "tar", "bin"];
             one(dialog.set_title("Open a checkpoint").add_filter("Checkpoints", &kinds).pick_file())
         }
+        Ask::Run => one(dialog.set_title("Choose a run's folder").pick_folder()),
         Ask::Pictures => {
             let kinds = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
             dialog.set_title("Predict on pictures").add_filter("Pictures", &kinds).pick_files().unwrap_or_default()

@@ -98,6 +98,9 @@ impl App {
                 ui.take_available_space();
             });
         }
+        if self.page == Page::Model {
+            self.transfer(ui);
+        }
         if self.list_open.unwrap_or(roomy) {
             Panel::left("models").default_size(204.0).size_range(150.0..=340.0).frame(side).show(ui, |ui| {
                 let hide = header(ui, &self.theme, "Model", "Hide the list");
@@ -128,11 +131,29 @@ impl App {
         });
     }
 
+    /// How the weights go over, once that is known.
+    fn transfer(&mut self, ui: &mut Ui) {
+        let frame = bar(&self.theme);
+        let height = (ui.available_height() * 0.32).clamp(180.0, 290.0);
+        let (mut ctx, _, panels) = self.context();
+        let Some(report) = ctx.load() else { return };
+        let panel = if panels.transfer.folded {
+            Panel::bottom("transfer folded").exact_size(panels::transfer::TITLE)
+        } else {
+            Panel::bottom("transfer").resizable(true).default_size(height).min_size(110.0)
+        };
+        panel.frame(frame).show(ui, |ui| {
+            panels::transfer::ui(ui, &mut ctx, &mut panels.transfer, report);
+            ui.take_available_space();
+        });
+    }
+
     fn above(&mut self, ui: &mut Ui) {
         let (mut ctx, _, panels) = self.context();
         panels.viewer(ui, &mut ctx);
         self.toasts.ui(ui, &self.theme, &mut self.actions);
         self.close.ui(ui, &self.theme, &mut self.actions);
+        self.run_sheet.ui(ui, &self.theme, &self.project.plan.data, &mut self.actions);
         if self.help && help::ui(ui, &self.theme) {
             self.help = false;
         }

@@ -7,6 +7,7 @@ mod history;
 mod network;
 mod perform;
 mod reveal;
+mod run_sheet;
 mod shot;
 
 pub use shot::Shot;
@@ -26,6 +27,7 @@ use close::Close;
 use dialogs::Dialogs;
 use history::History;
 use network::Network;
+use run_sheet::RunSheet;
 use shot::Camera;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub struct App {
     toasts: Toasts,
     dialogs: Dialogs,
     close: Close,
+    run_sheet: RunSheet,
     help: bool,
     /// Whether the list and the inspector are open; none while that follows the window's width.
     list_open: Option<bool>,
@@ -116,6 +119,7 @@ impl App {
             toasts: Toasts::default(),
             dialogs: Dialogs::default(),
             close: Close::default(),
+            run_sheet: RunSheet::default(),
             help: false,
             list_open: None,
             inspector_open: None,
@@ -265,7 +269,7 @@ impl App {
     }
 
     fn keyboard_holder(&self, ctx: &egui::Context) -> Holder {
-        if self.help || self.close.is_asking() || self.panels.viewer.shown().is_some() {
+        if self.help || self.close.is_asking() || self.run_sheet.is_asking() || self.panels.viewer.shown().is_some() {
             Holder::Modal
         } else if self.canvas.find.is_some() || ctx.text_edit_focused() || egui::Popup::is_any_open(ctx) {
             Holder::Text

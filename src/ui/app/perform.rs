@@ -4,7 +4,7 @@ use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
 use crate::session::{Belongs, Command, Project, WeightsCommand, WeightsState, Which, find_model};
-use crate::train::{DataSource, LrSweep, Plan, WeightsSource, with_data};
+use crate::train::{DataSource, LrSweep, Plan, WeightsSource, starting_from_run, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::drops::{self, Kind};
@@ -58,6 +58,8 @@ impl App {
                 self.show(Page::Predict);
             }
             Action::ForgetRun(run) => self.forget_run(run),
+            Action::AskRun => self.ask(ctx, Ask::Run),
+            Action::StartFrom(run) => self.start_from(&run),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
@@ -264,6 +266,7 @@ impl App {
                 let data = Some(DataSource::Path(first));
                 self.send(Command::Evaluate { from: run.clone(), data, which: Which::Auto });
             }
+            Ask::Run => self.start_from(&first),
             Ask::Pictures => self.predict(paths),
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
@@ -273,6 +276,16 @@ impl App {
                     self.send(Command::Export { from, to: first });
                 }
             }
+        }
+    }
+
+    fn start_from(&mut self, run: &Path) {
+        match starting_from_run(&self.project.plan, run) {
+            Ok(plan) => {
+                let name = run.file_name().unwrap_or_default().to_string_lossy();
+                self.actions.push(Action::Edit { name: format!("Start from {name}"), plan: Box::new(plan) });
+            }
+            Err(problem) => self.say(Severity::Error, problem),
         }
     }
 
@@ -307,7 +320,11 @@ impl App {
                 self.show(Page::Model);
             }
             Kind::Project => self.load_project(&path),
-            Kind::Run => self.send(Command::ResumeRun { run: path, epochs: None }),
+            Kind::Run => {
+                if let Err(problem) = self.run_sheet.ask(&path) {
+                    self.say(Severity::Error, problem);
+                }
+            }
             Kind::Picture => {}
             Kind::Unknown => self.say(
                 Severity::Warning,

@@ -17,6 +17,7 @@ pub mod live;
 pub mod predict_page;
 pub mod samples;
 pub mod textures;
+pub mod transfer;
 pub mod viewer;
 
 /// What all panels remember.
@@ -30,6 +31,8 @@ pub struct Panels {
     pub evaluate: evaluate_page::EvaluateState,
     /// The predict page.
     pub predict: predict_page::PredictState,
+    /// How the weights go over.
+    pub transfer: transfer::TransferState,
     /// The viewer over everything.
     pub viewer: viewer::ViewerState,
     /// Pictures on the graphics card.

@@ -44,9 +44,15 @@ fn current(ui: &mut Ui, ctx: &mut Context<'_>, source: WeightsSource) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 ui.add(egui::Label::new(widgets::bold(name, 12.0).color(ctx.theme.text)).truncate())
                     .on_hover_text(path.display().to_string());
-                let report = ctx.view.load.as_ref().filter(|report| report.file.starts_with(&path));
-                match report {
-                    Some(report) => loaded(ui, ctx, report),
+                match ctx.load() {
+                    Some(report) => {
+                        if report.file != path {
+                            let which = report.file.file_stem().unwrap_or_default().to_string_lossy();
+                            let text = format!("a run's {which} weights");
+                            ui.label(RichText::new(text).size(11.0).color(ctx.theme.weak));
+                        }
+                        loaded(ui, ctx, report);
+                    }
                     None if belongs_elsewhere(ui, ctx, &path) => {}
                     None => {
                         ui.label(RichText::new("not compared with this model yet").size(11.0).color(ctx.theme.weak));
@@ -70,23 +76,30 @@ fn belongs_elsewhere(ui: &mut Ui, ctx: &mut Context<'_>, path: &Path) -> bool {
     true
 }
 
-pub(super) fn loaded(ui: &mut Ui, ctx: &Context<'_>, report: &LoadReport) {
+pub(super) fn loaded(ui: &mut Ui, ctx: &mut Context<'_>, report: &LoadReport) {
     let counts = report.counts();
     let good = counts.missing == 0 && report.non_finite.is_empty();
     let color = if good { ctx.theme.good } else { ctx.theme.amber };
     ui.label(RichText::new(report.summary()).size(11.0).color(color));
-    let classes = ctx.graph.heads.iter().find_map(|head| {
-        let weight = report.rows.iter().find(|row| {
-            row.part.as_deref() == Some(&format!("head {}", head.name)) && row.file_shape.as_ref().is_some()
-        })?;
-        let of = |shape: &Option<Vec<usize>>| shape.as_ref().and_then(|shape| shape.first().copied());
-        Some((of(&weight.file_shape)?, of(&weight.wanted_shape)?))
-    });
-    if let Some((old, new)) = classes.filter(|(old, new)| old != new) {
-        let text = format!("head: {old} → {}", format::plural(new, "class"));
-        ui.label(RichText::new(text).size(11.0).color(ctx.theme.amber)).on_hover_text(
-            "The head is made anew for the classes of your data; everything else keeps what it learned.",
-        );
+    for head in &report.heads {
+        let (kept, new, old) = (head.kept(), head.rows.len(), head.old.len());
+        let made = match kept {
+            0 => "new".to_owned(),
+            _ if kept == new => "kept".to_owned(),
+            _ => format!("{kept} kept"),
+        };
+        let name = if report.heads.len() > 1 { format!("head {}", head.head) } else { "head".to_owned() };
+        let text = format!("{name}: {old} → {}, {made}", format::plural(new, "class"));
+        let color = if kept == new { ctx.theme.weak } else { ctx.theme.amber };
+        ui.label(RichText::new(text).size(11.0).color(color)).on_hover_text(head.summary());
+    }
+    let trained_px = report.preprocess.as_ref().map(|rule| rule.size[0]).filter(|&size| size != ctx.plan().size_px);
+    if let Some(size) = trained_px {
+        let text = format!("trained at {size} px; this plan: {} px", ctx.plan().size_px);
+        ui.label(RichText::new(text).size(11.0).color(ctx.theme.amber));
+        if widgets::link(ui, ctx.theme, &format!("Use {size} px"), ctx.theme.accent).clicked() {
+            ctx.edit(&format!("Input size {size} px"), |plan| plan.size_px = size);
+        }
     }
     for note in &report.notes {
         ui.label(RichText::new(note).size(11.0).color(ctx.theme.weak));
@@ -105,6 +118,8 @@ fn buttons(ui: &mut Ui, ctx: &mut Context<'_>) {
         if ui.button("Open…").on_hover_text("A .pth, .pt or .safetensors file").clicked() {
             ctx.push(Action::AskWeights);
         }
+        let response = ui.button("Run…").on_hover_text("Start from the best weights of a run");
+        egui::Popup::menu(&response).show(|ui| runs(ui, ctx));
         if built_in && ui.add(egui::Button::selectable(source == WeightsSource::BuiltIn, "Built-in")).clicked() {
             ctx.edit("Use built-in weights", |plan| plan.weights = WeightsSource::BuiltIn);
         }
@@ -112,4 +127,23 @@ fn buttons(ui: &mut Ui, ctx: &mut Context<'_>) {
             ctx.edit("Use random weights", |plan| plan.weights = WeightsSource::Random);
         }
     });
+}
+
+/// The project's runs, the newest first.
+fn runs(ui: &mut Ui, ctx: &mut Context<'_>) {
+    ui.set_min_width(220.0);
+    for run in ctx.project.runs.iter().rev().take(12) {
+        let name = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if ui.button(name).on_hover_text(run.display().to_string()).clicked() {
+            ctx.actions.push(Action::StartFrom(run.clone()));
+            ui.close();
+        }
+    }
+    if !ctx.project.runs.is_empty() {
+        ui.separator();
+    }
+    if ui.button("Another run's folder…").clicked() {
+        ctx.push(Action::AskRun);
+        ui.close();
+    }
 }
