@@ -4,7 +4,7 @@ use super::world::{Shows, World};
 use super::{picture, write};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use frostline::data::{Dataset, Task};
+use frostline::data::{Dataset, LabelColumn, Task};
 use frostline::graph::Preprocess;
 use frostline::session::Event;
 use frostline::train::{Plan, WeightsSource, inspect_weights, wanted};
@@ -43,7 +43,7 @@ fn dataset(classes: &[&str]) -> Dataset {
         name: "insects".to_owned(),
         task: Task::Classify,
         format: "class folders".to_owned(),
-        classes: classes.iter().map(|&class| class.to_owned()).collect(),
+        columns: vec![LabelColumn::single(classes.iter().map(|&class| class.to_owned()).collect())],
         samples: Vec::new(),
         issues: Vec::new(),
         found: 0,
@@ -60,7 +60,7 @@ fn load(world: &mut World, file: &Path, classes: &[&str]) {
         head,
         ..Plan::default()
     };
-    let report = inspect_weights(&plan, &dataset(classes)).unwrap().unwrap();
+    let report = inspect_weights(&plan, &Arc::new(dataset(classes))).unwrap().unwrap();
     world.project.plan = plan;
     world.view.fold(Event::CheckpointReady(Arc::new(report)));
 }

@@ -273,11 +273,12 @@ impl Stage<'_> {
 /// The folder of a run of another model on other classes, with its best weights.
 pub fn run_folder(home: &std::path::Path) -> PathBuf {
     use frostline::graph::Preprocess;
-    use frostline::train::RunFolder;
+    use frostline::train::{RunFile, RunFolder};
     let run = home.join("2026-11-25-0301-resnet34");
     let plan = Plan { model: "resnet34".to_owned(), size_px: 160, epochs: 12, ..Plan::default() };
-    let classes = ["ants".to_owned(), "bees".to_owned()];
-    let folder = RunFolder::create(&run, &plan, &classes, &Preprocess::imagenet(160)).unwrap();
+    let classes = vec!["ants".to_owned(), "bees".to_owned()];
+    let file = RunFile::new(plan, &[LabelColumn::single(classes)], Preprocess::imagenet(160));
+    let folder = RunFolder::create(&run, &file).unwrap();
     for news in [0, 4] {
         let Event::Epoch(news) = epoch(news, &[]) else { continue };
         folder.append(&*news).unwrap();
