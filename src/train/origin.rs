@@ -64,10 +64,8 @@ pub fn starting_from_run(plan: &Plan, run: &Path) -> Result<Plan, String> {
     weights_file(run)?;
     let mut next = plan.clone();
     if file.plan.model != plan.model {
-        // Both name nodes and stages of the other model.
-        (next.freeze, next.stage_lr) = Default::default();
+        next.choose(&find(&file.plan.model)?);
     }
-    next.model = file.plan.model;
     next.weights = WeightsSource::File(run.to_path_buf());
     next.head.rows.clear();
     next.size_px = file.preprocess.size[0];

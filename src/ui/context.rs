@@ -1,9 +1,10 @@
 //! What a panel gets to draw from.
 
 use super::action::Action;
+use super::ready;
 use super::theme::Theme;
 use crate::graph::{Facts, FreezePlan, Frontier, Graph};
-use crate::session::{Project, RunView, Thumbnails, View};
+use crate::session::{Project, RunView, Thumbnails, View, WeightsState};
 use crate::train::{Plan, WeightsSource};
 use crate::weights::LoadReport;
 

@@ -335,8 +335,7 @@ fn a_dropped_run_asks_what_it_is_for() {
     stage.window.state_mut().act(Action::Open(vec![home.path().to_path_buf()]));
     stage.window.run_steps(3);
     let commands = drop(&mut stage, "Evaluate it on the open data set");
-    let asked =
-        |command: &Command| matches!(command, Command::Evaluate { from, data: Some(DataSource::Path(data)), .. } if *from == run && data == home.path());
+    let asked = |command: &Command| matches!(command, Command::Evaluate { from, data: Some(DataSource::Path(data)), .. } if *from == run && data == home.path());
     assert!(commands.iter().any(asked), "{commands:?}");
     stage.window.state_mut().act(Action::Open(vec![run.clone()]));
     stage.window.run_steps(3);
