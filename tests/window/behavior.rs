@@ -324,7 +324,8 @@ fn a_dropped_run_asks_what_it_is_for() {
     assert!(matches!(commands.as_slice(), [Command::ResumeRun { run: asked, epochs: None }] if *asked == run));
     let before = stage.plan().clone();
     let commands = drop(&mut stage, "Start a new run from its weights");
-    assert!(matches!(commands.as_slice(), [Command::InspectWeights(plan)] if plan.model == "resnet34"), "{commands:?}");
+    let compared = |command: &Command| matches!(command, Command::InspectWeights(plan) if plan.model == "resnet34");
+    assert!(commands.iter().any(compared), "{commands:?}");
     let plan = stage.plan();
     assert_eq!((plan.model.as_str(), plan.size_px), ("resnet34", 160));
     assert_eq!(plan.weights, frostline::train::WeightsSource::File(run.clone()));

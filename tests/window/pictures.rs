@@ -68,10 +68,11 @@ fn weights_and_the_question_about_a_run_are_drawn() {
     for (dark, size, name) in [(true, [1100.0, 700.0], "dark-small"), (false, [1400.0, 900.0], "light")] {
         let mut stage = open(size, dark, true);
         stage.prepare();
-        stage.window.state_mut().act(Action::Open(vec!["/w/resnet18-f37072fd.pth".into()]));
+        stage.window.state_mut().act(Action::Open(vec!["/w/my-resnet18.pth".into()]));
         stage.settle();
-        stage.say(Event::CheckpointReady(Arc::new(load_report("/w/resnet18-f37072fd.pth"))));
+        stage.say(Event::CheckpointReady(Arc::new(load_report("/w/my-resnet18.pth"))));
         stage.settle();
+        stage.window.get_by_label_contains("ants starts from made new");
         keep(&mut stage, &format!("weights-{name}"));
         stage.window.state_mut().act(Action::Open(vec![run.clone()]));
         stage.settle();
