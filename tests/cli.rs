@@ -478,6 +478,11 @@ fn export(home: &Path, out: &str) {
     let load = of_type(&all, "load")[0];
     assert_eq!((&load["model"], &load["similarity"]), (&"resnet_mini".into(), &1.0.into()));
     assert_eq!(load["metadata"]["frostline.classes"], "[\"cold\",\"warm\"]");
+    let pth = home.join("exported.pth");
+    assert_eq!(code(&run(&["export", out, "--to", pth.to_str().unwrap()])), 0);
+    let all = lines(&run(&["inspect", pth.to_str().unwrap(), "--json"]));
+    let load = of_type(&all, "load")[0];
+    assert_eq!((&load["model"], &load["similarity"]), (&"resnet_mini".into(), &1.0.into()));
     // The same weights from the run and from the checkpoint, as a file that another engine runs alike.
     for (source, to) in [(out, "run.onnx"), (name, "file.onnx")] {
         let to = home.join(to);
@@ -499,8 +504,12 @@ fn export(home: &Path, out: &str) {
         assert_eq!(image.contains("set/val/cold"), source == out, "{image}");
     }
     let bytes = |name: &str| std::fs::read(home.join(name)).unwrap();
+    let text = String::from_utf8_lossy(&bytes("run.onnx")).into_owned();
+    for note in ["[\"cold\",\"warm\"]", "resize the shorter side to 36 px (bilinear, antialiased), crop 32×32 px"] {
+        assert!(text.contains(note), "{note}");
+    }
     assert_eq!(bytes("run.onnx").len(), bytes("file.onnx").len());
-    refused(&["export", out, "--to", "x.pb"], "must end in .safetensors or .onnx");
+    refused(&["export", out, "--to", "x.pb"], "must end in .safetensors or .pth or .onnx");
 }
 
 #[cfg(unix)]

@@ -326,6 +326,7 @@ fn pages_ask_for_what_they_need() {
     pushed(Shows::Predict, "Choose pictures…", &|action| matches!(action, Action::AskPictures));
     let asks = |action: &Action, wanted| matches!(action, Action::AskExport(format) if *format == wanted);
     pushed(Shows::Export, "Write .safetensors…", &|action| asks(action, ExportFormat::Safetensors));
+    pushed(Shows::Export, "Write .pth…", &|action| asks(action, ExportFormat::Pth));
     pushed(Shows::Export, "Write .onnx…", &|action| asks(action, ExportFormat::Onnx));
     let code = |action: &Action| matches!(action, Action::Copy(text) if text.contains("resnet18(num_classes=2)"));
     pushed(Shows::Export, "Copy the code for PyTorch", &code);

@@ -292,7 +292,7 @@ pub(super) struct ExportArgs {
     /// A run's folder or a checkpoint file
     #[arg(value_name = "RUN|FILE")]
     pub source: PathBuf,
-    /// The file to write: .safetensors for PyTorch, or .onnx
+    /// The file to write: .safetensors or .pth for PyTorch, or .onnx
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// One JSON object a line

@@ -26,19 +26,22 @@ const TOLERANCE: f32 = 1e-3;
 pub enum ExportFormat {
     /// Tensors under the public names, for PyTorch and for this program.
     Safetensors,
+    /// The same tensors as `torch.save` writes a state dict.
+    Pth,
     /// The computation with its tensors, for other engines.
     Onnx,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Safetensors, Self::Onnx];
+    pub const ALL: [Self; 3] = [Self::Safetensors, Self::Pth, Self::Onnx];
 
     /// The extension of its files.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
             Self::Safetensors => "safetensors",
+            Self::Pth => "pth",
             Self::Onnx => "onnx",
         }
     }
@@ -161,8 +164,11 @@ pub fn export_model(
     let cannot = |cause: String| format!("{} cannot be written: {cause}.", to.display());
     let tensors = network.tensors().map_err(|error| cannot(error.to_string()))?;
     progress(&format!("writing {}", to.display()));
-    if format == ExportFormat::Safetensors {
-        export(to, &tensors, &run)?;
+    if format != ExportFormat::Onnx {
+        match format {
+            ExportFormat::Pth => weights::save_pth(to, &tensors).map_err(|error| error.to_string())?,
+            _ => export(to, &tensors, &run)?,
+        }
         return Ok(done(from, to, to, None, None));
     }
     let notes = notes(&network, &run).map_err(|error| cannot(error.to_string()))?;
@@ -317,7 +323,7 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
         ("heads", serde_json::to_string(&heads)?),
         ("preprocess", serde_json::to_string(&run.preprocess)?),
         ("preprocess_in_words", run.preprocess.to_string()),
-        ("license", format!("{weights}; the licenses of those weights and of the training pictures apply")),
+        ("license", format!("{weights}; the licenses of what it was trained from apply")),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec())

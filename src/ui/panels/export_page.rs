@@ -76,6 +76,9 @@ fn offer(ui: &mut Ui, cx: &mut Context<'_>, format: ExportFormat, on: bool) {
             "Every tensor under its public name, as float32: PyTorch loads it strictly, and this program trains on from \
              it. Class names and preprocessing stand in its metadata."
         }
+        ExportFormat::Pth => {
+            "The same tensors as torch.save writes a state dict: torch.load reads it, weights_only=True included."
+        }
         ExportFormat::Onnx => {
             "The whole computation, for ONNX Runtime, OpenVINO, TensorRT and others: any number of pictures at once, \
              raw outputs named as the heads, class names and preprocessing in its metadata. It gets its name after \
