@@ -34,6 +34,8 @@ pub struct GraphState {
     follows: bool,
     fitted: Vec2,
     shown: String,
+    /// Names of the heads that were placed.
+    heads: Vec<String>,
     cached: Option<(Request, Layout)>,
 }
 
@@ -53,6 +55,7 @@ impl Default for GraphState {
             follows: true,
             fitted: Vec2::ZERO,
             shown: String::new(),
+            heads: Vec::new(),
             cached: None,
         }
     }
@@ -65,9 +68,16 @@ impl GraphState {
         Self { folded: folded.iter().cloned().collect(), shown: graph.name.clone(), ..Self::default() }
     }
 
-    /// Takes note of the graph that is shown; another one is folded if it is large, and fitted.
+    /// Takes note of the graph that is shown; another one is folded if it is large, and fitted. Other heads are placed.
     pub fn show(&mut self, graph: &Graph) {
+        let heads: Vec<String> = graph.heads.iter().map(|head| head.name.clone()).collect();
+        let other_heads = std::mem::replace(&mut self.heads, heads) != self.heads;
         if self.shown == graph.name {
+            if other_heads {
+                // A head came or went: its nodes have no place yet, or none any more.
+                self.range.clear();
+                self.forget();
+            }
             return;
         }
         self.shown.clone_from(&graph.name);

@@ -58,7 +58,8 @@ fn head(ui: &mut Ui, ctx: &mut Context<'_>, column: &LabelColumn, removable: boo
     let help = format!("Tells {kind} from the column {}. The number weighs its loss in the sum.", column.name);
     widgets::row(ui, theme, &column.name, &help, |ui| {
         if removable {
-            gone = ui.small_button("×").on_hover_text(format!("Remove the head {}", column.name)).clicked();
+            let words = format!("Remove the head {}", column.name);
+            gone = ui.small_button("×").accessible_name(&words).on_hover_text(&words).clicked();
         }
         let field = DragValue::new(&mut weight).range(0.0..=100.0).speed(0.01).max_decimals(3).prefix("× ");
         ui.add_sized([58.0, 22.0], field).on_hover_text(&help);
