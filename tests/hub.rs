@@ -414,10 +414,17 @@ fn a_file_that_is_there_is_judged_and_never_touched() {
     let server = Server::new(|_, request, stream| server::file(request, stream, b"abc"));
     let source = Source { url: server.url("/plain"), ..source };
     let (path, verified) = hub::fetch(&source, home.path(), &options(), &mut |_| true).unwrap();
-    assert_eq!(verified.proof, Proof::Unknown);
+    assert_eq!(verified.proof, Proof::Noted);
+    assert!(verified.words().contains("is recorded now"), "{}", verified.words());
     assert_eq!(verified.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     let again = hub::verify(&path, &source, &mut |_| true).unwrap().unwrap();
     assert_eq!(again.proof, Proof::Recorded);
+    // Outside of the weights folder nothing is written, and nothing else is claimed.
+    let elsewhere = home.path().join("elsewhere.pth");
+    std::fs::write(&elsewhere, b"abc").unwrap();
+    let unknown = hub::verify(&elsewhere, &source, &mut |_| true).unwrap().unwrap();
+    assert_eq!((unknown.proof, hub::recorded(&elsewhere)), (Proof::Unknown, None));
+    assert!(unknown.words().contains("is not recorded"), "{}", unknown.words());
     std::fs::write(&path, b"abcd").unwrap();
     let text = hub::verify(&path, &source, &mut |_| true).unwrap_err();
     assert!(text.contains("has changed since it came"), "{text}");

@@ -19,8 +19,8 @@ use frostline::graph::blocks::{Activation, Classifier, ConvNormAct, GlobalAvgPoo
 use frostline::graph::{Builder, Conv, Graph, HeadKind, Part, Preprocess};
 use frostline::models::{Mode, Network};
 use frostline::nn::{Ctx, Value};
-use frostline::train::{Plan, RunFolder, Setup, Trainer, WeightsSource, weights_file};
-use frostline::weights::{HeadPolicy, LoadReport, RowState, Why};
+use frostline::train::{Plan, RunFolder, Setup, Trainer, WeightsSource, about_weights, weights_file};
+use frostline::weights::{HeadPolicy, LoadReport, RowState, SaveDtype, Why};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -276,4 +276,16 @@ fn a_run_is_a_checkpoint_and_brings_its_classes_and_preprocessing() {
     assert_eq!(resumed.rule, file.preprocess);
     let error = Setup::again(file, named(&["left", "wrong"]), &Device::flex()).unwrap_err();
     assert!(error.contains("are no longer those of the run (left, wrong now, left, right then)"), "{error}");
+}
+
+#[test]
+fn damaged_preprocessing_is_told_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.safetensors");
+    let about = [("frostline.model", "resnet_mini"), ("frostline.preprocess", "{\"size\": [96")];
+    let about = about.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let tensors = [("conv1.weight".to_owned(), vec![1], vec![0.0])];
+    frostline::weights::save_safetensors(&path, &tensors, SaveDtype::F32, &BTreeMap::from(about)).unwrap();
+    let text = about_weights(&path).unwrap_err();
+    assert!(text.contains("The preprocessing in") && text.contains("damaged.safetensors is damaged"), "{text}");
 }

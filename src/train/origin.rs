@@ -52,7 +52,7 @@ pub fn about_weights(path: &Path) -> Result<About, String> {
     let named = checkpoint.metadata.get("frostline.model").filter(|model| find(model).is_ok()).cloned();
     let model = named.map_or_else(|| recognize(&checkpoint).map(|found| found.variant.name.to_owned()), Ok);
     let model = model.map_err(|stranger: Stranger| stranger.to_string())?;
-    Ok(About { model, preprocess: preprocess(&checkpoint) })
+    Ok(About { model, preprocess: preprocess(&checkpoint)? })
 }
 
 /// A plan that starts from a run's weights: with the model that they belong to and the input size of that run.
@@ -88,10 +88,16 @@ pub(super) fn of_plan(plan: &Plan) -> Result<Option<Checkpoint>, String> {
 }
 
 /// The preprocessing that a checkpoint was trained with: as it says itself, or as is published for a file of its name.
-pub(super) fn preprocess(checkpoint: &Checkpoint) -> Option<Preprocess> {
-    let own = checkpoint.metadata.get("frostline.preprocess").and_then(|text| serde_json::from_str(text).ok());
+///
+/// # Errors
+/// A sentence, when what the file says is damaged: another rule would silently give other answers.
+pub(super) fn preprocess(checkpoint: &Checkpoint) -> Result<Option<Preprocess>, String> {
+    if let Some(text) = checkpoint.metadata.get("frostline.preprocess") {
+        let damaged = |error| format!("The preprocessing in {} is damaged: {error}.", checkpoint.path.display());
+        return serde_json::from_str(text).map(Some).map_err(damaged);
+    }
     let published = || published_as(&checkpoint.path.file_name()?.to_string_lossy());
-    own.or_else(|| published().map(|weights| weights.preprocess))
+    Ok(published().map(|weights| weights.preprocess))
 }
 
 /// What the rows of a checkpoint's head are called, if they are `count`: by the file, by one beside it, or as
@@ -157,7 +163,7 @@ pub(super) fn transfer(
     let heads = new_heads(graph, facts, &classes_of(graph, dataset));
     let report = weights::plan_heads(checkpoint, &wanted(graph, facts), &heads, &mut names, &plan.head);
     let mut report = report.map_err(|error| Misfit::new(checkpoint, &error))?;
-    report.preprocess = preprocess(checkpoint);
+    report.preprocess = preprocess(checkpoint)?;
     Ok(report)
 }
 

@@ -130,7 +130,7 @@ impl Setup {
         let variant = find(&plan.model)?;
         let checkpoint = origin::of_plan(&plan)?;
         // What the weights were trained with goes before what is usual for the model.
-        let own = checkpoint.as_ref().and_then(origin::preprocess);
+        let own = checkpoint.as_ref().map(origin::preprocess).transpose()?.flatten();
         let rule = own.unwrap_or_else(|| public::preprocess(&variant, &plan.weights)).with_size(plan.size_px);
         let dataset = chosen(&plan, dataset)?;
         let graph = graph_of(&plan, &dataset)?;
@@ -281,7 +281,7 @@ fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
     let named = origin::named_classes(checkpoint, Some(&variant), count).map(|names| first_names(names.names));
     let classes = named.unwrap_or_else(|| (0..count).map(|i| format!("class {i}")).collect());
     let column = LabelColumn::single(classes);
-    let rule = origin::preprocess(checkpoint).unwrap_or(variant.preprocess);
+    let rule = origin::preprocess(checkpoint)?.unwrap_or(variant.preprocess);
     let plan = Plan { model: variant.name.to_owned(), size_px: rule.size[0], ..Plan::default() };
     Ok(RunFile::new(plan, &[column], rule))
 }

@@ -1,5 +1,6 @@
 //! Where runs are written.
 
+use crate::weights::hub;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,11 +36,7 @@ pub fn new_run(project: Option<&Path>, model: &str) -> Result<PathBuf, String> {
 }
 
 fn data_folder() -> Result<PathBuf, String> {
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    var("XDG_DATA_HOME")
-        .or_else(|| var("LOCALAPPDATA"))
-        .or_else(|| var("HOME").map(|home| home.join(".local").join("share")))
-        .ok_or_else(|| "There is no home folder to write runs to; save the project first.".to_owned())
+    hub::data_folder().map_err(|none| format!("{none} to write runs to; save the project first."))
 }
 
 /// `2026-11-23-165301` in UTC (days to a date after Howard Hinnant's `civil_from_days`).

@@ -19,7 +19,9 @@ pub enum Proof {
     Prefix,
     /// Nothing is published; its SHA-256 is the one that was recorded when it came.
     Recorded,
-    /// Nothing is published and nothing was recorded before.
+    /// Nothing is published; its SHA-256 was recorded just now, for later comparisons.
+    Noted,
+    /// Nothing is published and nothing is recorded.
     Unknown,
 }
 
@@ -41,7 +43,8 @@ impl Verified {
             Proof::Whole => format!("verified: SHA-256 {start}… is the published one"),
             Proof::Prefix => format!("verified: SHA-256 begins with {start}, as published"),
             Proof::Recorded => format!("unchanged since it came: SHA-256 {start}…, recorded then; none is published"),
-            Proof::Unknown => format!("SHA-256 {start}… is recorded now; none is published"),
+            Proof::Noted => format!("SHA-256 {start}… is recorded now; none is published"),
+            Proof::Unknown => format!("SHA-256 {start}… is not recorded, and none is published"),
         }
     }
 }
@@ -55,11 +58,16 @@ pub fn verify(path: &Path, source: &Source, go_on: &mut dyn FnMut(u64) -> bool) 
     let Some(sha256) = digest(path, go_on)? else { return Ok(None) };
     let verified = judge(path, source, &sha256)?;
     let ours = weights_folder().ok();
-    if verified.proof == Proof::Unknown && path.parent() == ours.as_deref() {
-        // In a folder that cannot be written it stays unknown.
-        record(path, &sha256).ok();
-    }
-    Ok(Some(verified))
+    let here = verified.proof == Proof::Unknown && path.parent() == ours.as_deref();
+    Ok(Some(if here { noted(path, verified) } else { verified }))
+}
+
+/// Writes the SHA-256 of a file that came beside it. Where that cannot be written only a comparison in the future misses
+/// it, and the proof says so.
+pub(super) fn noted(path: &Path, verified: Verified) -> Verified {
+    let written = record(path, &verified.sha256).is_ok();
+    let proof = if written && verified.proof == Proof::Unknown { Proof::Noted } else { verified.proof };
+    Verified { proof, ..verified }
 }
 
 /// The same for a file whose SHA-256 is known already.
@@ -91,7 +99,7 @@ pub(super) fn judge(path: &Path, source: &Source, sha256: &str) -> Result<Verifi
 }
 
 /// Writes a file's SHA-256 beside it, as `sha256sum` does, so that `sha256sum -c` can read it.
-pub(super) fn record(path: &Path, sha256: &str) -> Result<(), String> {
+fn record(path: &Path, sha256: &str) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = beside(path);
     std::fs::write(&beside, format!("{sha256}  {name}\n")).map_err(|error| failed(&beside, &error))

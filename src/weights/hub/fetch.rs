@@ -141,9 +141,7 @@ impl Download<'_> {
                     match judge(path, self.source, &sha256) {
                         Ok(verified) => {
                             part.finish(path).map_err(Trouble::Disk)?;
-                            // Only a comparison in the future would miss it.
-                            check::record(path, &sha256).ok();
-                            return Ok(verified);
+                            return Ok(check::noted(path, verified));
                         }
                         Err(_) => {
                             part.discard();

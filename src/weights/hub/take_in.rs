@@ -32,7 +32,7 @@ pub fn take_in(
         return copied.map(|_| None);
     }
     std::fs::rename(&part, &to).map_err(|error| failed(&to, &error))?;
-    check::record(&to, &verified.sha256).ok();
+    let verified = check::noted(&to, verified);
     Ok(Some((to, verified)))
 }
 
