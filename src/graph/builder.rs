@@ -2,6 +2,7 @@
 
 use super::GraphError;
 use super::blocks::BlockSpec;
+use super::detector::Detector;
 use super::network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, Source, Spelling};
 use super::signal::Shape;
 
@@ -19,7 +20,7 @@ impl Builder {
     pub fn new(name: &str, height: usize, width: usize) -> Self {
         let image = Input { name: "image".to_owned(), shape: Shape::map(3, height, width) };
         let (nodes, heads, spellings) = (Vec::new(), Vec::new(), Vec::new());
-        let graph = Graph { name: name.to_owned(), inputs: vec![image], nodes, heads, spellings };
+        let graph = Graph { name: name.to_owned(), inputs: vec![image], nodes, heads, detector: None, spellings };
         Self { graph, part: Part::Backbone, stage: None }
     }
 
@@ -69,6 +70,11 @@ impl Builder {
         if let Source::Node(output) = output {
             self.graph.heads.push(Head { name: name.to_owned(), output, kind });
         }
+    }
+
+    /// Declares how the heads detect together.
+    pub fn detector(&mut self, detector: Detector) {
+        self.graph.detector = Some(detector);
     }
 
     /// Another publisher's names for the modules, as pairs of prefixes without the last dot: here, there. `note` says

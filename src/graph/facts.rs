@@ -153,6 +153,9 @@ impl Graph {
                     classes == features
                 }
                 (HeadKind::PixelClassify { classes }, Shape::Map { channels, .. }) => classes == channels,
+                (HeadKind::Detect { classes, .. }, Shape::Pyramid { .. } | Shape::Vector { .. }) => {
+                    self.detector.as_ref().is_some_and(|detector| detector.classes() == *classes)
+                }
                 _ => false,
             };
             if !fits {

@@ -29,7 +29,10 @@ impl Graph {
     /// Gives the first head the name and the meaning that `plan` asks for. Its nodes keep their paths and tensors.
     #[must_use]
     pub fn with_first_head(mut self, plan: &HeadPlan) -> Self {
-        if let Some(head) = self.heads.first_mut() {
+        // The heads of a detector have names by what they tell.
+        if self.detector.is_none()
+            && let Some(head) = self.heads.first_mut()
+        {
             let old = Part::Head(std::mem::replace(&mut head.name, plan.name.clone()));
             head.kind = plan.kind(&head.kind);
             for node in self.nodes.iter_mut().filter(|node| node.part == old) {
@@ -46,6 +49,9 @@ impl Graph {
     /// When the name is taken, or the head reads a node that this graph does not have.
     pub fn graft(&mut self, from: &Self, plan: &HeadPlan) -> Result<(), GraphError> {
         let fault = |what: String| GraphError::Structure(format!("the head {} {what}", plan.name));
+        if self.detector.is_some() {
+            return Err(fault("cannot stand beside a detector's heads".to_owned()));
+        }
         let head = from.heads.first().ok_or_else(|| fault("has no pattern to be made after".to_owned()))?;
         if self.heads.iter().any(|known| known.name == plan.name) {
             return Err(fault("is there twice".to_owned()));

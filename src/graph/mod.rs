@@ -5,6 +5,7 @@
 
 pub mod blocks;
 mod builder;
+mod detector;
 mod facts;
 mod freeze;
 mod heads;
@@ -17,6 +18,7 @@ mod trace;
 
 pub use blocks::{BlockSpec, Describe};
 pub use builder::Builder;
+pub use detector::{Detector, SimOta, TaskAligned, Tells, TwoStage};
 pub use facts::{Facts, NodeFacts};
 pub use freeze::{BnPolicy, FreezePlan, Frontier, NodeState, Preset};
 pub use heads::HeadPlan;

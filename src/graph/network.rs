@@ -2,6 +2,7 @@
 
 use super::GraphError;
 use super::blocks::{BlockSpec, Describe as _};
+use super::detector::{Detector, Tells};
 use super::signal::Shape;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -102,6 +103,13 @@ pub enum HeadKind {
         /// Number of classes, background included.
         classes: usize,
     },
+    /// One of a detector's heads; what its raw output looks like, its [`Detector`] says.
+    Detect {
+        /// Number of classes, without a background.
+        classes: usize,
+        /// What it tells of each candidate.
+        tells: Tells,
+    },
 }
 
 impl HeadKind {
@@ -109,7 +117,10 @@ impl HeadKind {
     #[must_use]
     pub fn classes(&self) -> usize {
         match *self {
-            Self::Classify { classes } | Self::MultiLabel { classes } | Self::PixelClassify { classes } => classes,
+            Self::Classify { classes }
+            | Self::MultiLabel { classes }
+            | Self::PixelClassify { classes }
+            | Self::Detect { classes, .. } => classes,
         }
     }
 }
@@ -159,6 +170,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Heads; the first gives the metric by which runs are compared.
     pub heads: Vec<Head>,
+    /// How the heads work together, where they detect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<Detector>,
     /// Names that other publishers give to the same modules, for reading their checkpoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spellings: Vec<Spelling>,

@@ -54,6 +54,8 @@ pub enum Op {
     Linear,
     /// The sum of two values of one shape.
     Add,
+    /// Several maps as one value, finest first.
+    Levels,
     /// Nearest-neighbour upsampling of a map.
     Upsample {
         /// How many times larger.
@@ -79,6 +81,7 @@ impl fmt::Display for Op {
             Self::Dropout { share } => write!(f, "dropout {share}"),
             Self::Linear => f.write_str("linear"),
             Self::Add => f.write_str("add"),
+            Self::Levels => f.write_str("levels"),
             Self::Upsample { factor } => write!(f, "upsample ×{factor}"),
         }
     }

@@ -321,6 +321,18 @@ impl Trace {
         Ok(self.layer("", Op::Add, &[a, b], output, 0))
     }
 
+    /// Several maps as one value, finest first.
+    ///
+    /// # Errors
+    /// When one is no map or there is none.
+    pub fn levels(&mut self, maps: &[Signal]) -> Result<Signal, GraphError> {
+        let levels = maps.iter().map(|x| x.expect_map("a pyramid")).collect::<Result<Vec<_>, _>>()?;
+        let none = || GraphError::Shape("a pyramid wants maps and gets none".to_owned());
+        let (first, last) = maps.first().zip(maps.last()).ok_or_else(none)?;
+        let output = Signal { shape: Shape::Pyramid { levels }, receptive_px: last.receptive_px, ..first.clone() };
+        Ok(self.layer("", Op::Levels, &maps.iter().collect::<Vec<_>>(), output, 0))
+    }
+
     /// A map repeated to another size, nearest neighbour.
     ///
     /// # Errors

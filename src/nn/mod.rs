@@ -7,6 +7,7 @@ mod basic;
 mod heads;
 mod init;
 mod layers;
+mod levels;
 pub mod loss;
 mod residual;
 mod sequence;
@@ -17,9 +18,10 @@ pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, a
 pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
 pub use layers::{BatchNorm, Conv2d, Linear, NormMode, dropout};
+pub use levels::Levels;
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
-pub use value::{Ctx, RunError, Value};
+pub use value::{Ctx, Object, Pictures, RunError, Value};
 
 use crate::graph::BlockSpec;
 use burn::module::Module;
@@ -66,4 +68,5 @@ blocks!(
     Dense,
     Classifier,
     PixelClassifier,
+    Levels,
 );

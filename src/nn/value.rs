@@ -101,6 +101,26 @@ pub(crate) fn single(inputs: &[Value]) -> Result<&Value, RunError> {
     }
 }
 
+/// An object in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Object {
+    /// Its class.
+    pub class: usize,
+    /// Left, top, right, bottom in input pixels.
+    pub xyxy: [f32; 4],
+    /// Stands for a group of objects: nothing is to be found there, and nothing is wrong.
+    pub crowd: bool,
+}
+
+/// What a detector needs to know of the pictures of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Pictures {
+    /// Width and height of each picture in the input, in input pixels; it lies in the upper left corner.
+    pub sizes: Vec<[f32; 2]>,
+    /// The objects in each, where a loss is wanted.
+    pub objects: Option<Vec<Vec<Object>>>,
+}
+
 /// What a forward pass carries along: how batch norm and dropout behave in the node that runs, and new statistics.
 #[derive(Debug, Default)]
 pub struct Ctx {
@@ -112,6 +132,8 @@ pub struct Ctx {
     pub norm: NormMode,
     /// New running statistics of batch norms that ran in [`NormMode::Batch`], by parameter.
     pub statistics: HashMap<ParamId, Tensor<1>>,
+    /// What is known of the pictures; only detectors look at it.
+    pub pictures: Pictures,
 }
 
 impl Ctx {

@@ -298,6 +298,7 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
                 HeadKind::Classify { .. } => "logits, one for each class; softmax makes them probabilities",
                 HeadKind::MultiLabel { .. } => "logits, one for each class; sigmoid makes each a probability by itself",
                 HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
+                HeadKind::Detect { .. } => "raw numbers of each candidate",
             },
         })
         .collect();

@@ -113,6 +113,7 @@ impl HeadCounts {
                 let (miou, dice) = self.overlap();
                 vec![("miou", miou), ("dice", dice), ("pixel_accuracy", share(correct))]
             }
+            HeadKind::Detect { .. } => Vec::new(),
         }
     }
 
@@ -143,6 +144,8 @@ pub fn metric_names(graph: &Graph) -> Vec<String> {
             HeadKind::Classify { .. } => &["top1"],
             HeadKind::MultiLabel { .. } => &multi_label::NAMES,
             HeadKind::PixelClassify { .. } => &["miou", "dice", "pixel_accuracy"],
+            HeadKind::Detect { .. } if i == 0 => &["ap", "ap50", "ap75", "ar100"],
+            HeadKind::Detect { .. } => &[],
         };
         let prefix = if i == 0 { String::new() } else { format!("{}/", head.name) };
         names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()
@@ -167,6 +170,7 @@ pub fn higher_is_better(metric: &str) -> bool {
 pub fn default_metric(graph: &Graph) -> &'static str {
     match graph.heads.first().map(|head| &head.kind) {
         Some(HeadKind::PixelClassify { .. }) => "miou",
+        Some(HeadKind::Detect { .. }) => "ap",
         Some(HeadKind::MultiLabel { .. }) => "map",
         _ => "top1",
     }
@@ -179,7 +183,14 @@ mod tests {
 
     fn graph(kind: HeadKind) -> Graph {
         let heads = vec![Head { name: "a".to_owned(), output: NodeId(0), kind }];
-        Graph { name: String::new(), inputs: Vec::new(), nodes: Vec::new(), heads, spellings: Vec::new() }
+        Graph {
+            name: String::new(),
+            inputs: Vec::new(),
+            nodes: Vec::new(),
+            heads,
+            detector: None,
+            spellings: Vec::new(),
+        }
     }
 
     #[test]

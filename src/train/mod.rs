@@ -1,6 +1,7 @@
 //! Headless training: plan, loop, losses, metrics, checkpoints, proof, predictions.
 
 mod builtin;
+pub mod detection;
 pub mod device;
 mod evaluation;
 mod export;

@@ -3,11 +3,13 @@
 
 mod basic;
 mod heads;
+mod levels;
 mod residual;
 mod sequence;
 
 pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
 pub use heads::{Classifier, PixelClassifier};
+pub use levels::Levels;
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
 
@@ -65,6 +67,7 @@ blocks!(
     Dense,
     Classifier,
     PixelClassifier,
+    Levels,
 );
 
 /// The only input of a block that takes one.

@@ -135,6 +135,9 @@ fn of_head(
             let what = || RunError::Description(format!("the head {} needs a mask for every picture", head.name));
             loss::pixel_cross_entropy(output.map()?, batch.masks.clone().ok_or_else(what)?, IGNORE)
         }
+        HeadKind::Detect { .. } => {
+            return Err(RunError::Description(format!("the head {} is trained with the others only", head.name)));
+        }
     })
 }
 

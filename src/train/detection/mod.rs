@@ -1,0 +1,26 @@
+//! Detection: what trains the heads together, what their raw outputs say, and how good that is.
+
+mod candidates;
+
+pub use candidates::Candidates;
+
+use crate::graph::Detector;
+use crate::nn::{Ctx, RunError, Value};
+use burn::tensor::Tensor;
+
+/// A loss for each head, `[1]`, in the graph's order, from the raw outputs and the objects in `ctx.pictures`. Pictures
+/// without objects count: everything in them is background.
+///
+/// # Errors
+/// When an output has another form than the method says.
+pub fn losses(detector: &Detector, _outputs: &[Value], _ctx: &Ctx) -> Result<Vec<Tensor<1>>, RunError> {
+    Err(RunError::Description(format!("{detector:?} cannot be trained yet")))
+}
+
+/// What the raw outputs say of each picture.
+///
+/// # Errors
+/// When an output has another form than the method says, or the device fails.
+pub fn candidates(detector: &Detector, _outputs: &[Value], _ctx: &Ctx) -> Result<Vec<Candidates>, RunError> {
+    Err(RunError::Description(format!("{detector:?} cannot be decoded yet")))
+}
