@@ -20,6 +20,7 @@ use frostline::session::{Command, Event, ExportFormat, Exported, StepNews, StepT
 use frostline::ui::panels::dock::Tab;
 use frostline::ui::panels::live::Show;
 use frostline::ui::{Action, Theme};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use world::{Shows, World, settle};
@@ -332,6 +333,22 @@ fn pages_ask_for_what_they_need() {
     pushed(Shows::Export, "Copy the code for PyTorch", &code);
     let code = |action: &Action| matches!(action, Action::Copy(text) if text.contains("cls, = session.run"));
     pushed(Shows::Export, "Copy the code for ONNX Runtime", &code);
+}
+
+#[test]
+fn a_project_that_was_opened_again_can_export_its_last_run() {
+    let window = |runs: &[&str]| {
+        let mut world = World::new(Shows::Export, Theme::dark());
+        world.project.runs = runs.iter().map(PathBuf::from).collect();
+        world.window(1280.0, 800.0)
+    };
+    assert!(window(&[]).query_by_label_contains("Nothing to export yet").is_some());
+    let harness = window(&["runs/first", "runs/second"]);
+    assert!(
+        harness.query_by_label_contains("runs/second").is_some()
+            && harness.query_by_label_contains("runs/first").is_none()
+    );
+    assert!(!harness.get_by_label("Write .onnx…").accesskit_node().is_disabled());
 }
 
 #[test]

@@ -63,8 +63,11 @@ impl App {
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
-                let model = self.view.run.as_ref().map_or("model", |run| run.info.plan.model.as_str());
-                let ask = Ask::Export(format!("{model}.{}", format.extension()));
+                let run = self.run_at_hand();
+                let folder = run.as_ref().and_then(|run| run.file_name()).map(|name| name.to_string_lossy());
+                let model = self.view.run.as_ref().map(|run| run.info.plan.model.as_str());
+                let name = model.or(folder.as_deref()).unwrap_or("model");
+                let ask = Ask::Export(format!("{name}.{}", format.extension()));
                 self.ask(ctx, ask);
             }
             Action::Save { ask } => self.save(ctx, ask),
@@ -271,8 +274,7 @@ impl App {
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
             Ask::Export(_) => {
-                if let Some(run) = &self.view.run {
-                    let from = run.info.folder.clone();
+                if let Some(from) = self.run_at_hand() {
                     self.send(Command::Export { from, to: first });
                 }
             }
@@ -352,10 +354,14 @@ impl App {
         true
     }
 
-    fn predict(&mut self, images: Vec<PathBuf>) {
+    /// The run of this session, else the project's last.
+    fn run_at_hand(&self) -> Option<PathBuf> {
         let run = self.view.run.as_ref().map(|run| run.info.folder.clone());
-        let chosen = self.panels.predict.from.clone();
-        let from = chosen.or_else(|| run.or_else(|| self.project.runs.last().cloned()));
+        run.or_else(|| self.project.runs.last().cloned())
+    }
+
+    fn predict(&mut self, images: Vec<PathBuf>) {
+        let from = self.panels.predict.from.clone().or_else(|| self.run_at_hand());
         let from = from.filter(|_| !self.view.is_training());
         self.send(Command::Predict { images, from });
         self.show(Page::Predict);

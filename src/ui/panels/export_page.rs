@@ -4,11 +4,15 @@ use super::{export_check, format, kit};
 use crate::session::{ExportFormat, RunView};
 use crate::ui::{Action, Context};
 use egui::{RichText, Ui, vec2};
+use std::path::Path;
 
 /// Draws the page over all the room that `ui` has.
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
     let (view, theme) = (cx.view, cx.theme);
-    let Some(run) = &view.run else {
+    let run = view.run.as_ref();
+    // A project that was opened again has the runs of earlier sessions.
+    let folder = run.map(|run| &run.info.folder).or_else(|| cx.project.runs.last());
+    let Some(folder) = folder else {
         let text = "When a run has made its first epoch, its best weights can be written for PyTorch and as ONNX here.";
         kit::empty(ui, theme, "Nothing to export yet", text);
         return;
@@ -23,27 +27,29 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
                 kit::title(ui, theme, "Take the model with you");
                 kit::weak(ui, theme, "The best weights of the run, for PyTorch or for any engine that reads ONNX.");
                 ui.add_space(14.0);
-                checkpoint(ui, cx, run);
+                checkpoint(ui, cx, run, folder);
                 ui.add_space(10.0);
                 export_check::ui(ui, cx);
-                holds(ui, cx, run);
-                ui.add_space(10.0);
-                code(ui, cx, "PyTorch", &pytorch(run));
-                ui.add_space(10.0);
-                code(ui, cx, "ONNX Runtime", &onnx_runtime(run));
+                if let Some(run) = run {
+                    holds(ui, cx, run);
+                    ui.add_space(10.0);
+                    code(ui, cx, "PyTorch", &pytorch(run));
+                    ui.add_space(10.0);
+                    code(ui, cx, "ONNX Runtime", &onnx_runtime(run));
+                }
                 ui.add_space(16.0);
             });
         });
     });
 }
 
-fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
+fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: Option<&RunView>, folder: &Path) {
     let theme = cx.theme;
     kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         kit::caps(ui, theme, "Best checkpoint");
-        match &run.best {
-            Some(best) => {
+        match run.map(|run| &run.best) {
+            Some(Some(best)) => {
                 let value = if best.metric.ends_with("loss") {
                     format::number(best.value)
                 } else {
@@ -52,15 +58,18 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: &RunView) {
                 let text = format!("{} {value} at epoch {}", format::metric(&best.metric), best.epoch);
                 ui.label(RichText::new(format!("★ {text}")).size(15.0).color(theme.good));
             }
-            None => {
+            Some(None) => {
                 ui.label(RichText::new("It is written after the first epoch.").size(13.0).color(theme.weak));
             }
+            None => {
+                ui.label(RichText::new("Of the project's last run.").size(13.0).color(theme.weak));
+            }
         }
-        if let Some(path) = &run.checkpoint {
+        if let Some(path) = run.and_then(|run| run.checkpoint.as_ref()) {
             path_row(ui, cx, "file", &path.display().to_string());
         }
-        path_row(ui, cx, "run folder", &run.info.folder.display().to_string());
-        let on = run.best.is_some() && export_check::running(cx).is_none();
+        path_row(ui, cx, "run folder", &folder.display().to_string());
+        let on = run.is_none_or(|run| run.best.is_some()) && export_check::running(cx).is_none();
         for format in ExportFormat::ALL {
             ui.add_space(8.0);
             offer(ui, cx, format, on);
