@@ -63,3 +63,13 @@ pub fn pixel_cross_entropy(logits: Tensor<4>, targets: Tensor<3, Int>, ignore: i
     let count = counted.clone().sum().clamp_min(1.0);
     -(picked * counted).sum() / count
 }
+
+/// The sum of torch's `smooth_l1_loss` over `x` and `target`: half the squared difference over `beta` below `beta`, above it
+/// the difference less half of `beta` (Girshick 2015, arXiv:1504.08083).
+#[must_use]
+pub fn smooth_l1_sum<const D: usize>(x: Tensor<D>, target: Tensor<D>, beta: f64) -> Tensor<1> {
+    let distance = (x - target).abs();
+    // With c = min(d, beta): c² / (2 beta) + d - c is both parts.
+    let near = distance.clone().clamp_max(beta);
+    (near.clone().square() / (2.0 * beta) + distance - near).sum()
+}
