@@ -1,8 +1,12 @@
 //! Detection: what trains the heads together, what their raw outputs say, and how good that is.
 
+mod boxes;
 mod candidates;
+mod coco;
 
+pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
 pub use candidates::Candidates;
+pub use coco::{AREAS, ClassMetrics, CocoMetrics, LIMITS, RECALLS, THRESHOLDS, evaluate, threshold};
 
 use crate::graph::Detector;
 use crate::nn::{Ctx, RunError, Value};
