@@ -132,7 +132,7 @@ fn random_set(n: usize) -> (Vec<ImageBoxes>, usize) {
     let jitters = ["jx", "jy", "jw", "jh"].map(|name| rule.all(name, count, 33));
     let [dx, dy] = [("dx", 1200), ("dy", 900)].map(|(name, below)| rule.quarters(name, count, below));
     let [dw, dh] = ["dw", "dh"].map(|name| rule.quarters(name, count, 800));
-    let steps = if n % 2 == 0 { 64 } else { 1 << 24 };
+    let steps = if n.is_multiple_of(2) { 64 } else { 1 << 24 };
     let scores = rule.all("score", count, steps);
     for j in 0..count {
         let score = scores[j] as f64 / steps as f64;
