@@ -30,7 +30,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Outcome {
 }
 
 fn inspect_file(args: &InspectArgs) -> Outcome {
-    let checkpoint = open_weights(&args.what).map_err(|error| Failure::Input(format!("{error}.")))?;
+    let checkpoint = open_weights(&args.what).map_err(Failure::Input)?;
     let wish = Wish {
         classes: args.classes.map(|classes| classes as usize),
         size_px: args.size.map(|size| size as usize),

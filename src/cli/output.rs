@@ -31,9 +31,10 @@ pub(super) fn note(text: &str) {
     writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
-/// Writes the one sentence of an error.
+/// Writes the one sentence of an error, with its period.
 pub(super) fn error(text: &str) {
-    note(&format!("error: {text}"));
+    let end = if text.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    note(&format!("error: {text}{end}"));
 }
 
 /// Puts `text` in place of the current line of the terminal.

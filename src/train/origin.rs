@@ -31,7 +31,7 @@ pub fn weights_file(path: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// A sentence with the file and the cause.
 pub fn open_weights(path: &Path) -> Result<Checkpoint, String> {
-    Checkpoint::open(&weights_file(path)?).map_err(|error| error.to_string())
+    Checkpoint::open(&weights_file(path)?).map_err(|error| format!("{error}."))
 }
 
 /// What a checkpoint says of itself, for a plan that shall start from it.

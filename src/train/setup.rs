@@ -115,7 +115,7 @@ fn load(network: &mut Network, checkpoint: &Checkpoint, mut report: LoadReport) 
     let in_part = |name: &str| report.heads.iter().any(|head| head.tensors.iter().any(|tensor| tensor == name));
     let fresh = network.tensors_where(|_, spec| in_part(&spec.name)).map_err(|error| error.to_string())?;
     let fresh = |name: &str| fresh.iter().find(|tensor| tensor.spec.name == name).map(|tensor| tensor.values.clone());
-    let tensors = weights::read_onto(checkpoint, &mut report, &fresh).map_err(|error| error.to_string())?;
+    let tensors = weights::read_onto(checkpoint, &mut report, &fresh).map_err(|error| format!("{error}."))?;
     let tensors = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
     network.assign(tensors).map_err(|error| format!("Cannot load {}: {error}.", checkpoint.path.display()))?;
     Ok(report)
