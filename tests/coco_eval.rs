@@ -5,7 +5,10 @@
 mod common;
 
 use common::integers;
-use frostline::train::detection::{ClassMetrics, CocoMetrics, Detection, ImageBoxes, Truth, evaluate};
+use frostline::train::detection::{
+    ClassMetrics, CocoMetrics, Detection, DetectionConfusion, ImageBoxes, Mark, Truth, TruthMark, evaluate, marks,
+    pr_curves,
+};
 use serde_json::Value as Json;
 
 const TOLERANCE: f64 = 1e-6;
@@ -217,4 +220,72 @@ fn broken_detections_are_survived() {
     assert_eq!(metrics.strangers, 1);
     // Two wrong ones before the right one: precision 1/3 everywhere.
     assert!((metrics.ap50.unwrap() - 1.0 / 3.0).abs() < 1e-12, "{:?}", metrics.ap50);
+}
+
+/// The curve that is drawn is the one that pycocotools averages: made monotone and read at 101 recalls, it gives the same numbers.
+#[test]
+fn curves_agree_with_the_measures() {
+    for n in 0..10 {
+        let (images, classes) = random_set(n);
+        let metrics = evaluate(&images, classes);
+        for (class, curve) in metrics.per_class.iter().zip(pr_curves(&images, classes, 0.5)) {
+            assert_eq!(curve.asked.len(), class.truths, "set {n}");
+            if class.truths == 0 {
+                continue;
+            }
+            // One step for each detection, equal scores in COCO's order, where a drawn point stands for all of a score.
+            let mut right = 0.0;
+            let mut steps = Vec::new();
+            for (i, ranked) in curve.ranked.iter().enumerate() {
+                right += f64::from(u8::from(ranked.truth.is_some()));
+                steps.push((right / class.truths as f64, right / (i + 1) as f64));
+            }
+            for (at, want) in class.precision.iter().enumerate() {
+                let reached = steps.iter().filter(|step| step.0 >= at as f64 * 0.01);
+                let have = reached.map(|step| step.1).fold(0.0, f64::max);
+                assert_close(Some(have), *want, &format!("set {n}, recall {at}"));
+            }
+            let last = curve.points.last().unwrap();
+            assert_close(class.recall[0][0][2], last.recall, "all that is found");
+            // Any confidence: the lists that open pictures count what the point counts.
+            for confidence in [0.0, 0.3, 0.71, 1.5] {
+                let point = curve.at(confidence).unwrap();
+                let (wrong, missed) = (curve.wrong(confidence).count(), curve.missed(confidence).count());
+                let found = class.truths - missed;
+                assert_close(Some(point.recall), found as f64 / class.truths as f64, "recall");
+                if found + wrong > 0 {
+                    assert_close(Some(point.precision), found as f64 / (found + wrong) as f64, "precision");
+                }
+            }
+            assert!(curve.points.iter().all(|point| point.f1() <= curve.best().unwrap().f1()));
+        }
+    }
+}
+
+/// The colors of a picture's boxes count what the curves count, and the matrix has every truth and detection once.
+#[test]
+fn marks_and_the_matrix_agree_with_the_curves() {
+    for n in 0..9 {
+        let (images, classes) = random_set(n);
+        let curves = pr_curves(&images, classes, 0.5);
+        let confidence = 0.4;
+        let (mut right, mut wrong, mut missed, mut said, mut asked) = (0, 0, 0, 0, 0);
+        for image in &images {
+            let marks = marks(&image.truths, &image.detections, confidence, 0.5);
+            let [r, w, m] = marks.counts();
+            (right, wrong, missed) = (right + r, wrong + w, missed + m);
+            said += marks.detections.iter().filter(|mark| !matches!(mark, Mark::Hidden)).count();
+            asked += marks.truths.iter().filter(|mark| **mark != TruthMark::Ignored).count();
+        }
+        let wrong_there: usize = curves.iter().map(|curve| curve.wrong(confidence).count()).sum();
+        let missed_there: usize = curves.iter().map(|curve| curve.missed(confidence).count()).sum();
+        assert_eq!((wrong, missed, right), (wrong_there, missed_there, asked - missed_there), "set {n}");
+        let matrix = DetectionConfusion::new(&images, classes, confidence, 0.5);
+        let counts = matrix.counts();
+        let truths: u32 = counts.iter().take(classes).flatten().sum();
+        let columns: u32 = counts.iter().map(|row| row.iter().take(classes).sum::<u32>()).sum();
+        let crowds = images.iter().flat_map(|image| &image.truths).any(|truth| truth.crowd);
+        assert_eq!(truths as usize, asked, "set {n}: each truth stands in one cell");
+        assert!(columns as usize <= said && (crowds || columns as usize == said), "set {n}: {columns} of {said}");
+    }
 }

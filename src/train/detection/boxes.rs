@@ -201,7 +201,7 @@ impl<'a> Overlaps<'a> {
                     break;
                 }
                 let iou = self.iou(detection, truth);
-                if iou >= least {
+                if iou >= least && iou > 0.0 {
                     (least, best) = (iou, Some(truth));
                 }
             }

@@ -3,10 +3,18 @@
 mod boxes;
 mod candidates;
 mod coco;
+mod confusion;
+mod curves;
+mod marks;
+mod nms;
 
 pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
 pub use candidates::Candidates;
 pub use coco::{AREAS, ClassMetrics, CocoMetrics, LIMITS, RECALLS, THRESHOLDS, evaluate, threshold};
+pub use confusion::{DetectionConfusion, Hit};
+pub use curves::{Asked, PrCurve, PrPoint, Ranked, best_mean_f1, pr_curves};
+pub use marks::{Blame, Mark, Marks, NEAR, TruthMark, marks};
+pub use nms::{filter, nms};
 
 use crate::graph::Detector;
 use crate::nn::{Ctx, RunError, Value};
