@@ -22,7 +22,7 @@ pub fn nms(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[u32]>, threshol
 #[must_use]
 pub fn filter(candidates: &Candidates, confidence: f32, threshold: f64, most: usize) -> Vec<usize> {
     // Scores that are no numbers, of a diverged network, stand first and are passed over.
-    let sure = candidates.scores.iter().take_while(|&&score| !(score < confidence)).enumerate();
+    let sure = candidates.scores.iter().take_while(|score| **score >= confidence || score.is_nan()).enumerate();
     let order = sure.filter(|(_, score)| !score.is_nan()).map(|(i, _)| i);
     let class = |i: usize| candidates.classes.get(i).copied().unwrap_or_default();
     greedy(order, &candidates.boxes, class, threshold, most)
