@@ -247,8 +247,9 @@ fn the_gradient_of_the_sum_is_the_weighted_sum_of_gradients() {
     let batch = Batch::upload(raw, &Device::flex()).unwrap();
     assert_eq!(batch.column(1).filter(|label| label.is_known()).count(), 3);
     let gradients = |of: &dyn Fn(&[Tensor<1>]) -> Tensor<1>| {
-        let outputs = setup.network.forward(batch.images.clone(), Mode::Train, &mut Ctx::default()).unwrap();
-        let grads = of(&losses(&graph, &outputs, &batch, &options).unwrap()).backward();
+        let mut ctx = Ctx::default();
+        let outputs = setup.network.forward(batch.images.clone(), Mode::Train, &mut ctx).unwrap();
+        let grads = of(&losses(&graph, &outputs, &batch, &options, &ctx).unwrap()).backward();
         let mut seen = Seen { grads: &grads, all: BTreeMap::new() };
         setup.network.see_tensors(&mut seen);
         seen.all
@@ -298,9 +299,10 @@ fn a_batch_of_which_a_column_knows_nothing_does_not_move_its_head() {
     let view = View { rule: setup.rule.clone(), augment: None, seed: 0, epoch: 0 };
     let raw = Loader::start(Arc::clone(&setup.dataset), vec![5], 1, view).next_batch().unwrap();
     let batch = Batch::upload(raw, &Device::flex()).unwrap();
-    let outputs = setup.network.forward(batch.images.clone(), Mode::Infer, &mut Ctx::default()).unwrap();
+    let mut ctx = Ctx::default();
+    let outputs = setup.network.forward(batch.images.clone(), Mode::Infer, &mut ctx).unwrap();
     let options = LossOptions::plain(BTreeMap::new());
-    let terms = losses(&graph, &outputs, &batch, &options).unwrap();
+    let terms = losses(&graph, &outputs, &batch, &options, &ctx).unwrap();
     let values: Vec<f32> = terms.iter().map(|term| term.clone().inner().into_scalar::<f32>()).collect();
     assert!(values[0] > 0.0 && values[1] == 0.0, "{values:?}");
     let grads = total(&graph, &terms, &options).unwrap().backward();

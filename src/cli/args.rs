@@ -273,6 +273,12 @@ pub(super) struct PredictArgs {
     /// Point or box for promptable models
     #[arg(long)]
     pub prompt: Option<String>,
+    /// Least score of an object that is told [default: the model's own]
+    #[arg(long, value_name = "SCORE", value_parser = share)]
+    pub confidence: Option<f32>,
+    /// Overlap (IoU) from which the less likely of two boxes of one class goes [default: the model's own]
+    #[arg(long, value_name = "IOU", value_parser = share)]
+    pub iou: Option<f32>,
     /// Folder for predictions.jsonl and masks
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -400,6 +406,11 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
             _ => Err(known()),
         },
     }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| format!("{text} is no number"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(format!("{text} does not lie between 0 and 1")) }
 }
 
 fn freeze_at(text: &str) -> Result<(u32, String), String> {

@@ -83,6 +83,6 @@ fn show(check: &ExportCheck) -> Outcome {
 fn top(prediction: &HeadPrediction) -> Option<&ClassScore> {
     match &prediction.answer {
         Answer::Classes(classes) => classes.first(),
-        Answer::Mask { .. } => None,
+        Answer::Mask { .. } | Answer::Boxes(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::data::{Issue, LabelColumn, Task};
 use crate::graph::Preprocess;
 use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
-use crate::train::{Averages, ClassScore, LrPoint, LrSuggestions, SweepEnd};
+use crate::train::{Averages, BoxScore, ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -297,6 +297,9 @@ pub(super) struct PredictionLine<'a> {
     pub size: [u32; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<NameScore<'a>>>,
+    /// Objects, likeliest first, in pixels of the EXIF-oriented picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boxes: Option<Vec<BoxScore>>,
     /// The PNG with class ids as pixel values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<String>,

@@ -6,7 +6,7 @@ use super::lines::{Line, NameScore, PredictionLine};
 use super::{Failure, Outcome, output};
 use crate::graph::HeadKind;
 use crate::session::{Command, Event};
-use crate::train::{Answer, ClassScore, HeadPrediction, Prediction};
+use crate::train::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, Prediction};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
     if let Some(missing) = args.images.iter().find(|image| !image.is_file()) {
         return Err(Failure::Input(format!("{} is not a file.", missing.display())));
     }
+    let choice = Chosen { confidence: args.confidence, overlap: args.iou };
     let predictions = ask(args)?;
     let mut files = args.out.as_deref().map(Files::open).transpose()?;
     let mut unreadable = 0;
@@ -33,7 +34,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
             Some(files) => files.mask(prediction)?,
             None => None,
         };
-        let line = |top: usize| Line::Prediction(prediction_line(prediction, top, mask.as_deref()));
+        let line = |top: usize| Line::Prediction(prediction_line(prediction, top, choice, mask.as_deref()));
         let all = line(args.top.unwrap_or(usize::MAX));
         if let Some(files) = &mut files {
             files.line(&all)?;
@@ -41,7 +42,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
         if args.json {
             output::json(&all)?;
         } else {
-            show(prediction, args.top.unwrap_or(TOP), mask.as_deref())?;
+            show(prediction, args.top.unwrap_or(TOP), choice, mask.as_deref())?;
         }
         if let Some(why) = &prediction.error {
             output::note(&format!("{}: {why}", prediction.image));
@@ -66,23 +67,33 @@ fn ask(args: &PredictArgs) -> Result<Arc<Vec<Prediction>>, Failure> {
     }
 }
 
-fn prediction_line<'a>(prediction: &'a Prediction, top: usize, mask: Option<&Path>) -> PredictionLine<'a> {
+fn prediction_line<'a>(
+    prediction: &'a Prediction,
+    top: usize,
+    choice: Chosen,
+    mask: Option<&Path>,
+) -> PredictionLine<'a> {
     let scores = |scores: &'a [ClassScore]| scores.iter().take(top).map(NameScore::from).collect::<Vec<_>>();
     let mut lists = prediction.heads.iter().filter_map(|head| match &head.answer {
         Answer::Classes(list) => Some((head.head.as_str(), scores(list))),
-        Answer::Mask { .. } => None,
+        Answer::Mask { .. } | Answer::Boxes(_) => None,
+    });
+    let boxes = prediction.heads.iter().find_map(|head| match &head.answer {
+        Answer::Boxes(boxes) => Some(boxes.chosen(choice.of(boxes))),
+        _ => None,
     });
     PredictionLine {
         image: &prediction.image,
         size: prediction.size_px,
         classes: lists.next().map(|(_, list)| list),
+        boxes,
         mask: mask.map(|path| path.display().to_string()),
         heads: lists.collect::<BTreeMap<_, _>>(),
         error: prediction.error.as_deref(),
     }
 }
 
-fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
+fn show(prediction: &Prediction, top: usize, choice: Chosen, mask: Option<&Path>) -> Outcome {
     for head in &prediction.heads {
         let what = match (&head.answer, mask) {
             (Answer::Classes(scores), _) if matches!(head.kind, HeadKind::MultiLabel { .. }) => {
@@ -92,6 +103,7 @@ fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
                 let each = scores.iter().take(top).map(|s| format!("{} {:.1} %", s.name, s.score * 100.0));
                 each.collect::<Vec<_>>().join(", ")
             }
+            (Answer::Boxes(boxes), _) => objects(&boxes.chosen(choice.of(boxes))),
             (Answer::Mask { .. }, Some(path)) => format!("mask {}", path.display()),
             (Answer::Mask { width, height, .. }, None) => format!("mask {width}×{height} (--out DIR writes it)"),
         };
@@ -99,6 +111,31 @@ fn show(prediction: &Prediction, top: usize, mask: Option<&Path>) -> Outcome {
         output::line(&format!("{}  {name}{what}", prediction.image))?;
     }
     Ok(())
+}
+
+/// The objects of a picture in a line.
+fn objects(found: &[BoxScore]) -> String {
+    let each = found.iter().map(|one| {
+        let [left, top, right, bottom] = one.xyxy.map(f32::round);
+        format!("{} {:.1} % ({left} {top} {right} {bottom})", one.name, one.score * 100.0)
+    });
+    if found.is_empty() { "no object".to_owned() } else { each.collect::<Vec<_>>().join(", ") }
+}
+
+/// What the command line asks of a detector; the model's own where it says nothing.
+#[derive(Clone, Copy)]
+struct Chosen {
+    confidence: Option<f32>,
+    overlap: Option<f32>,
+}
+
+impl Chosen {
+    fn of(self, boxes: &Boxes) -> Choice {
+        Choice {
+            confidence: self.confidence.unwrap_or(boxes.own.confidence),
+            overlap: self.overlap.unwrap_or(boxes.own.overlap),
+        }
+    }
 }
 
 /// The labels that are present, or the likeliest where none is.
@@ -137,7 +174,7 @@ impl Files {
     fn mask(&mut self, prediction: &Prediction) -> Result<Option<PathBuf>, Failure> {
         let mask = prediction.heads.iter().find_map(|head| match &head.answer {
             Answer::Mask { width, height, ids } => Some((*width, *height, ids)),
-            Answer::Classes(_) => None,
+            Answer::Classes(_) | Answer::Boxes(_) => None,
         });
         let Some((width, height, ids)) = mask else { return Ok(None) };
         let stem = Path::new(&prediction.image).file_stem().unwrap_or_default().to_string_lossy();

@@ -42,7 +42,7 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
             let published =
                 variant.published().map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;
             match plan(checkpoint, &wanted(&published)?) {
-                Ok(report) => (variant, train::classes_in_file(&report)),
+                Ok(report) => (variant, train::classes_in_file(&report, &published)),
                 Err(error) => return Ok(Err(Unfit::Other(train::Misfit::new(checkpoint, &error).what))),
             }
         }

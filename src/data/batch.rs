@@ -1,7 +1,7 @@
 //! From plain buffers to tensors: the only file here that names burn.
 
 use super::loader::RawBatch;
-use super::{IGNORE_ID, Label};
+use super::{BoxTarget, IGNORE_ID, Label, Placement};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// A batch on the device. Targets are there when every picture has one.
@@ -17,6 +17,12 @@ pub struct Batch {
     pub masks: Option<Tensor<3, Int>>,
     /// The same on the host.
     pub mask_ids: Vec<Option<Vec<u8>>>,
+    /// Per picture: its objects in input pixels; none where nothing is known of them.
+    pub boxes: Vec<Option<Vec<BoxTarget>>>,
+    /// Per picture: where it lies in the input.
+    pub placements: Vec<Placement>,
+    /// Per picture: its own width and height in pixels.
+    pub images_px: Vec<[u32; 2]>,
 }
 
 impl Batch {
@@ -29,12 +35,21 @@ impl Batch {
         }
         let [height, width] = raw.size_px.map(|n| n as usize);
         let images = Tensor::from_data(TensorData::new(raw.pixels, [count, 3, height, width]), device);
-        let labels = raw.targets.into_iter().map(|target| target.labels).collect();
+        let (labels, boxes) = raw.targets.into_iter().map(|target| (target.labels, target.boxes)).unzip();
         let masks = raw.masks.iter().all(Option::is_some).then(|| {
             let ids: Vec<i32> = raw.masks.iter().flatten().flatten().map(|&id| i32::from(id)).collect();
             Tensor::from_data(TensorData::new(ids, [count, height, width]), device)
         });
-        Some(Self { indices: raw.indices, images, labels, masks, mask_ids: raw.masks })
+        Some(Self {
+            indices: raw.indices,
+            images,
+            labels,
+            masks,
+            mask_ids: raw.masks,
+            boxes,
+            placements: raw.placements,
+            images_px: raw.images_px,
+        })
     }
 
     /// What a column says of each picture.

@@ -50,6 +50,8 @@ pub struct RawBatch {
     pub masks: Vec<Option<Vec<u8>>>,
     /// Per picture: where it lies in the input.
     pub placements: Vec<Placement>,
+    /// Per picture: its own width and height in pixels.
+    pub images_px: Vec<[u32; 2]>,
     /// Files that broke since the check; they are left out of the batch.
     pub failed: Vec<Issue>,
 }
@@ -195,6 +197,7 @@ impl Work {
                     batch.targets.push(loaded.target);
                     batch.masks.push(loaded.mask);
                     batch.placements.push(loaded.placement);
+                    batch.images_px.push(self.dataset.samples.get(*index).map_or([0, 0], |sample| sample.size_px));
                 }
                 Outcome::Failed(issue) => batch.failed.push(issue),
                 Outcome::Stopped => {}

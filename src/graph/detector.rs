@@ -68,4 +68,14 @@ impl Detector {
             Self::TwoStage(method) => method.classes,
         }
     }
+
+    /// The intersection over union from which the less likely of two boxes of one class goes, as published.
+    #[must_use]
+    pub fn overlap(&self) -> f32 {
+        match self {
+            Self::SimOta(_) => 0.65,
+            Self::TaskAligned(_) => 0.7,
+            Self::TwoStage(_) => 0.5,
+        }
+    }
 }

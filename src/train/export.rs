@@ -256,6 +256,7 @@ fn same_top(a: &HeadPrediction, b: &HeadPrediction) -> bool {
     let decided = |head: &HeadPrediction| head.decided().iter().map(|score| score.class).collect::<BTreeSet<u32>>();
     match (&a.answer, &b.answer) {
         (Answer::Mask { ids: a, .. }, Answer::Mask { ids: b, .. }) => a == b,
+        (Answer::Boxes(a), Answer::Boxes(b)) => a.candidates.classes.first() == b.candidates.classes.first(),
         _ => decided(a) == decided(b),
     }
 }

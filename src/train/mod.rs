@@ -44,7 +44,7 @@ pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };
 pub use predict::{decode, host, predict};
-pub use prediction::{Answer, ClassScore, HeadPrediction, PRESENT, Prediction};
+pub use prediction::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, PRESENT, Prediction};
 pub use presets::{SchedulePreset, backbone_stages, falling_rates};
 pub use proof::Proof;
 pub use recognize::{Found, Misfit, Near, Stranger, classes_in_file, recognize};

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::prediction::Prediction;
-use crate::data::{Label, LabelColumn};
+use crate::data::{BoxTarget, Label, LabelColumn, Target};
 use crate::graph::Graph;
 use crate::weights::LoadReport;
 use serde::{Deserialize, Serialize};
@@ -109,11 +109,19 @@ pub struct LiveSample {
     pub index: usize,
     /// What is known of it, for each label head in turn.
     pub truth: Vec<Label>,
+    /// The objects in it, in pixels of the picture, where they are known.
+    pub objects: Option<Vec<BoxTarget>>,
     /// What the model says.
     pub prediction: Prediction,
 }
 
 impl LiveSample {
+    /// Of sample `index` with this target.
+    #[must_use]
+    pub fn new(index: usize, target: &Target, prediction: Prediction) -> Self {
+        Self { index, truth: target.labels.clone(), objects: target.boxes.clone(), prediction }
+    }
+
     /// The true class of the first label head, if there is one.
     #[must_use]
     pub fn class(&self) -> Option<u32> {

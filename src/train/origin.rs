@@ -6,9 +6,9 @@ use super::public;
 use super::recognize::{Misfit, Stranger, recognize};
 use super::setup::{chosen, head_plans, wanted};
 use crate::data::{Dataset, LabelColumn};
-use crate::graph::{Facts, Graph, Preprocess};
+use crate::graph::{BlockSpec, Facts, Graph, Head, HeadKind, Preprocess, Tells};
 use crate::models::{Variant, find, published_as};
-use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, imagenet_classes};
+use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, coco_classes, imagenet_classes};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,12 +101,15 @@ pub(super) fn preprocess(checkpoint: &Checkpoint) -> Result<Option<Preprocess>, 
 }
 
 /// What the rows of a checkpoint's head are called, if they are `count`: by the file, by one beside it, or as
-/// ImageNet's, where the model's public weights were trained on that and the count agrees.
+/// ImageNet's or COCO's, where the model's public weights were trained on that and the count agrees.
 #[must_use]
 pub fn named_classes(checkpoint: &Checkpoint, variant: Option<&Variant>, count: usize) -> Option<ClassNames> {
     let own = class_names(checkpoint).into_iter().find(|names| names.names.len() == count);
     own.or_else(|| {
         let public = variant?.weights.iter().find(|public| public.classes == count)?;
+        if public.trained_on.starts_with("COCO 2017") {
+            return coco_classes(count).map(|names| ClassNames { names, source: "COCO's order".to_owned() });
+        }
         let names = imagenet_classes();
         (public.trained_on.starts_with("ImageNet-1k") && names.len() == count).then(|| ClassNames {
             names: names.into_iter().map(str::to_owned).collect(),
@@ -117,14 +120,24 @@ pub fn named_classes(checkpoint: &Checkpoint, variant: Option<&Variant>, count: 
 
 /// The heads of a graph with their classes, given in the order of heads.
 fn new_heads(graph: &Graph, facts: &Facts, classes: &[Vec<String>]) -> Vec<NewHead> {
-    let heads = graph.heads.iter().zip(classes).filter(|(head, classes)| head.kind.classes() == classes.len());
+    // What a detector tells of each candidate besides the class is told of all classes alike.
+    let by_class = |head: &Head| !matches!(head.kind, HeadKind::Detect { tells: Tells::Box | Tells::Objectness, .. });
+    let heads = graph.heads.iter().zip(classes).filter(|(head, _)| by_class(head));
+    let heads = heads.filter(|(head, classes)| head.kind.classes() == classes.len());
     let new = heads.map(|(head, classes)| {
         // Only where a row of a tensor is a class; one with several outputs for each class has no place here yet.
-        let tensors = facts.node(head.output).tensors.iter().filter(|spec| spec.shape.first() == Some(&classes.len()));
+        let ends = std::iter::once(head.output).chain(graph.parents(head.output).filter(|_| joins(graph, head)));
+        let tensors = ends.flat_map(|id| facts.node(id).tensors.iter());
+        let tensors = tensors.filter(|spec| spec.shape.first() == Some(&classes.len()));
         let tensors = tensors.map(|spec| spec.name.clone()).collect();
         NewHead { name: head.name.clone(), tensors, classes: classes.clone() }
     });
     new.collect()
+}
+
+/// Whether a head ends where its layers for several levels are joined.
+fn joins(graph: &Graph, head: &Head) -> bool {
+    matches!(graph.node(head.output).block, BlockSpec::Levels(_))
 }
 
 /// The classes of a set for each head of a graph; a head for masks has the first column's.

@@ -1,11 +1,12 @@
 //! From pictures to predictions in pixels of the picture.
 
+use super::detection::{self, Candidates};
 use super::metrics::argmax;
-use super::prediction::{Answer, ClassScore, HeadPrediction, Prediction};
+use super::prediction::{Answer, Boxes, Choice, ClassScore, HeadPrediction, Prediction};
 use crate::data::{ImageSource, LabelColumn, Placement, image, transform};
-use crate::graph::{Head, HeadKind, Preprocess};
+use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess, Tells};
 use crate::models::{Mode, Network};
-use crate::nn::{Ctx, RunError, Value};
+use crate::nn::{Ctx, Pictures, RunError, Value};
 use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
@@ -31,9 +32,17 @@ pub fn predict(
     let mut pixels = vec![0.0; 3 * height * width];
     transform::normalize(&input, rule, &mut pixels);
     let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
-    let outputs = network.forward(images, Mode::Infer, &mut Ctx::default())?;
     let size_px = [loaded.width, loaded.height];
+    let content = detection::content(&placement, size_px, [width, height]);
+    let mut ctx = Ctx { pictures: Pictures { sizes: vec![content], objects: None }, ..Ctx::default() };
+    let outputs = network.forward(images, Mode::Infer, &mut ctx)?;
     let graph = network.graph();
+    if let Some(detector) = &graph.detector {
+        let found = detection::in_pictures(detector, &outputs, &ctx, &[(placement, size_px)])?;
+        let classes = Arc::new(columns.first().map(|column| column.classes.clone()).unwrap_or_default());
+        let heads = found.into_iter().map(|found| boxes(graph, detector, found, &classes)).collect();
+        return Ok(Prediction { image: source.name(), size_px, heads, error: None });
+    }
     let heads = graph.heads.iter().zip(&outputs).enumerate();
     let heads = heads
         .map(|(at, (head, output))| {
@@ -43,6 +52,24 @@ pub fn predict(
         })
         .collect::<Result<_, RunError>>()?;
     Ok(Prediction { image: source.name(), size_px, heads, error: None })
+}
+
+/// Candidates that are kept of each picture for the sliders of a preview.
+const KEPT: usize = 1000;
+/// The least score of what is shown at first.
+const SHOWN: f32 = 0.3;
+
+/// All heads of a detector give one answer together.
+pub fn boxes(graph: &Graph, detector: &Detector, mut found: Candidates, classes: &Arc<Vec<String>>) -> HeadPrediction {
+    found.truncate(KEPT);
+    let own = Choice { confidence: SHOWN, overlap: detector.overlap() };
+    let first = graph.heads.first();
+    let kind = HeadKind::Detect { classes: detector.classes(), tells: Tells::Class };
+    HeadPrediction {
+        head: first.map_or_else(String::new, |head| head.name.clone()),
+        kind: first.map_or(kind, |head| head.kind.clone()),
+        answer: Answer::Boxes(Arc::new(Boxes { candidates: found, classes: Arc::clone(classes), own })),
+    }
 }
 
 /// The numbers of a raw output.

@@ -1,5 +1,6 @@
 //! What a model says of a picture, in plain values and in pixels of the EXIF-oriented image.
 
+use super::detection::{Candidates, MOST_BOXES, filter};
 use crate::graph::HeadKind;
 use serde::Serialize;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct HeadPrediction {
 pub enum Answer {
     /// All classes with their scores, best first.
     Classes(Vec<ClassScore>),
+    /// Objects with their boxes, those included that are unlikely.
+    Boxes(Arc<Boxes>),
     /// A class for each pixel of the picture.
     Mask {
         /// Width in pixels.
@@ -53,6 +56,55 @@ pub enum Answer {
         /// Class ids, row-major.
         ids: Arc<Vec<u8>>,
     },
+}
+
+/// What a detector says of a picture: raw enough that a person can choose anew how sure it must be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boxes {
+    /// The likeliest candidates, in pixels of the picture.
+    pub candidates: Candidates,
+    /// Class names in the order of ids.
+    pub classes: Arc<Vec<String>>,
+    /// The detector's own choice.
+    pub own: Choice,
+}
+
+/// Which candidates count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// Least score.
+    pub confidence: f32,
+    /// The intersection over union from which the less likely of two boxes of one class goes.
+    pub overlap: f32,
+}
+
+/// An object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BoxScore {
+    /// Its class.
+    pub name: String,
+    /// The class's id.
+    pub class: u32,
+    /// How sure the detector is.
+    pub score: f32,
+    /// Left, top, right, bottom in pixels of the EXIF-oriented picture.
+    pub xyxy: [f32; 4],
+}
+
+impl Boxes {
+    /// The objects that `choice` leaves, likeliest first.
+    #[must_use]
+    pub fn chosen(&self, choice: Choice) -> Vec<BoxScore> {
+        let all = &self.candidates;
+        let kept = filter(all, choice.confidence, f64::from(choice.overlap), MOST_BOXES);
+        let of = |at: usize| {
+            let class = *all.classes.get(at)?;
+            let known = self.classes.get(class as usize).cloned();
+            let name = known.unwrap_or_else(|| format!("class {class}"));
+            Some(BoxScore { name, class, score: *all.scores.get(at)?, xyxy: *all.boxes.get(at)? })
+        };
+        kept.into_iter().filter_map(of).collect()
+    }
 }
 
 /// The score from which a class counts as present where a picture can have several.
@@ -77,7 +129,7 @@ impl Prediction {
     pub fn top(&self) -> Option<&ClassScore> {
         self.heads.iter().find_map(|head| match &head.answer {
             Answer::Classes(scores) => scores.first(),
-            Answer::Mask { .. } => None,
+            Answer::Mask { .. } | Answer::Boxes(_) => None,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
 
 use super::setup::wanted;
+use crate::graph::{Detector, Graph, Part};
 use crate::models::{Variant, catalogue};
 use crate::weights::{self, Checkpoint, LoadReport, RowState, Wanted, WeightsError, similarity};
 use std::fmt;
@@ -15,6 +16,7 @@ const NOTHING: f32 = 0.03;
 /// A model with the tensors that it has as published.
 struct Known {
     variant: Variant,
+    graph: Graph,
     wanted: Vec<Wanted>,
 }
 
@@ -25,7 +27,7 @@ fn zoo() -> &'static [Known] {
     let known = |variant: Variant| {
         let graph = variant.published().ok()?;
         let wanted = wanted(&graph, &graph.facts().ok()?);
-        Some(Known { variant, wanted })
+        Some(Known { variant, graph, wanted })
     };
     ZOO.get_or_init(|| catalogue().into_iter().filter_map(known).collect())
 }
@@ -86,28 +88,35 @@ pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
         zoo().iter().map(|known| (similarity(checkpoint, &known.wanted), known)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mut nearest = Vec::new();
-    for (similarity, Known { variant, wanted }) in ranked.into_iter().take(NEAREST) {
+    for (similarity, Known { variant, graph, wanted }) in ranked.into_iter().take(NEAREST) {
         match weights::plan(checkpoint, wanted) {
-            Ok(report) => return Ok(Found { variant: variant.clone(), similarity, classes: classes_in_file(&report) }),
+            Ok(report) => {
+                let classes = classes_in_file(&report, graph);
+                return Ok(Found { variant: variant.clone(), similarity, classes });
+            }
             Err(error) => nearest.push(Near { model: variant.name, similarity, error }),
         }
     }
     Err(Stranger { path: checkpoint.path.clone(), tensors: checkpoint.entries.len(), nearest })
 }
 
-/// Outputs of the head in the file, where all tensors that would be re-made agree.
+/// Classes of the first head in the file, where all tensors that would be re-made agree. `report` says how the file maps onto
+/// `published`.
 #[must_use]
-pub fn classes_in_file(report: &LoadReport) -> Option<usize> {
-    let in_head = |part: &Option<String>| part.as_ref().is_some_and(|part| part.starts_with("head"));
-    let head = report.rows.iter().filter(|row| in_head(&row.part));
+pub fn classes_in_file(report: &LoadReport, published: &Graph) -> Option<usize> {
+    // Of several heads the first one tells the classes.
+    let first = published.heads.first()?;
+    let part = Part::Head(first.name.clone()).to_string();
+    let mut head = report.rows.iter().filter(|row| row.part.as_ref() == Some(&part));
+    let background = usize::from(matches!(published.detector, Some(Detector::TwoStage(_))));
     let mut remade = head.clone().filter(|row| matches!(row.state, RowState::Remade { .. })).map(|row| {
         let (there, here) = (row.file_shape.as_deref()?, row.wanted_shape.as_deref()?);
-        (there.get(1..) == here.get(1..)).then_some(*there.first()?)
+        (there.get(1..) == here.get(1..)).then_some(there.first()?.checked_sub(background)?)
     });
     match remade.next() {
-        Some(first) => first.filter(|&classes| classes > 0 && remade.all(|other| other == first)),
-        // A head that fits has the published number: its last tensor's first axis.
-        None => head.rev().find(|row| row.state == RowState::Loaded)?.wanted_shape.as_ref()?.first().copied(),
+        Some(first) => first.filter(|&classes| classes > 0 && remade.all(|other| other == Some(classes))),
+        // A head that fits has the published number.
+        None => head.any(|row| row.state == RowState::Loaded).then(|| first.kind.classes()),
     }
 }
 

@@ -4,6 +4,7 @@ mod closing;
 mod evaluated;
 mod live;
 
+use super::detection;
 use super::evaluation::Evaluation;
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses::LossOptions;
@@ -166,7 +167,7 @@ impl Trainer {
             "" => default_metric(setup.network.graph()).to_owned(),
             name => name.to_owned(),
         };
-        let pinned = pinned(&setup.dataset, PINNED, setup.plan.seed);
+        let pinned = pinned(setup.network.graph(), &setup.dataset, PINNED, setup.plan.seed);
         let history = folder.epochs().into_iter().filter(|news| news.epoch <= position.epoch).collect();
         Ok(Self {
             first_epoch: position.epoch,
@@ -186,7 +187,12 @@ impl Trainer {
     }
 
     fn steps_per_epoch(&self) -> usize {
-        self.setup.dataset.indices(Split::Train).len().div_ceil(self.setup.plan.batch)
+        self.known(Split::Train).div_ceil(self.setup.plan.batch)
+    }
+
+    /// Pictures of a split that count.
+    fn known(&self, split: Split) -> usize {
+        detection::known(self.setup.network.graph(), &self.setup.dataset, split).len()
     }
 
     fn epoch_position(&self) -> f64 {
@@ -330,8 +336,8 @@ impl Trainer {
             graph: Arc::clone(self.setup.network.graph()),
             classes: self.setup.dataset.classes().to_vec(),
             columns: self.setup.dataset.columns.clone(),
-            train_images: self.setup.dataset.indices(Split::Train).len(),
-            val_images: self.setup.dataset.indices(Split::Val).len(),
+            train_images: self.known(Split::Train),
+            val_images: self.known(Split::Val),
             steps_per_epoch: self.steps_per_epoch(),
             params: frontier.params,
             trainable: frontier.trainable,

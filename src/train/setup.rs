@@ -1,5 +1,6 @@
 //! From a plan to everything that a run needs: pictures, graph, weights.
 
+use super::detection;
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses;
 use super::metrics::metric_names;
@@ -225,7 +226,7 @@ impl Setup {
     #[must_use]
     pub fn loader(&self, epoch: u32, skip: usize, cache: &Arc<PixelCache>) -> Loader {
         let plan = &self.plan;
-        let mut order = self.dataset.indices(Split::Train);
+        let mut order = detection::known(self.network.graph(), &self.dataset, Split::Train);
         Rng::keyed(plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
         let rest = order.get((skip * plan.batch).min(order.len())..).unwrap_or_default().to_vec();
         let augment = (!plan.augment.is_none()).then(|| plan.augment.clone());

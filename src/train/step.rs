@@ -1,5 +1,6 @@
 //! One training step: forward, losses, gradients, new weights.
 
+use super::detection;
 use super::losses::{self, LossOptions};
 use super::news::StepTimes;
 use super::optim::{Optimizer, global_norm};
@@ -67,9 +68,9 @@ pub fn train_step(
 ) -> Result<StepResult, StepFailure> {
     let start = Instant::now();
     let graph = std::sync::Arc::clone(network.graph());
-    let mut ctx = Ctx::of_step(plan.seed, step);
+    let mut ctx = Ctx { pictures: detection::pictures(batch), ..Ctx::of_step(plan.seed, step) };
     let outputs = network.forward(batch.images.clone(), Mode::Train, &mut ctx)?;
-    let terms = losses::losses(&graph, &outputs, batch, options)?;
+    let terms = losses::losses(&graph, &outputs, batch, options, &ctx)?;
     let Some(total) = losses::total(&graph, &terms, options) else {
         return Err(RunError::Description("the network has no head".to_owned()).into());
     };

@@ -1,14 +1,15 @@
 //! A pass over the validation pictures: losses, metrics, predictions on the fixed ones.
 
+use super::detection::{self, BoxResult};
 use super::evaluation::{HeadResults, LabelResult, PictureResult};
 use super::losses::{self, LossOptions};
 use super::metrics::{Counts, argmax};
 use super::news::LiveSample;
-use super::predict::{decode, host};
+use super::predict::{boxes, decode, host};
 use super::prediction::Prediction;
 use crate::data::batch::Batch;
 use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
-use crate::graph::{Graph, Head, HeadKind, Preprocess};
+use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
 use std::collections::BTreeMap;
@@ -64,7 +65,7 @@ pub fn validate(
 ) -> Result<Option<Validation>, RunError> {
     let network = network.inference();
     let graph = Arc::clone(network.graph());
-    let order = pass.dataset.indices(pass.split);
+    let order = detection::known(network.graph(), pass.dataset, pass.split);
     let count = order.len();
     let view = View { rule: pass.rule.clone(), augment: None, seed: 0, epoch: 0 };
     let mut loader = Loader::start_cached(Arc::clone(pass.dataset), order, pass.batch, view, Arc::clone(pass.cache));
@@ -85,11 +86,15 @@ pub fn validate(
             return Ok(None);
         }
         found.failed.append(&mut raw.failed);
-        let placements = std::mem::take(&mut raw.placements);
         let Some(batch) = Batch::upload(raw, network.device()) else { continue };
-        let outputs = network.forward(batch.images.clone(), Mode::Infer, &mut Ctx::default())?;
-        sums.add(&graph, &outputs, &batch, &options)?;
+        let mut ctx = Ctx { pictures: detection::pictures(&batch), ..Ctx::default() };
+        let outputs = network.forward(batch.images.clone(), Mode::Infer, &mut ctx)?;
+        sums.add(&graph, &outputs, &batch, &options, &ctx)?;
         found.images += batch.len();
+        if let Some(detector) = &graph.detector {
+            detected(&mut found, pass, &graph, detector, &outputs, &batch, &ctx)?;
+            continue;
+        }
         let numbers = outputs.iter().map(host).collect::<Result<Vec<_>, _>>()?;
         for (head, (numbers, output)) in numbers.iter().zip(&outputs).enumerate() {
             let column = graph.label_column(head);
@@ -99,7 +104,9 @@ pub fn validate(
             }
         }
         for (at, &index) in batch.indices.iter().enumerate().filter(|(_, index)| pass.pinned.contains(index)) {
-            let Some((sample, placement)) = pass.dataset.samples.get(index).zip(placements.get(at)) else { continue };
+            let Some((sample, placement)) = pass.dataset.samples.get(index).zip(batch.placements.get(at)) else {
+                continue;
+            };
             let heads = graph.heads.iter().zip(numbers.iter().zip(&outputs)).enumerate();
             let heads = heads
                 .map(|(i, (head, (numbers, output)))| {
@@ -109,13 +116,44 @@ pub fn validate(
                 })
                 .collect::<Result<_, RunError>>()?;
             let prediction = Prediction { image: sample.image.name(), size_px: sample.size_px, heads, error: None };
-            found.samples.push(LiveSample { index, truth: sample.target.labels.clone(), prediction });
+            found.samples.push(LiveSample::new(index, &sample.target, prediction));
         }
     }
     found.losses = sums.means(&graph, &options);
-    found.metrics = counts.metrics();
+    found.metrics = match &graph.detector {
+        Some(detector) => {
+            let results = found.heads.first().map_or(&[][..], |head| head.boxes.as_slice());
+            detection::metrics(results, pass.dataset, detector.classes())
+        }
+        None => counts.metrics(),
+    };
     found.confusion = counts.confusion();
     Ok(Some(found))
+}
+
+/// Takes in what a detector says of a batch.
+fn detected(
+    found: &mut Validation,
+    pass: &Pass<'_>,
+    graph: &Graph,
+    detector: &Detector,
+    outputs: &[Value],
+    batch: &Batch,
+    ctx: &Ctx,
+) -> Result<(), RunError> {
+    let places: Vec<_> = batch.placements.iter().copied().zip(batch.images_px.iter().copied()).collect();
+    let all = detection::in_pictures(detector, outputs, ctx, &places)?;
+    let classes = Arc::new(pass.dataset.classes().to_vec());
+    for (&index, candidates) in batch.indices.iter().zip(all) {
+        if let Some(results) = found.heads.first_mut() {
+            results.boxes.push(BoxResult::of(index, &candidates, detector.overlap()));
+        }
+        let Some(sample) = pass.dataset.samples.get(index).filter(|_| pass.pinned.contains(&index)) else { continue };
+        let heads = vec![boxes(graph, detector, candidates, &classes)];
+        let prediction = Prediction { image: sample.image.name(), size_px: sample.size_px, heads, error: None };
+        found.samples.push(LiveSample::new(index, &sample.target, prediction));
+    }
+    Ok(())
 }
 
 /// Sums of the losses of each head over the pictures that count for it.
@@ -123,8 +161,15 @@ pub fn validate(
 struct LossSums(BTreeMap<String, (f64, usize)>);
 
 impl LossSums {
-    fn add(&mut self, graph: &Graph, outputs: &[Value], batch: &Batch, options: &LossOptions) -> Result<(), RunError> {
-        let terms = losses::losses(graph, outputs, batch, options)?;
+    fn add(
+        &mut self,
+        graph: &Graph,
+        outputs: &[Value],
+        batch: &Batch,
+        options: &LossOptions,
+        ctx: &Ctx,
+    ) -> Result<(), RunError> {
+        let terms = losses::losses(graph, outputs, batch, options, ctx)?;
         let values = named(graph, &terms, options)?;
         for (head, counted) in graph.heads.iter().zip(losses::counted(graph, batch)) {
             let (sum, count) = self.0.entry(head.name.clone()).or_default();
@@ -193,9 +238,13 @@ fn no_results(graph: &Graph, dataset: &Dataset) -> Vec<HeadResults> {
     let of = |(i, head): (usize, &Head)| HeadResults {
         name: head.name.clone(),
         kind: head.kind.clone(),
-        classes: classes(i).map(|column| column.classes.clone()).unwrap_or_default(),
+        classes: match head.kind {
+            HeadKind::Detect { .. } => dataset.classes().to_vec(),
+            _ => classes(i).map(|column| column.classes.clone()).unwrap_or_default(),
+        },
         pictures: Vec::new(),
         labelled: Vec::new(),
+        boxes: Vec::new(),
     };
     graph.heads.iter().enumerate().map(of).collect()
 }
@@ -219,8 +268,8 @@ fn keep_results(results: &mut HeadResults, column: usize, numbers: &[f32], batch
 
 /// Up to `count` validation pictures, spread over the first column's labels in turn, the same for the same seed.
 #[must_use]
-pub fn pinned(dataset: &Dataset, count: usize, seed: u64) -> Vec<usize> {
-    let mut order = dataset.indices(Split::Val);
+pub fn pinned(graph: &Graph, dataset: &Dataset, count: usize, seed: u64) -> Vec<usize> {
+    let mut order = detection::known(graph, dataset, Split::Val);
     crate::rng::Rng::keyed(seed, "pinned").shuffle(&mut order);
     let mut by_class: BTreeMap<&Label, Vec<usize>> = BTreeMap::new();
     for index in order {

@@ -49,6 +49,22 @@ pub fn imagenet_classes() -> Vec<&'static str> {
     text.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
+/// COCO's class names in the order of ids, for a head of `count` classes: the 80 that there are, or 90 with places for the
+/// ids that none has (torchvision's detectors). None for another number.
+#[must_use]
+pub fn coco_classes(count: usize) -> Option<Vec<String>> {
+    let text = include_str!("../../assets/coco_classes.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
+    let known: BTreeMap<usize, &str> = lines.filter_map(|(id, name)| Some((id.parse().ok()?, name))).collect();
+    match count {
+        80 => Some(known.values().map(|name| (*name).to_owned()).collect()),
+        90 => {
+            Some((1..=90).map(|id| known.get(&id).map_or(format!("unused {id}"), |name| (*name).to_owned())).collect())
+        }
+        _ => None,
+    }
+}
+
 /// All lists of class names in a file and beside it, the most trustworthy first. The caller knows how many there must be.
 #[must_use]
 pub fn class_names(checkpoint: &Checkpoint) -> Vec<ClassNames> {
@@ -219,6 +235,18 @@ mod tests {
         for text in [r#"{"0": "ant", "2": "bee"}"#, r#"{"ant": 0, "bee": 0}"#, "[1, 2]", "[]", "{}", "ant", "['ant"] {
             assert_eq!(names_in_text(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn coco_has_eighty_names_and_ten_gaps() {
+        let (dense, sparse) = (coco_classes(80).unwrap(), coco_classes(90).unwrap());
+        assert_eq!(
+            (dense.len(), dense[0].as_str(), dense[16].as_str(), dense[79].as_str()),
+            (80, "person", "dog", "toothbrush")
+        );
+        assert_eq!((sparse[17].as_str(), sparse[89].as_str(), sparse[11].as_str()), ("dog", "toothbrush", "unused 12"));
+        assert_eq!(sparse.iter().filter(|name| name.starts_with("unused")).count(), 10);
+        assert_eq!(coco_classes(81), None);
     }
 
     #[test]

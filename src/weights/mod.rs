@@ -36,7 +36,7 @@ mod torch_file;
 mod wanted;
 
 pub use checkpoint::{Checkpoint, Container, Entry};
-pub use classes::{ClassNames, class_names, imagenet_classes};
+pub use classes::{ClassNames, class_names, coco_classes, imagenet_classes};
 pub use convert::Dtype;
 pub use draft::Draft;
 pub use error::WeightsError;

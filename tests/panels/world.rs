@@ -485,6 +485,7 @@ pub fn live(data: &Dataset, epoch: u32) -> Vec<LiveSample> {
             LiveSample {
                 index,
                 truth: vec![Label::One(truth)],
+                objects: None,
                 prediction: prediction(&name, sample.size_px, p.clamp(0.004, 0.996)),
             }
         })
@@ -517,6 +518,7 @@ pub fn measured(data: &Dataset, names: &[String], per_class: usize) -> Evaluatio
         classes: names.to_vec(),
         pictures,
         labelled: Vec::new(),
+        boxes: Vec::new(),
     };
     let share = |holds: fn(&PictureResult) -> bool| {
         head.pictures.iter().filter(|picture| holds(picture)).count() as f64 / head.pictures.len() as f64

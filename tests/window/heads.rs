@@ -116,7 +116,7 @@ fn samples(number: u32, data: &Dataset) -> Event {
         });
         let (image, heads) = (sample.image.name(), heads.collect());
         let prediction = Prediction { image, size_px: [96, 72], heads, error: None };
-        LiveSample { index: 5 * i, truth: sample.target.labels.clone(), prediction }
+        LiveSample::new(5 * i, &sample.target, prediction)
     });
     Event::Samples { epoch: number, samples: Arc::new(live.collect()) }
 }

@@ -186,6 +186,7 @@ pub fn samples(epoch: u32, data: &Dataset) -> Event {
         LiveSample {
             index: i * 5,
             truth: vec![Label::One(truth as u32)],
+            objects: None,
             prediction: Prediction {
                 image: data.samples[i * 5].image.name(),
                 size_px: [96, 72],

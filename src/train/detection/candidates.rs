@@ -25,6 +25,13 @@ impl Candidates {
         }
     }
 
+    /// Keeps the first `limit`.
+    pub fn truncate(&mut self, limit: usize) {
+        self.boxes.truncate(limit);
+        self.scores.truncate(limit);
+        self.classes.truncate(limit);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

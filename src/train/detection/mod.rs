@@ -5,16 +5,22 @@ mod candidates;
 mod coco;
 mod confusion;
 mod curves;
+mod diagnosis;
+mod found;
 mod marks;
 mod nms;
+mod pass;
 
 pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
 pub use candidates::Candidates;
 pub use coco::{AREAS, ClassMetrics, CocoMetrics, LIMITS, RECALLS, THRESHOLDS, evaluate, threshold};
 pub use confusion::{DetectionConfusion, Hit};
 pub use curves::{Asked, PrCurve, PrPoint, Ranked, best_mean_f1, pr_curves};
+pub use diagnosis::{Diagnosis, diagnose};
+pub use found::{BoxResult, FoundBox, MOST_BOXES, boxes_of, judge, metrics};
 pub use marks::{Blame, Mark, Marks, NEAR, TruthMark, marks};
 pub use nms::{filter, nms};
+pub use pass::{content, in_pictures, known, pictures};
 
 use crate::graph::Detector;
 use crate::nn::{Ctx, RunError, Value};

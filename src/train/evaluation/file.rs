@@ -1,9 +1,10 @@
 //! `evaluation.jsonl` of a run: what the best epoch says of each picture. A line that describes it, then a line for each
 //! picture and head. Written whole or not at all.
 
+use super::super::detection::{BoxResult, FoundBox};
 use super::results::{HeadResults, LabelResult, PictureResult, Told};
 use super::{Evaluation, TOP};
-use crate::data::{self, Dataset, ImageSource, LabelColumn, Sample, Split, Target, Task};
+use crate::data::{self, BoxTarget, Dataset, ImageSource, LabelColumn, Sample, Split, Target, Task};
 use crate::graph::HeadKind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +56,23 @@ struct PictureLine {
     /// Where it has several labels: those that are given or true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     labels: Option<Vec<Told>>,
+    /// Where objects are found in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boxes: Option<BoxPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BoxPart {
+    found: Vec<FoundBox>,
+    truth: Vec<TrueBox>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TrueBox {
+    class: u32,
+    xyxy: [f32; 4],
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    crowd: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +81,12 @@ struct ClassPart {
     rank: u32,
     score: f32,
     top: Vec<(u32, f32)>,
+}
+
+impl BoxPart {
+    fn targets(&self) -> Vec<BoxTarget> {
+        self.truth.iter().map(|one| BoxTarget { class: one.class, xyxy: one.xyxy, crowd: one.crowd }).collect()
+    }
 }
 
 impl Evaluation {
@@ -108,7 +132,7 @@ impl Evaluation {
             let sample = self.set.samples.get(index as usize)?;
             let below = sample.image.path().and_then(|path| path.strip_prefix(&self.set.root).ok());
             let image = below.map_or_else(|| sample.image.name(), |path| path.display().to_string());
-            Some(PictureLine { image, size: sample.size_px, head, loss, class: None, labels: None })
+            Some(PictureLine { image, size: sample.size_px, head, loss, class: None, labels: None, boxes: None })
         };
         let of_class = move |head: usize, picture: &PictureResult| {
             let top = picture.top().to_vec();
@@ -118,9 +142,18 @@ impl Evaluation {
         let of_labels = move |head: usize, picture: &LabelResult| {
             Some(PictureLine { labels: Some(picture.told.clone()), ..line(head, picture.index, picture.loss)? })
         };
+        let of_boxes = move |head: usize, picture: &BoxResult| {
+            let sample = self.set.samples.get(picture.index as usize)?;
+            let truth = sample.target.boxes.iter().flatten();
+            let truth = truth.map(|one| TrueBox { class: one.class, xyxy: one.xyxy, crowd: one.crowd }).collect();
+            let boxes = BoxPart { found: picture.found.clone(), truth };
+            Some(PictureLine { boxes: Some(boxes), ..line(head, picture.index, 0.0)? })
+        };
         self.heads.iter().enumerate().flat_map(move |(at, head)| {
             let classes = head.pictures.iter().filter_map(move |picture| of_class(at, picture));
-            classes.chain(head.labelled.iter().filter_map(move |picture| of_labels(at, picture)))
+            let labels = head.labelled.iter().filter_map(move |picture| of_labels(at, picture));
+            let boxes = head.boxes.iter().filter_map(move |picture| of_boxes(at, picture));
+            classes.chain(labels).chain(boxes)
         })
     }
 
@@ -177,6 +210,7 @@ impl Build {
             classes: head.classes,
             pictures: Vec::new(),
             labelled: Vec::new(),
+            boxes: Vec::new(),
         };
         let heads: Vec<HeadResults> = std::mem::take(&mut header.heads).into_iter().map(head).collect();
         let whole = header.root.as_os_str().is_empty();
@@ -186,7 +220,10 @@ impl Build {
             Dataset {
                 root: header.root.clone(),
                 name: header.set.clone(),
-                task: Task::Classify,
+                task: match heads.first().map(|head| &head.kind) {
+                    Some(HeadKind::Detect { .. }) => Task::Detect,
+                    _ => Task::Classify,
+                },
                 format: "as it was evaluated".to_owned(),
                 columns: heads.first().map(|head| LabelColumn::single(head.classes.clone())).into_iter().collect(),
                 samples: Vec::new(),
@@ -204,7 +241,11 @@ impl Build {
         let head = self.heads.get_mut(line.head).ok_or("it names a head that is not there")?;
         let known = |class: u32| (class as usize) < head.classes.len();
         let classes = line.class.iter().flat_map(|class| class.top.iter().map(|top| top.0).chain([class.truth]));
-        let mut classes = classes.chain(line.labels.iter().flatten().map(|told| told.class));
+        let boxes = line
+            .boxes
+            .iter()
+            .flat_map(|boxes| boxes.found.iter().map(|one| one.class).chain(boxes.truth.iter().map(|one| one.class)));
+        let mut classes = classes.chain(line.labels.iter().flatten().map(|told| told.class)).chain(boxes);
         if !classes.all(known) || line.class.as_ref().is_some_and(|class| class.top.len() > TOP) {
             return Err("it names a class that is not there");
         }
@@ -218,22 +259,23 @@ impl Build {
                     image: ImageSource::File(self.header.root.join(&line.image)),
                     split: self.header.split.unwrap_or(Split::Val),
                     size_px: line.size,
-                    target: Target::of_class(class),
+                    target: Target { boxes: line.boxes.as_ref().map(BoxPart::targets), ..Target::of_class(class) },
                 });
                 self.known.insert(line.image.clone(), at);
                 at
             }
         };
         let at = u32::try_from(at).map_err(|_| "there are too many pictures")?;
-        match (&line.class, &line.labels) {
-            (Some(class), _) => {
+        match (&line.class, &line.labels, &line.boxes) {
+            (Some(class), ..) => {
                 let result = PictureResult::new(at, class.truth, class.rank, class.score, line.loss, &class.top);
                 head.pictures.push(result.ok_or("it has no class")?);
             }
-            (None, Some(told)) => {
+            (None, Some(told), _) => {
                 head.labelled.push(LabelResult { index: at, loss: line.loss, told: told.clone() });
             }
-            (None, None) => return Err("it says nothing"),
+            (None, None, Some(boxes)) => head.boxes.push(BoxResult { index: at, found: boxes.found.clone() }),
+            (None, None, None) => return Err("it says nothing"),
         }
         Ok(())
     }
@@ -242,6 +284,7 @@ impl Build {
         for head in &mut self.heads {
             head.pictures.sort_by_key(|picture| picture.index);
             head.labelled.sort_by_key(|picture| picture.index);
+            head.boxes.sort_by_key(|picture| picture.index);
         }
         Evaluation {
             source: run.to_path_buf(),
@@ -288,6 +331,7 @@ mod tests {
             classes: set.classes().to_vec(),
             pictures: pictures.to_vec(),
             labelled: Vec::new(),
+            boxes: Vec::new(),
         };
         let labelled = [1, 2].map(|index| LabelResult::of_logits(index, &[0.5, -1.5], |class| class == 1).unwrap());
         let tags = HeadResults {
@@ -296,6 +340,7 @@ mod tests {
             classes: vec!["x".to_owned(), "y".to_owned()],
             pictures: Vec::new(),
             labelled: labelled.to_vec(),
+            boxes: Vec::new(),
         };
         Evaluation {
             source: root.to_path_buf(),

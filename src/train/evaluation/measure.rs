@@ -122,6 +122,12 @@ fn match_columns(dataset: &mut Dataset, columns: &[LabelColumn]) -> Result<(), S
             }
         };
         sample.target.labels = numbers.iter().map(of).collect();
+        // The first column names the classes of boxes.
+        if let (Some(boxes), Some(Some((_, ids)))) = (&mut sample.target.boxes, numbers.first()) {
+            for one in boxes {
+                one.class = ids.get(one.class as usize).copied().flatten().unwrap_or(one.class);
+            }
+        }
     }
     dataset.columns = columns.to_vec();
     Ok(())

@@ -1,5 +1,6 @@
 //! What a head says of each picture, small enough to be kept for a hundred thousand of them.
 
+use super::super::detection::BoxResult;
 use super::super::metrics::argmax;
 use super::scores::{ClassScores, class_scores};
 use crate::graph::HeadKind;
@@ -161,6 +162,8 @@ pub struct HeadResults {
     pub pictures: Vec<PictureResult>,
     /// The same for a head that gives pictures several labels; empty for all others.
     pub labelled: Vec<LabelResult>,
+    /// What a detector finds in each picture, with its first head; empty for all others.
+    pub boxes: Vec<BoxResult>,
 }
 
 impl HeadResults {
@@ -263,6 +266,7 @@ mod tests {
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
             pictures: made.collect(),
             labelled: Vec::new(),
+            boxes: Vec::new(),
         }
     }
 
@@ -284,7 +288,8 @@ mod tests {
         let kind = HeadKind::MultiLabel { classes: 4 };
         let classes = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         let labelled = vec![found, right];
-        let head = HeadResults { name: "tags".to_owned(), kind, classes, pictures: Vec::new(), labelled };
+        let head =
+            HeadResults { name: "tags".to_owned(), kind, classes, pictures: Vec::new(), labelled, boxes: Vec::new() };
         let scores = head.scores();
         assert_eq!((scores[0].precision, scores[0].recall, scores[0].support), (Some(1.0), Some(1.0), 2));
         assert_eq!((scores[1].precision, scores[1].recall, scores[1].f1), (Some(0.0), None, Some(0.0)));

@@ -1,11 +1,12 @@
 //! What each head is trained by: one named term for each. Pictures of which a column knows nothing do not count for its
 //! head.
 
+use super::detection;
 use super::plan::{ClassWeights, Plan};
 use crate::data::batch::{Batch, IGNORE};
 use crate::data::{Dataset, Label, Sample, Split};
 use crate::graph::{Graph, HeadKind};
-use crate::nn::{RunError, Value, loss};
+use crate::nn::{Ctx, RunError, Value, loss};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
 
@@ -86,7 +87,8 @@ fn known(dataset: &Dataset, column: usize, split: Split) -> usize {
     dataset.samples.iter().filter(known).count()
 }
 
-/// A loss for each head, `[1]`, in the graph's order; zero where nothing is known for a head in this batch.
+/// A loss for each head, `[1]`, in the graph's order; zero where nothing is known for a head in this batch. `ctx` is that of
+/// the forward pass.
 ///
 /// # Errors
 /// When a head's targets are missing or its output has the wrong kind.
@@ -95,7 +97,11 @@ pub fn losses(
     outputs: &[Value],
     batch: &Batch,
     options: &LossOptions,
+    ctx: &Ctx,
 ) -> Result<Vec<Tensor<1>>, RunError> {
+    if let Some(detector) = &graph.detector {
+        return detection::losses(detector, outputs, ctx);
+    }
     let each = outputs.iter().enumerate().take(graph.heads.len());
     each.map(|(head, output)| of_head(graph, head, output, batch, options)).collect()
 }
@@ -164,6 +170,9 @@ pub fn total(graph: &Graph, terms: &[Tensor<1>], options: &LossOptions) -> Optio
 /// The data that the heads need and the set does not have, in sentences.
 #[must_use]
 pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
+    if graph.detector.is_some() {
+        return missing_boxes(graph, dataset);
+    }
     let mut missing = Vec::new();
     for (at, head) in graph.heads.iter().enumerate() {
         let Some(column) = graph.label_column(at) else {
@@ -194,4 +203,15 @@ pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
         }
     }
     missing
+}
+
+/// What a detector lacks: pictures with boxes to train and to validate on.
+fn missing_boxes(graph: &Graph, dataset: &Dataset) -> Vec<String> {
+    let without = |(split, verb): (Split, &str)| {
+        let known = detection::known(graph, dataset, split);
+        let some = known.iter().filter_map(|&at| dataset.samples.get(at)?.target.boxes.as_ref());
+        let boxes: usize = some.map(Vec::len).sum();
+        (boxes == 0).then(|| format!("{} has no picture with boxes to {verb} {} on.", dataset.name, graph.name))
+    };
+    [(Split::Train, "train"), (Split::Val, "validate")].into_iter().filter_map(without).collect()
 }

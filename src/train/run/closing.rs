@@ -4,6 +4,7 @@ use super::{Checked, Control, Observer, Trainer};
 use crate::data::Split;
 use crate::models::HostTensor;
 use crate::nn::RunError;
+use crate::train::detection::diagnose;
 use crate::train::metrics::higher_is_better;
 use crate::train::news::{Best, Ending, EpochNews};
 use crate::train::optim::OptimizerState;
@@ -93,6 +94,12 @@ impl Trainer {
             confusion: if found.confusion.len() > COUNTED { Vec::new() } else { found.confusion },
             frozen: self.position.freeze.frozen.iter().cloned().collect(),
         };
+        if news.metrics.get("ap") == Some(&0.0)
+            && let Some(head) = evaluation.heads.first()
+            && let Some(diagnosis) = diagnose(&head.boxes, &self.setup.dataset)
+        {
+            observer.log(format!("epoch {epoch}: {diagnosis}"));
+        }
         self.folder.append(&news)?;
         observer.epoch(news);
         observer.evaluated(Arc::clone(&evaluation));

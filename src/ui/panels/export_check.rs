@@ -117,6 +117,9 @@ fn said(prediction: &HeadPrediction) -> String {
     if let Answer::Mask { width, height, .. } = prediction.answer {
         return format!("a mask of {width}×{height}");
     }
+    if let Answer::Boxes(boxes) = &prediction.answer {
+        return format!("{} objects", boxes.chosen(boxes.own).len());
+    }
     let decided = prediction.decided();
     let classes = decided.iter().map(|class| format!("{} {}", class.name, format::percent(f64::from(class.score))));
     if decided.is_empty() { "none".to_owned() } else { classes.collect::<Vec<_>>().join(", ") }

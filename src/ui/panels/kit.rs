@@ -37,13 +37,14 @@ pub fn side(theme: &Theme) -> Frame {
 }
 
 /// A name on the left and its value on the right, on one line.
-pub fn key_value(ui: &mut Ui, theme: &Theme, key: &str, value: &str) {
-    ui.horizontal(|ui| {
+pub fn key_value(ui: &mut Ui, theme: &Theme, key: &str, value: &str) -> Response {
+    let row = ui.horizontal(|ui| {
         ui.label(RichText::new(key).size(12.0).color(theme.weak));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.add(egui::Label::new(RichText::new(value).size(12.0).color(theme.text)).truncate());
         });
     });
+    row.response
 }
 
 /// A tab of a strip.

@@ -1,11 +1,12 @@
 //! Live samples: what the model says of the fixed validation pictures, epoch by epoch.
 
+use super::boxes::{self, BoxView, Layer};
 use super::confusion::Cell;
 use super::textures::Textures;
 use super::{kit, samples};
 use crate::data::Label;
 use crate::session::{LiveSample, RunView};
-use crate::train::{Answer, HeadPrediction};
+use crate::train::{Answer, BoxScore, HeadPrediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, CornerRadius, CursorIcon, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
@@ -42,6 +43,8 @@ pub struct LiveState {
     pub show: Show,
     /// Only pictures of this cell of the confusion matrix.
     pub cell: Option<Cell>,
+    /// Which boxes of a detector are shown.
+    pub boxes: BoxView,
 }
 
 impl LiveState {
@@ -90,6 +93,15 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
     let Some(run) = &view.run else { return };
     if let Some((epoch, samples)) = state.samples(run) {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            if let Some(boxes) = samples.iter().find_map(|sample| boxes::of(&sample.prediction)) {
+                let own = boxes.own;
+                ui.label(egui::RichText::new(format!("epoch {epoch}")).size(11.5).color(theme.weak));
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    ui.add_space(8.0);
+                    state.boxes.sliders(ui, theme, own);
+                });
+                return;
+            }
             let judged = samples.iter().filter(|sample| is_right(sample).is_some()).count();
             let right = samples.iter().filter(|sample| is_right(sample) == Some(true)).count();
             if judged > 0 {
@@ -149,7 +161,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, textures: &m
 fn grid(
     ui: &mut Ui,
     cx: &mut Context<'_>,
-    state: &LiveState,
+    state: &mut LiveState,
     textures: &mut Textures,
     shown: &[&LiveSample],
     epoch: u32,
@@ -189,13 +201,14 @@ fn grid(
 fn draw_tile(
     ui: &mut Ui,
     cx: &mut Context<'_>,
-    state: &LiveState,
+    state: &mut LiveState,
     textures: &mut Textures,
     sample: &LiveSample,
     (epoch, rect): (u32, Rect),
 ) {
     let theme = cx.theme;
-    let words = words(cx, sample);
+    let found = boxes::of(&sample.prediction).map(|boxes| state.boxes.chosen(boxes));
+    let words = words(cx, sample, found.as_deref().map(Vec::as_slice));
     let response = ui.interact(rect, ui.scope_id().with(("live", sample.index)), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
     let painter = ui.painter_at(rect.expand(2.0));
@@ -204,8 +217,21 @@ fn draw_tile(
     let foot = if state.show == Show::Truth { 0 } else { scores.len().min(3) } as f32 * row;
     let (picture, below) = rect.split_top_bottom_at_y(rect.bottom() - foot.min(rect.height() * 0.45));
     let picture = if foot > 0.0 { picture.with_max_y(picture.bottom() - 3.0) } else { picture };
+    let size_px = sample.prediction.size_px;
+    // The whole picture, where something of it may lie at the border.
+    let picture = match &found {
+        Some(_) => kit::fit(picture, vec2(size_px[0].max(1) as f32, size_px[1].max(1) as f32)),
+        None => picture,
+    };
     let radius = CornerRadius::same(4);
     samples::paint_cover(&painter, cx, textures, samples::source(cx.view, sample).as_ref(), picture, radius);
+    if let Some(found) = &found {
+        let truth = sample.objects.as_deref();
+        let classes = cx.view.run.as_ref().map(|run| run.info.classes.as_slice()).unwrap_or_default();
+        let named = picture.width() >= 180.0;
+        let layer = Layer { show: state.show, truth, found, classes, size_px, named };
+        layer.paint(&painter.with_clip_rect(picture), theme, picture);
+    }
     if state.show != Show::Truth {
         let [width, height] = sample.prediction.size_px;
         if sample.prediction.heads.len() > usize::from(!scores.is_empty()) && width > 0 && height > 0 {
@@ -283,7 +309,7 @@ fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, s
     }
 }
 
-fn words(cx: &Context<'_>, sample: &LiveSample) -> String {
+fn words(cx: &Context<'_>, sample: &LiveSample, found: Option<&[BoxScore]>) -> String {
     let name = super::format::file_name(&sample.prediction.image);
     let told = |(place, (head, label)): (usize, (&HeadPrediction, &Label))| {
         let score = head.decided().first().map_or(String::new(), |best| format!(" {:.1} %", best.score * 100.0));
@@ -292,6 +318,7 @@ fn words(cx: &Context<'_>, sample: &LiveSample) -> String {
     };
     let heads: Vec<String> = label_heads(sample).enumerate().map(told).collect();
     let heads = (!heads.is_empty()).then(|| heads.join(", "));
+    let heads = heads.or_else(|| Some(boxes::words(sample.objects.as_deref(), found?)));
     let verdict = is_right(sample).map(|right| if right { "right" } else { "wrong" }.to_owned());
     let parts = [Some(name.to_owned()), heads, verdict];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

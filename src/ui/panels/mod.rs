@@ -3,6 +3,7 @@
 //! Each is drawn by a function `ui(ui, cx, state, textures)` over all the room that `ui` has. [`Panels`] holds their
 //! states together with the one texture cache.
 
+pub mod boxes;
 pub mod confusion;
 pub mod console;
 pub mod curves;

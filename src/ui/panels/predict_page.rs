@@ -1,10 +1,12 @@
 //! The predict page: pictures that a person gave, and what each head says of them.
 
+use super::boxes::{self, BoxView, Layer};
+use super::live::Show;
 use super::textures::{Textures, Thumb};
 use super::{format, kit, samples};
 use crate::graph::HeadKind;
 use crate::session::Phase;
-use crate::train::{Answer, ClassScore, HeadPrediction, Prediction};
+use crate::train::{Answer, BoxScore, ClassScore, HeadPrediction, Prediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CornerRadius, Panel, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -18,6 +20,8 @@ pub struct PredictState {
     pub chosen: usize,
     /// A run folder or checkpoint to ask instead of the current weights: what `AskPictures` and dropped pictures use.
     pub from: Option<PathBuf>,
+    /// Which boxes of a detector are shown.
+    pub boxes: BoxView,
 }
 
 /// Draws the page over all the room that `ui` has.
@@ -52,8 +56,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, textures:
     });
     let Some(prediction) = predictions.get(state.chosen) else { return };
     let scores = Panel::right("predict scores").frame(kit::side(theme)).default_size(300.0).size_range(220.0..=480.0);
-    scores.show(ui, |ui| answers(ui, cx, prediction));
-    picture(ui, cx, textures, prediction);
+    scores.show(ui, |ui| answers(ui, cx, state, prediction));
+    picture(ui, cx, state, textures, prediction);
 }
 
 fn step_by_keys(ui: &Ui, state: &mut PredictState, len: usize) {
@@ -129,10 +133,13 @@ fn list_row(
 }
 
 fn head_words(prediction: &Prediction) -> String {
+    if let Some(boxes) = boxes::of(prediction) {
+        return crate::format::plural(boxes.chosen(boxes.own).len(), "object");
+    }
     prediction.heads.iter().map(|head| head.head.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn picture(ui: &mut Ui, cx: &Context<'_>, textures: &mut Textures, prediction: &Prediction) {
+fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut PredictState, textures: &mut Textures, prediction: &Prediction) {
     let theme = cx.theme;
     let area = ui.available_rect_before_wrap().shrink(18.0);
     let response = ui.allocate_rect(area, Sense::hover());
@@ -152,6 +159,12 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, textures: &mut Textures, prediction: &
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), rect, uv, Color32::WHITE);
             samples::paint_masks(&painter, theme, textures, prediction, "predict", rect);
+            if let Some(boxes) = boxes::of(prediction) {
+                let (found, classes) = (state.boxes.chosen(boxes), boxes.classes.as_slice());
+                let size_px = prediction.size_px;
+                let layer = Layer { show: Show::Prediction, truth: None, found: &found, classes, size_px, named: true };
+                layer.paint(&painter, theme, rect);
+            }
         }
         Some(Thumb::Waiting) => {
             painter.rect_filled(rect, kit::RADIUS, theme.raised);
@@ -181,7 +194,7 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, textures: &mut Textures, prediction: &
 }
 
 /// What each head says, whatever kind it is.
-fn answers(ui: &mut Ui, cx: &mut Context<'_>, prediction: &Prediction) {
+fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, prediction: &Prediction) {
     let theme = cx.theme;
     let [width, height] = prediction.size_px;
     kit::title(ui, theme, format::file_name(&prediction.image));
@@ -213,6 +226,11 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, prediction: &Prediction) {
         ui.add_space(2.0);
         match &head.answer {
             Answer::Classes(scores) => bars(ui, theme, head, scores),
+            Answer::Boxes(boxes) => {
+                ui.horizontal_wrapped(|ui| state.boxes.sliders(ui, theme, boxes.own));
+                ui.add_space(6.0);
+                objects(ui, theme, &state.boxes.chosen(boxes));
+            }
             Answer::Mask { ids, .. } => shares(ui, theme, ids),
         }
     }
@@ -271,6 +289,19 @@ fn shares(ui: &mut Ui, theme: &Theme, ids: &[u8]) {
             rect.width(),
         );
     }
+}
+
+fn objects(ui: &mut Ui, theme: &Theme, found: &[BoxScore]) {
+    if found.is_empty() {
+        kit::weak(ui, theme, "No object that the model is sure of.");
+    }
+    egui::ScrollArea::vertical().id_salt("objects").max_height(360.0).show(ui, |ui| {
+        for one in found {
+            let [left, top, right, bottom] = one.xyxy.map(f32::round);
+            let row = kit::key_value(ui, theme, &one.name, &format!("{:.1} %", one.score * 100.0));
+            row.on_hover_text(format!("{left}, {top} to {right}, {bottom} px"));
+        }
+    });
 }
 
 fn csv(prediction: &Prediction) -> String {

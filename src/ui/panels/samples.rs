@@ -62,7 +62,7 @@ pub fn paint_cover(
 pub fn class_scores(prediction: &Prediction) -> Option<&[ClassScore]> {
     prediction.heads.iter().find_map(|head| match &head.answer {
         Answer::Classes(scores) => Some(scores.as_slice()),
-        Answer::Mask { .. } => None,
+        Answer::Mask { .. } | Answer::Boxes(_) => None,
     })
 }
 

@@ -18,7 +18,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
     match data.columns.as_slice() {
         [_, _, ..] => kit::key_value(ui, theme, "label columns", &format::count(data.columns.len())),
         _ => kit::key_value(ui, theme, "classes", &format::count(data.classes().len())),
-    }
+    };
     let root = data.root.display().to_string();
     ui.horizontal(|ui| {
         let path = egui::Label::new(RichText::new(&root).size(11.0).color(theme.weak)).truncate();
