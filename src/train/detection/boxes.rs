@@ -82,11 +82,14 @@ pub fn iou(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
         end - detection[axis].max(truth[axis])
     };
     let (width, height) = (overlap(0), overlap(1));
-    if width <= 0.0 || height <= 0.0 || width.is_nan() || height.is_nan() {
+    if width <= 0.0 || height <= 0.0 {
         return 0.0;
     }
     let both = width * height;
-    both / if crowd { area(detection) } else { area(detection) + area(truth) - both }
+    let iou = both / if crowd { area(detection) } else { area(detection) + area(truth) - both };
+    // `min` and `max` pass over what is no number; a box with one covers nothing.
+    let broken = iou.is_nan() || detection.iter().chain(truth).any(|value| value.is_nan());
+    if broken { 0.0 } else { iou }
 }
 
 /// Falling scores; what is no number comes last.
@@ -223,7 +226,8 @@ mod tests {
         assert!((iou(&a, &b, false) - 25.0 / 175.0).abs() < 1e-12);
         assert!((iou(&a, &b, true) - 0.25).abs() < 1e-12);
         assert_eq!(iou(&a, &[10.0, 0.0, 5.0, 5.0], false), 0.0, "they only touch");
-        assert_eq!(iou(&a, &[f64::NAN, 0.0, 5.0, 5.0], false).to_bits(), 0.0_f64.to_bits());
+        assert_eq!(iou(&a, &[f64::NAN, 0.0, 5.0, 5.0], false), 0.0, "no number, no overlap");
+        assert_eq!(iou(&[0.0, 0.0, f64::INFINITY, 5.0], &[0.0, 0.0, f64::INFINITY, 5.0], false), 0.0);
         assert_eq!(iou(&[3.0, 3.0, 0.0, 0.0], &[3.0, 3.0, 0.0, 0.0], false), 0.0, "no area, no overlap");
     }
 

@@ -6,10 +6,14 @@ mod coco;
 mod confusion;
 mod curves;
 mod diagnosis;
+mod font;
 mod found;
 mod marks;
 mod nms;
+mod overlay;
+mod palette;
 mod pass;
+mod write;
 
 pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
 pub use candidates::Candidates;
@@ -20,7 +24,10 @@ pub use diagnosis::{Diagnosis, diagnose};
 pub use found::{BoxResult, FoundBox, MOST_BOXES, boxes_of, judge, metrics};
 pub use marks::{Blame, Mark, Marks, NEAR, TruthMark, marks};
 pub use nms::{filter, nms};
+pub use overlay::{OverlayBox, draw_boxes, overlay, png, write_png};
+pub use palette::{class_color, ink_on};
 pub use pass::{content, in_pictures, known, pictures};
+pub use write::{LabelFolder, label_lines, write_coco_results};
 
 use crate::graph::Detector;
 use crate::nn::{Ctx, RunError, Value};
