@@ -9,11 +9,14 @@ use super::plan::{DataSource, Plan, ValChoice};
 use super::public;
 use super::recognize::{Found, Misfit, recognize};
 use crate::data::{self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View};
-use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess};
+use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess, TensorSpec};
 use crate::models::{Network, find};
+use crate::nn::values;
 use crate::rng::Rng;
 use crate::weights::{self, Alias, Checkpoint, LoadReport, Wanted};
 use burn::tensor::Device;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,20 +109,49 @@ pub(super) fn chosen(plan: &Plan, dataset: Arc<Dataset>) -> Result<Arc<Dataset>,
 /// # Errors
 /// A sentence with the file and the cause; the network is as before.
 pub fn load_into(network: &mut Network, checkpoint: &Checkpoint) -> Result<LoadReport, String> {
-    let wanted = wanted(network.graph(), network.facts());
-    let report = weights::plan(checkpoint, &wanted).map_err(|error| Misfit::new(checkpoint, &error).what)?;
-    load(network, checkpoint, report)
-}
-
-/// Puts into a network what a report says.
-fn load(network: &mut Network, checkpoint: &Checkpoint, mut report: LoadReport) -> Result<LoadReport, String> {
-    let in_part = |name: &str| report.heads.iter().any(|head| head.tensors.iter().any(|tensor| tensor == name));
-    let fresh = network.tensors_where(|_, spec| in_part(&spec.name)).map_err(|error| error.to_string())?;
-    let fresh = |name: &str| fresh.iter().find(|tensor| tensor.spec.name == name).map(|tensor| tensor.values.clone());
-    let tensors = weights::read_onto(checkpoint, &mut report, &fresh).map_err(|error| format!("{error}."))?;
-    let tensors = tensors.into_iter().map(|(name, _, values)| (name, values)).collect();
+    let mut report = same_classes(network.graph(), network.facts(), checkpoint)?;
+    let tensors = read_onto(checkpoint, &mut report, &|_| None)?;
     network.assign(tensors).map_err(|error| format!("Cannot load {}: {error}.", checkpoint.path.display()))?;
     Ok(report)
+}
+
+/// What a checkpoint of the same classes in the same order would fill.
+fn same_classes(graph: &Graph, facts: &Facts, checkpoint: &Checkpoint) -> Result<LoadReport, String> {
+    weights::plan(checkpoint, &wanted(graph, facts)).map_err(|error| Misfit::new(checkpoint, &error).what)
+}
+
+/// The tensors that a report takes from a checkpoint, by name. `fresh` gives what the rows of new classes start with.
+fn read_onto(
+    checkpoint: &Checkpoint,
+    report: &mut LoadReport,
+    fresh: &dyn Fn(&str) -> Option<Vec<f32>>,
+) -> Result<Vec<(String, Vec<f32>)>, String> {
+    let tensors = weights::read_onto(checkpoint, report, fresh).map_err(|error| format!("{error}."))?;
+    Ok(tensors.into_iter().map(|(name, _, values)| (name, values)).collect())
+}
+
+/// A network with what a report takes from a checkpoint. Only the rest is drawn from `seed`, with the values that it has in
+/// a network without a checkpoint: drawing all of a large one takes longer than reading it.
+fn loaded(
+    graph: Graph,
+    facts: &Facts,
+    seed: u64,
+    checkpoint: &Checkpoint,
+    report: &mut LoadReport,
+    device: &Device,
+) -> Result<Network, String> {
+    let specs: HashMap<&str, &TensorSpec> = facts.tensors().map(|spec| (spec.name.as_str(), spec)).collect();
+    let fresh = |name: &str| specs.get(name).map(|spec| values(spec, seed));
+    let tensors = read_onto(checkpoint, report, &fresh)?;
+    let misfit = tensors
+        .iter()
+        .find(|(name, values)| specs.get(name.as_str()).is_none_or(|spec| spec.numel() != values.len() as u64));
+    if let Some((name, _)) = misfit {
+        return Err(format!("Cannot load {}: {name} does not fit {}.", checkpoint.path.display(), graph.name));
+    }
+    let given = RefCell::new(tensors.into_iter().collect::<HashMap<_, _>>());
+    let fill = |spec: &TensorSpec| given.borrow_mut().remove(&spec.name).unwrap_or_else(|| values(spec, seed));
+    Network::filled(Arc::new(graph), &fill, device).map_err(|error| error.to_string())
 }
 
 impl Setup {
@@ -206,12 +238,13 @@ impl Setup {
         if let Some(name) = stray.first() {
             return Err(format!("The freeze plan names {name}, which {} does not have.", graph.name));
         }
-        let mut network = Network::new(Arc::new(graph), plan.seed, device).map_err(|error| error.to_string())?;
-        let load = match checkpoint {
-            None => None,
+        let (mut network, load) = match checkpoint {
+            None => (Network::new(Arc::new(graph), plan.seed, device).map_err(|error| error.to_string())?, None),
             Some(checkpoint) => {
-                let report = origin::transfer(checkpoint, &plan, network.graph(), network.facts(), &dataset);
-                Some(load(&mut network, checkpoint, report.map_err(|misfit| misfit.what)?)?)
+                let facts = graph.facts().map_err(|error| error.to_string())?;
+                let report = origin::transfer(checkpoint, &plan, &graph, &facts, &dataset);
+                let mut report = report.map_err(|misfit| misfit.what)?;
+                (loaded(graph, &facts, plan.seed, checkpoint, &mut report, device)?, Some(report))
             }
         };
         network.set_plan(&plan.freeze);
@@ -251,8 +284,8 @@ pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), 
     let variant = find(&run.plan.model)?;
     let size = run.preprocess.size[0] as usize;
     let graph = variant.graph_with(&head_plans(&run.columns()), size).map_err(|error| error.to_string())?;
-    let mut network = Network::new(Arc::new(graph), 0, device).map_err(|error| error.to_string())?;
-    let report = load_into(&mut network, &checkpoint)?;
+    let facts = graph.facts().map_err(|error| error.to_string())?;
+    let mut report = same_classes(&graph, &facts, &checkpoint)?;
     let counts = report.counts();
     if counts.missing + counts.remade > 0 {
         return Err(format!(
@@ -262,7 +295,7 @@ pub fn open_model(source: &Path, device: &Device) -> Result<(Network, RunFile), 
             run.plan.model
         ));
     }
-    Ok((network, run))
+    Ok((loaded(graph, &facts, 0, &checkpoint, &mut report, device)?, run))
 }
 
 /// What a checkpoint of this program says of itself, or what its tensors say.

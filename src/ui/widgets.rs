@@ -192,3 +192,19 @@ pub fn link(ui: &mut Ui, theme: &Theme, text: &str, color: Color32) -> Response 
     ui.painter().galley(rect.min, galley, color);
     response.on_hover_cursor(CursorIcon::PointingHand)
 }
+
+/// Rates in the shortest form: `0.01`, `3e-5`.
+#[must_use]
+pub fn rate(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e5).contains(&value.abs()) {
+        let text = egui::emath::format_with_decimals_in_range(value, 0..=5);
+        return if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
+    }
+    format!("{value:e}")
+}
+
+/// Reads what [`rate`] writes, a decimal comma included.
+#[must_use]
+pub fn parse_rate(text: &str) -> Option<f64> {
+    text.trim().replace(',', ".").parse().ok()
+}

@@ -1,11 +1,12 @@
 //! What clicks and keys do.
 
 use super::stage::{Stage, open, run_info};
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use frostline::graph::NodeState;
+use frostline::graph::{FreezePlan, NodeState};
 use frostline::session::{Belongs, Command, Event, WeightsCommand};
-use frostline::train::DataSource;
+use frostline::train::{DataSource, FreezePhase};
 use frostline::ui::{Action, Page};
 use std::sync::Arc;
 
@@ -430,6 +431,77 @@ fn the_learning_rate_is_found_and_used() {
     assert!((stage.plan().lr - 0.0032).abs() < 1e-12, "two digits: {}", stage.plan().lr);
     press(&mut stage, Modifiers::COMMAND, Key::Z);
     assert!((stage.plan().lr - 0.01).abs() < 1e-12);
+}
+
+#[test]
+fn the_sweep_goes_through_the_rates_that_are_set() {
+    let mut stage = window();
+    stage.window.state_mut().act(Action::Show(Page::Train));
+    stage.settle();
+    stage.window.get_by_label("LR finder").click();
+    stage.settle();
+    let field = |stage: &Stage<'_>, name: &str, value: f64| {
+        stage.window.get_by_role_and_label(Role::SpinButton, name).set_value_accesskit(value);
+    };
+    field(&stage, "rates from", 1e-5);
+    stage.settle();
+    field(&stage, "to", 0.5);
+    stage.settle();
+    // The bounds stay at least ten times apart.
+    field(&stage, "rates from", 3.0);
+    stage.settle();
+    stage.window.get_by_label("Find a learning rate").click();
+    stage.settle();
+    let commands = stage.commands();
+    let [Command::FindLr { sweep, .. }] = commands.as_slice() else { panic!("{commands:?}") };
+    assert!((sweep.from - 0.05).abs() < 1e-12 && (sweep.to - 0.5).abs() < 1e-12, "{sweep:?}");
+}
+
+#[test]
+fn a_phases_learning_rate_is_set_in_the_plan() {
+    let mut stage = window();
+    let mut plan = stage.plan().clone();
+    plan.epochs = 8;
+    plan.timeline = [3, 5].map(|epoch| FreezePhase::new(epoch, FreezePlan::default())).to_vec();
+    plan.timeline[0].freeze.set("stem", true);
+    stage.window.state_mut().act(Action::Edit { name: "Phases".to_owned(), plan: Box::new(plan) });
+    stage.settle();
+    stage.window.get_by_role_and_label(Role::SpinButton, "rate × from epoch 5").set_value_accesskit(0.25);
+    stage.settle();
+    assert_eq!(stage.plan().timeline.iter().map(|phase| phase.lr_factor).collect::<Vec<_>>(), [1.0, 0.25]);
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    assert_eq!(stage.plan().timeline[1].lr_factor, 1.0);
+}
+
+#[test]
+fn the_list_shows_the_chosen_model_when_its_page_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("large.frostline.json");
+    let variant = frostline::models::find("vgg19_bn").unwrap();
+    let mut project = frostline::session::Project::default();
+    project.plan.choose(&variant);
+    project.page = "data".to_owned();
+    project.save(&file).unwrap();
+    let mut stage = window();
+    stage.window.state_mut().act(Action::Open(vec![file]));
+    stage.settle();
+    stage.window.state_mut().act(Action::Show(Page::Model));
+    stage.settle();
+    let row = stage.window.get_by_label_contains(&format!("{}, classify", variant.title)).rect();
+    let below = stage.window.get_by_label("Open…").rect();
+    assert!(row.top() > 60.0 && row.bottom() < below.top(), "{row:?} {below:?}");
+}
+
+#[test]
+fn the_sources_of_weights_stand_in_one_row() {
+    let mut stage = window();
+    let mut plan = stage.plan().clone();
+    plan.choose(&frostline::models::find("resnet_mini").unwrap());
+    stage.window.state_mut().act(Action::Edit { name: "Choose".to_owned(), plan: Box::new(plan) });
+    stage.window.state_mut().act(Action::Show(Page::Model));
+    stage.settle();
+    let rects = ["Open…", "Run…", "Built-in", "Random"].map(|name| stage.window.get_by_label(name).rect());
+    assert!(rects.iter().all(|rect| (rect.top() - rects[0].top()).abs() < 1.0), "{rects:?}");
 }
 
 #[test]

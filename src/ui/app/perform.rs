@@ -4,7 +4,7 @@ use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
 use crate::session::{Belongs, Command, Project, WeightsCommand, WeightsState, Which, find_model};
-use crate::train::{DataSource, LrSweep, Plan, WeightsSource, starting_from_run, with_data};
+use crate::train::{DataSource, Plan, WeightsSource, starting_from_run, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::drops::{self, Kind};
@@ -245,7 +245,7 @@ impl App {
         if let Some(problem) = busy.or(reason.map(|reason| reason.text)) {
             return self.say(Severity::Warning, format!("The learning rate cannot be swept. {problem}"));
         }
-        let (plan, sweep) = (Box::new(self.project.plan.clone()), LrSweep::default());
+        let (plan, sweep) = (Box::new(self.project.plan.clone()), self.panels.dock.sweep);
         self.send(Command::FindLr { plan, sweep });
         self.panels.dock.tab = Tab::Finder;
         if !matches!(self.page, Page::Model | Page::Train) {

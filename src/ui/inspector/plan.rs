@@ -2,15 +2,15 @@
 
 mod augment;
 mod heads;
+mod phases;
 mod schedule;
 
 use crate::graph::{FreezePlan, HeadKind, Preset};
 use crate::session::find_model;
 use crate::train::{DeviceChoice, Plan};
 use crate::ui::context::Context;
-use crate::ui::format;
 use crate::ui::widgets;
-use egui::{ComboBox, DragValue, Ui, emath};
+use egui::{ComboBox, DragValue, Ui};
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     presets(ui, ctx);
@@ -96,14 +96,7 @@ fn presets(ui: &mut Ui, ctx: &mut Context<'_>) {
             plan.timeline.clear();
         });
     }
-    let later = ctx.plan().timeline.len();
-    if later > 0 {
-        let text = format!(
-            "Changes over time: {} more, see the freeze timeline under the losses.",
-            format::plural(later, "phase")
-        );
-        ui.label(egui::RichText::new(text).size(11.0).color(ctx.theme.weak));
-    }
+    phases::ui(ui, ctx);
 }
 
 fn device(ui: &mut Ui, ctx: &mut Context<'_>) {
@@ -143,7 +136,10 @@ pub fn number_with(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number, beside: 
         if number.whole {
             field = field.max_decimals(0);
         } else {
-            field = field.max_decimals(6).custom_formatter(|value, _| short(value)).custom_parser(parse);
+            field = field
+                .max_decimals(6)
+                .custom_formatter(|value, _| widgets::rate(value))
+                .custom_parser(widgets::parse_rate);
         }
         ui.add_sized([78.0, 22.0], field).on_hover_text(number.help);
     };
@@ -152,19 +148,6 @@ pub fn number_with(ui: &mut Ui, ctx: &mut Context<'_>, number: &Number, beside: 
         let change = number.set;
         ctx.edit(&format!("Set {}", number.name), |plan| change(plan, value));
     }
-}
-
-/// Rates in the shortest form: `0.01`, `3e-5`.
-fn short(value: f64) -> String {
-    if value == 0.0 || (1e-3..1e5).contains(&value.abs()) {
-        let text = emath::format_with_decimals_in_range(value, 0..=5);
-        return if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
-    }
-    format!("{value:e}")
-}
-
-fn parse(text: &str) -> Option<f64> {
-    text.trim().replace(',', ".").parse().ok()
 }
 
 /// A drop-down of a few choices, each with its help.

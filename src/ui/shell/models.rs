@@ -69,12 +69,8 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
     let line = format!("{verb} · {}{license}", format::short(row.params));
     let spoken = format!("{}, {line} parameters", row.variant.title);
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, &spoken));
-    let shown = ui.scope_id().with("chosen model");
-    if chosen && ui.data(|data| data.get_temp(shown)) != Some(row.variant.name) {
-        ui.data_mut(|data| data.insert_temp(shown, row.variant.name));
-        response.scroll_to_me(None);
-    }
     if chosen {
+        bring_into_view(ui, &response, row.variant.name);
         let fill = ctx.theme.panel.lerp_to_gamma(ctx.theme.accent, 0.12);
         ui.painter().rect(rect, 6.0, fill, Stroke::new(1.2, ctx.theme.accent), StrokeKind::Inside);
     } else if response.hovered() {
@@ -92,6 +88,22 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
         ctx.edit(&format!("Choose {}", variant.title), |plan| plan.choose(variant));
     }
     response.on_hover_ui(|ui| about(ui, ctx, row));
+}
+
+/// Scrolls to the chosen model when the list appears and when another is chosen, not against a person's own scrolling.
+fn bring_into_view(ui: &Ui, response: &egui::Response, name: &'static str) {
+    /// Until the height of the list has settled.
+    const FRAMES: u64 = 4;
+    let (id, now) = (egui::Id::unique("chosen model"), ui.ctx().cumulative_frame_nr());
+    let seen: Option<(&'static str, u64, u64)> = ui.data(|data| data.get_temp(id));
+    let since = seen.filter(|&(before, _, last)| before == name && now <= last + 1).map_or(now, |(_, since, _)| since);
+    ui.data_mut(|data| data.insert_temp(id, (name, since, now)));
+    if now - since < FRAMES {
+        if !ui.clip_rect().contains_rect(response.rect) {
+            response.scroll_to_me_animation(None, egui::style::ScrollAnimation::none());
+        }
+        ui.ctx().request_repaint();
+    }
 }
 
 fn about(ui: &mut Ui, ctx: &Context<'_>, row: &Row) {

@@ -112,18 +112,20 @@ pub(super) fn loaded(ui: &mut Ui, ctx: &mut Context<'_>, report: &LoadReport) {
 fn buttons(ui: &mut Ui, ctx: &mut Context<'_>) {
     let built_in = find_model(&ctx.plan().model).is_ok_and(|variant| ready::built_in_fits(&variant));
     let source = ctx.plan().weights.clone();
+    let text = |text: &str| RichText::new(text).size(11.0);
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 5.0;
-        ui.spacing_mut().button_padding.x = 7.0;
-        if ui.button("Open…").on_hover_text("A .pth, .pt or .safetensors file").clicked() {
+        // Four in a row of the list's usual width.
+        ui.spacing_mut().item_spacing.x = 2.5;
+        ui.spacing_mut().button_padding.x = 3.5;
+        if ui.button(text("Open…")).on_hover_text("A .pth, .pt or .safetensors file").clicked() {
             ctx.push(Action::AskWeights);
         }
-        let response = ui.button("Run…").on_hover_text("Start from the best weights of a run");
+        let response = ui.button(text("Run…")).on_hover_text("Start from the best weights of a run");
         egui::Popup::menu(&response).show(|ui| runs(ui, ctx));
-        if built_in && ui.add(egui::Button::selectable(source == WeightsSource::BuiltIn, "Built-in")).clicked() {
+        if built_in && ui.add(egui::Button::selectable(source == WeightsSource::BuiltIn, text("Built-in"))).clicked() {
             ctx.edit("Use built-in weights", |plan| plan.weights = WeightsSource::BuiltIn);
         }
-        if ui.add(egui::Button::selectable(source == WeightsSource::Random, "Random")).clicked() {
+        if ui.add(egui::Button::selectable(source == WeightsSource::Random, text("Random"))).clicked() {
             ctx.edit("Use random weights", |plan| plan.weights = WeightsSource::Random);
         }
     });

@@ -3,9 +3,9 @@
 use super::super::{format, kit};
 use super::plot::{Vertical, value_marks};
 use crate::session::{Command, SweepView};
-use crate::train::SweepEnd;
-use crate::ui::{Action, Context, Theme};
-use egui::{Align2, Color32, FontId, Rect, RichText, Role, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use crate::train::{LrSweep, SweepEnd};
+use crate::ui::{Action, Context, Theme, widgets};
+use egui::{Align2, Color32, DragValue, FontId, Rect, RichText, Role, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 use egui_plot::{AxisHints, GridMark, Line, Plot, PlotPoint, PlotPoints, VLine};
 
 /// Width of the column with the suggestions, in points.
@@ -28,24 +28,44 @@ pub fn controls(ui: &mut Ui, cx: &mut Context<'_>) {
     }
 }
 
-/// The curve with its suggestions.
-pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
+/// The curve with its suggestions; `next` is what will be swept.
+pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, next: &mut LrSweep) {
     let (view, theme) = (cx.view, cx.theme);
-    let Some(sweep) = &view.sweep else { return nothing_yet(ui, cx) };
+    let Some(sweep) = &view.sweep else { return nothing_yet(ui, cx, next) };
     let rect = ui.available_rect_before_wrap();
     let side = if rect.width() > 2.2 * SIDE { SIDE } else { 0.0 };
     let plot = rect.with_max_x(rect.right() - side);
     curve(ui, theme, sweep, plot);
     if side > 0.0 {
         let area = Rect::from_min_max(pos2(rect.right() - side + 18.0, rect.top() + 2.0), rect.max);
-        ui.scope_builder(UiBuilder::new().max_rect(area), |ui| suggestions(ui, cx, sweep));
+        ui.scope_builder(UiBuilder::new().max_rect(area), |ui| suggestions(ui, cx, sweep, next));
     }
 }
 
-fn nothing_yet(ui: &mut Ui, cx: &mut Context<'_>) {
+/// The lowest and the highest rate of the next sweep, at least ten times apart.
+fn bounds(ui: &mut Ui, theme: &Theme, next: &mut LrSweep) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        let mut field = |name: &str, hint: &str, value: &mut f64, range: std::ops::RangeInclusive<f64>| {
+            let label = ui.label(RichText::new(name).size(12.0).color(theme.weak));
+            let speed = *value * 0.03;
+            let field = DragValue::new(value)
+                .range(range)
+                .speed(speed)
+                .max_decimals(12)
+                .custom_formatter(|value, _| widgets::rate(value))
+                .custom_parser(widgets::parse_rate);
+            ui.add_sized([54.0, 20.0], field).labelled_by(label.id).on_hover_text(hint);
+        };
+        field("rates from", "The first learning rate of the sweep", &mut next.from, 1e-12..=next.to / 10.0);
+        field("to", "Where the rates end, if the loss does not explode before", &mut next.to, next.from * 10.0..=1e4);
+    });
+}
+
+fn nothing_yet(ui: &mut Ui, cx: &mut Context<'_>, next: &mut LrSweep) {
     let (top, below) = {
         let rect = ui.available_rect_before_wrap();
-        rect.split_top_bottom_at_y(rect.center().y + 16.0)
+        rect.split_top_bottom_at_y(rect.center().y + 4.0)
     };
     ui.scope_builder(UiBuilder::new().max_rect(top), |ui| {
         let text = "Some hundred steps with a rate that grows until the loss explodes; the weights are put back.";
@@ -57,6 +77,8 @@ fn nothing_yet(ui: &mut Ui, cx: &mut Context<'_>) {
             cx.push(Action::FindLr);
         }
     });
+    let row = Rect::from_center_size(row.center() + vec2(0.0, 32.0), vec2(220.0, 24.0));
+    ui.scope_builder(UiBuilder::new().max_rect(row), |ui| bounds(ui, cx.theme, next));
 }
 
 /// The rates to choose from, the recommended one first: name, rate, color.
@@ -178,7 +200,7 @@ fn power(decade: f64) -> String {
     }
 }
 
-fn suggestions(ui: &mut Ui, cx: &mut Context<'_>, sweep: &SweepView) {
+fn suggestions(ui: &mut Ui, cx: &mut Context<'_>, sweep: &SweepView, next: &mut LrSweep) {
     let theme = cx.theme;
     ui.spacing_mut().item_spacing.y = 6.0;
     let steps = sweep.points.len();
@@ -219,6 +241,7 @@ fn suggestions(ui: &mut Ui, cx: &mut Context<'_>, sweep: &SweepView) {
     if !same_network(cx, sweep) {
         ui.label(RichText::new("The plan has changed since.").size(12.0).color(theme.amber));
     }
+    bounds(ui, theme, next);
 }
 
 /// Two digits are more than a sweep knows.

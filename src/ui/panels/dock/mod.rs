@@ -11,6 +11,7 @@ use super::console::{self, ConsoleState};
 use super::kit;
 use super::live::{self, LiveState};
 use super::textures::Textures;
+use crate::train::LrSweep;
 use crate::ui::{Action, Context};
 use egui::{CursorIcon, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
 
@@ -60,6 +61,8 @@ pub struct DockState {
     pub losses: LossesState,
     /// Whether the learning rate is drawn by powers of ten.
     pub log_rate: bool,
+    /// What the next sweep of the learning rate goes through.
+    pub sweep: LrSweep,
     /// The console.
     pub console: ConsoleState,
     /// The live samples.
@@ -73,6 +76,7 @@ impl Default for DockState {
             split: 0.5,
             losses: LossesState::default(),
             log_rate: false,
+            sweep: LrSweep::default(),
             console: ConsoleState::default(),
             live: LiveState::default(),
         }
@@ -155,7 +159,7 @@ fn tabs(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DockState, textures: &mut
         Tab::Losses => losses::ui(ui, cx, &mut state.losses, state.live.epoch),
         Tab::Metrics => charts::metrics(ui, cx, state.live.epoch),
         Tab::LearningRate => charts::learning_rate(ui, cx, state.log_rate, state.live.epoch),
-        Tab::Finder => finder::ui(ui, cx),
+        Tab::Finder => finder::ui(ui, cx, &mut state.sweep),
         Tab::Confusion => confusion_tab(ui, cx, state, textures),
         Tab::Console => console::ui(ui, cx, &mut state.console),
         Tab::Live => {

@@ -9,7 +9,7 @@ use crate::session::{Phase, RunView};
 use crate::train::{Plan, learning_rate};
 use crate::ui::icons::Icon;
 use crate::ui::{Context, Theme};
-use egui::{Align2, Painter, Rect, Stroke, StrokeKind, pos2, vec2};
+use egui::{Align2, FontId, Painter, Rect, Stroke, StrokeKind, pos2, vec2};
 
 pub use edit::{TimelineState, presets, ui, which_run};
 
@@ -33,6 +33,18 @@ pub struct Lane {
     pub stages: Vec<String>,
     /// `(from epoch, state)`; each lasts until the next.
     pub spans: Vec<(f64, LaneState)>,
+}
+
+impl Lane {
+    /// The label and shorter forms of it, the longest first: `layer2 – layer4`, `layer2–4`, `layer2 +2`.
+    fn forms(&self) -> Vec<String> {
+        let [first, more @ .., last] = self.stages.as_slice() else { return vec![self.label.clone()] };
+        let name = first.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = last.strip_prefix(name).filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+        let span = number.filter(|_| !name.is_empty()).map(|number| format!("{first}–{number}"));
+        let counted = format!("{first} +{}", more.len() + 1);
+        [Some(self.label.clone()), span, Some(counted)].into_iter().flatten().collect()
+    }
 }
 
 /// Freeze plans over time, `(from epoch, plan)`; an epoch's number is where it ends.
@@ -191,7 +203,12 @@ pub fn paint(painter: &Painter, theme: &Theme, axis: &Axis, rect: Rect, lanes: &
         let row = row(rect, i);
         let label_width = axis.frame.left() - rect.left() - 8.0;
         let at = pos2(axis.frame.left() - 6.0, row.center().y);
-        kit::text_at(painter, at, Align2::RIGHT_CENTER, &lane.label, 10.0, theme.weak, label_width);
+        let width =
+            |text: &str| painter.layout_no_wrap(text.to_owned(), FontId::proportional(10.0), theme.weak).size().x;
+        let forms = lane.forms();
+        let form = forms.iter().find(|form| width(form) <= label_width).or(forms.last());
+        let label = form.unwrap_or(&lane.label);
+        kit::text_at(painter, at, Align2::RIGHT_CENTER, label, 10.0, theme.weak, label_width);
         for (k, &(from, state)) in lane.spans.iter().enumerate() {
             let to = lane.spans.get(k + 1).map_or(end, |next| next.0);
             let border = if story.running { to.min(story.now.max(from)) } else { to };
@@ -305,6 +322,19 @@ mod tests {
         assert_eq!(lanes[1].label, "layer4");
         assert_eq!(lanes[1].spans, [(0.0, LaneState::Frozen), (3.0, LaneState::Trains)]);
         assert!(lanes[2..].iter().all(|lane| lane.spans == [(0.0, LaneState::Frozen)]));
+    }
+
+    #[test]
+    fn a_label_has_shorter_forms() {
+        let forms = |stages: &[&str]| {
+            let stages: Vec<String> = stages.iter().map(|&stage| stage.to_owned()).collect();
+            let label = format!("{} – {}", stages[0], stages[stages.len() - 1]);
+            Lane { label, stages, spans: Vec::new() }.forms()[1..].to_vec()
+        };
+        assert_eq!(forms(&["layer2", "layer3", "layer4"]), ["layer2–4", "layer2 +2"]);
+        assert_eq!(forms(&["features.9", "features.10"]), ["features.9–10", "features.9 +1"]);
+        assert_eq!(forms(&["stem", "layer1"]), ["stem +1"]);
+        assert_eq!(Lane { label: "fc".to_owned(), stages: vec!["fc".to_owned()], spans: Vec::new() }.forms(), ["fc"]);
     }
 
     #[test]
