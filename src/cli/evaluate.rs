@@ -2,10 +2,11 @@
 
 use super::args::EvalArgs;
 use super::drive::Driver;
-use super::lines::{ClassLine, EvalLine, HeadLine, ImageLine, Line, NameScore};
+use super::lines::{BoxClassLine, ClassLine, EvalLine, HeadLine, ImageLine, Line, NameScore};
 use super::{Failure, Outcome, output, plan};
 use crate::graph::HeadKind;
 use crate::session::{Command, Evaluation, Event};
+use crate::train::detection::{ClassMetrics, CocoMetrics, diagnose};
 use crate::train::{HeadResults, macro_average, reliability, weighted_average};
 
 pub(super) fn evaluate(args: &EvalArgs) -> Outcome {
@@ -29,7 +30,8 @@ fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
     if args.per_image {
         found.heads.iter().try_for_each(|head| pictures(found, head))?;
     }
-    let labels = |head: &&HeadResults| !matches!(head.kind, HeadKind::PixelClassify { .. });
+    let labels = |head: &&HeadResults| matches!(head.kind, HeadKind::Classify { .. } | HeadKind::MultiLabel { .. });
+    let boxes = found.coco();
     let mut label_heads = found.heads.iter().filter(labels);
     output::json(&Line::Eval(EvalLine {
         metrics: &found.metrics,
@@ -43,7 +45,43 @@ fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
         split: found.split.map_or("all".to_owned(), |split| split.to_string()),
         scores: label_heads.next().map(head_line),
         heads: label_heads.map(|head| (head.name.as_str(), head_line(head))).collect(),
+        boxes: boxes.as_ref().map(|all| box_classes(found, all)).unwrap_or_default(),
     }))
+}
+
+/// A detector's numbers, class by class.
+fn box_classes<'a>(found: &'a Evaluation, all: &CocoMetrics) -> Vec<BoxClassLine<'a>> {
+    let names = found.heads.first().map(|head| head.classes.as_slice()).unwrap_or_default();
+    let line = |(name, of): (&'a String, &ClassMetrics)| BoxClassLine {
+        name,
+        objects: of.truths,
+        found: of.detections,
+        ap: of.ap,
+        ap50: of.ap50,
+        ap75: of.ap75,
+    };
+    names.iter().zip(&all.per_class).map(line).collect()
+}
+
+/// A row for each class of a detector, and why there is nothing right, if so.
+fn box_table(found: &Evaluation, all: &CocoMetrics) -> Outcome {
+    let lines = box_classes(found, all);
+    let longest = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).clamp(12, 32);
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    output::line("")?;
+    let [a, b, c, d, e, f] = ["class", "AP", "AP50", "AP75", "objects", "found"];
+    output::line(&format!("  {a:<longest$}  {b:>8}  {c:>8}  {d:>8}  {e:>8}  {f:>8}"))?;
+    for line in &lines {
+        let [b, c, d] = [line.ap, line.ap50, line.ap75].map(number);
+        let (name, e, f) = (line.name, line.objects, line.found);
+        output::line(&format!("  {name:<longest$}  {b:>8}  {c:>8}  {d:>8}  {e:>8}  {f:>8}"))?;
+    }
+    let right = all.ap.is_some_and(|ap| ap > 0.0);
+    let results = found.heads.first().map(|head| head.boxes.as_slice()).unwrap_or_default();
+    match diagnose(results, &found.set).filter(|_| !right) {
+        Some(diagnosis) => output::line(&format!("\n{diagnosis}.")),
+        None => Ok(()),
+    }
 }
 
 fn head_line(head: &HeadResults) -> HeadLine<'_> {
@@ -108,6 +146,9 @@ fn show(found: &Evaluation) -> Outcome {
     }
     for (name, value) in &found.losses {
         output::line(&format!("  loss {name:<11} {value:.4}"))?;
+    }
+    if let Some(all) = found.coco() {
+        return box_table(found, &all);
     }
     found.heads.iter().filter(|head| head.pictures.len() + head.labelled.len() > 0).try_for_each(table)
 }

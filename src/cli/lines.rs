@@ -244,6 +244,21 @@ pub(super) struct EvalLine<'a> {
     /// Of further such heads, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub heads: BTreeMap<&'a str, HeadLine<'a>>,
+    /// Of a detector, class by class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<BoxClassLine<'a>>,
+}
+
+/// What a detector is worth for one class.
+#[derive(Debug, Serialize)]
+pub(super) struct BoxClassLine<'a> {
+    pub name: &'a str,
+    pub objects: usize,
+    pub found: usize,
+    /// None where there is no object of the class.
+    pub ap: Option<f64>,
+    pub ap50: Option<f64>,
+    pub ap75: Option<f64>,
 }
 
 /// What a classification head is worth.

@@ -17,6 +17,7 @@ pub use measure::{Which, evaluate, save_backbone};
 pub use results::{HeadResults, LabelResult, PictureResult, TOP, Told};
 pub use scores::{Averages, ClassScores, class_scores, macro_average, weighted_average, worst_pairs};
 
+use super::detection::{self, CocoMetrics, ImageBoxes, boxes_of};
 use crate::data::{Dataset, Split};
 use crate::graph::HeadKind;
 use std::collections::BTreeMap;
@@ -53,5 +54,18 @@ impl Evaluation {
     #[must_use]
     pub fn classifier(&self) -> Option<&HeadResults> {
         self.heads.iter().find(|head| matches!(head.kind, HeadKind::Classify { .. }))
+    }
+
+    /// What a detector found in each picture, beside what is there; none of other models.
+    #[must_use]
+    pub fn boxes(&self) -> Option<Vec<ImageBoxes>> {
+        let head = self.heads.first().filter(|head| matches!(head.kind, HeadKind::Detect { .. }))?;
+        Some(head.boxes.iter().map(|found| boxes_of(found, &self.set)).collect())
+    }
+
+    /// COCO's measures of a detector; none of other models.
+    #[must_use]
+    pub fn coco(&self) -> Option<CocoMetrics> {
+        Some(detection::evaluate(&self.boxes()?, self.heads.first()?.classes.len()))
     }
 }
