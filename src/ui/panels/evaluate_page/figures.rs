@@ -57,7 +57,7 @@ fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
     let mut all = Vec::new();
     for (name, value) in subject.metrics(findings.head).into_iter().take(5) {
         let opens = match name {
-            "top1" | "subset" | "f1" => Some(Pick::Wrong),
+            "top1" | "subset" | "f1" | "ap50" => Some(Pick::Wrong),
             "top5" => Some(Pick::BeyondFive),
             _ => None,
         };

@@ -1,5 +1,6 @@
 //! What follows from an evaluation, computed once and not in every frame.
 
+use super::detected::{BoxItem, Detected};
 use crate::graph::HeadKind;
 use crate::session::{EpochNews, Evaluation, RunView};
 use crate::train::{
@@ -44,6 +45,8 @@ pub enum Item<'a> {
     Class(&'a PictureResult),
     /// Several labels.
     Labels(&'a LabelResult),
+    /// Objects.
+    Boxes(&'a BoxItem),
 }
 
 impl<'a> Item<'a> {
@@ -52,6 +55,7 @@ impl<'a> Item<'a> {
         match self {
             Self::Class(picture) => picture.index as usize,
             Self::Labels(picture) => picture.index as usize,
+            Self::Boxes(picture) => picture.index,
         }
     }
 
@@ -60,21 +64,23 @@ impl<'a> Item<'a> {
         match self {
             Self::Class(picture) => picture.is_right(),
             Self::Labels(picture) => picture.is_right(),
+            Self::Boxes(picture) => picture.is_right(),
         }
     }
 
-    /// Its loss.
-    pub fn loss(self) -> f64 {
+    /// Its loss; none for objects, whose losses are those of the whole batch.
+    pub fn loss(self) -> Option<f64> {
         match self {
-            Self::Class(picture) => f64::from(picture.loss),
-            Self::Labels(picture) => f64::from(picture.loss),
+            Self::Class(picture) => Some(f64::from(picture.loss)),
+            Self::Labels(picture) => Some(f64::from(picture.loss)),
+            Self::Boxes(_) => None,
         }
     }
 
     /// Of several labels those that hold.
     pub fn labels(self, holds: fn(&Told) -> bool) -> impl Iterator<Item = &'a Told> {
         let told = match self {
-            Self::Class(_) => &[],
+            Self::Class(_) | Self::Boxes(_) => &[],
             Self::Labels(picture) => picture.told.as_slice(),
         };
         told.iter().filter(move |told| holds(told))
@@ -94,6 +100,18 @@ impl Pick {
                     Self::FalseAlarms(class) => told(class, |told| told.given && !told.there),
                     Self::Mistakes(class) => told(class, |told| told.given != told.there),
                     Self::Worst | Self::BeyondFive | Self::Cell(..) | Self::Bin(_) => true,
+                }
+            }
+            Item::Boxes(picture) => {
+                let any = |holds: &dyn Fn(u32, u32) -> bool| picture.pairs.iter().any(|(t, s)| holds(*t, *s));
+                match self {
+                    Self::Wrong => !picture.is_right(),
+                    Self::Cell(of, called) => any(&|truth, said| truth == of && said == called),
+                    Self::Class(class) => any(&|truth, _| truth == class),
+                    Self::Misses(class) => any(&|truth, said| truth == class && said != class),
+                    Self::FalseAlarms(class) => any(&|truth, said| truth != class && said == class),
+                    Self::Mistakes(class) => any(&|truth, said| (truth == class) != (said == class)),
+                    Self::Worst | Self::BeyondFive | Self::Bin(_) => true,
                 }
             }
         }
@@ -117,7 +135,11 @@ impl Pick {
     /// In words.
     pub fn words(self, findings: &Findings) -> String {
         let name = |class: u32| findings.class(class);
+        let nothing = findings.detected.as_ref().map(|found| found.counts.len().saturating_sub(1) as u32);
         match self {
+            Self::Worst if nothing.is_some() => "Most mistakes".to_owned(),
+            Self::Cell(truth, said) if nothing == Some(truth) => format!("{} where nothing is", name(said)),
+            Self::Cell(truth, said) if nothing == Some(said) => format!("{} not found", name(truth)),
             Self::Worst => "Top losses".to_owned(),
             Self::Wrong => "All mistakes".to_owned(),
             Self::BeyondFive => "True class not among the best five".to_owned(),
@@ -146,6 +168,17 @@ pub enum Subject<'a> {
 
 /// Tells subjects apart.
 pub type Key = (PathBuf, Option<u32>, usize, usize);
+
+/// What a person chose to look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// The head; none for the first that there is something to say of.
+    pub head: Option<usize>,
+    /// The pictures.
+    pub pick: Pick,
+    /// The least score of a detector's objects; none for the best.
+    pub confidence: Option<f64>,
+}
 
 /// Of all metrics those of one head under their plain names: the first head's have no prefix.
 pub fn metrics_of<'a>(all: &'a BTreeMap<String, f64>, name: &str, head: usize) -> Vec<(&'a str, f64)> {
@@ -213,11 +246,14 @@ pub struct Findings {
     pub pairs: Vec<(usize, usize, u32)>,
     /// Confidence against accuracy.
     pub reliability: Option<Reliability>,
+    /// What follows for a detector.
+    pub detected: Option<Detected>,
     /// Where the pictures are, if they are kept.
     pub evaluation: Option<Arc<Evaluation>>,
     /// Which head it is about.
     pub head: usize,
     worst: Vec<u32>,
+    confidence: Option<f64>,
     picked: Option<Pick>,
     /// Positions of the picked pictures, the largest loss first.
     pub shown: Vec<u32>,
@@ -227,24 +263,36 @@ pub struct Findings {
 
 impl Findings {
     /// Computes everything anew where the subject is another one, and picks.
-    pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, head: Option<usize>, pick: Pick) {
+    pub fn follow(known: &mut Option<Self>, subject: Subject<'_>, wish: Wish) {
+        let Wish { head, pick, confidence } = wish;
         let heads = subject.heads();
         let first = heads.iter().position(|(_, kind)| !matches!(kind, HeadKind::PixelClassify { .. }));
-        let head = head.filter(|&head| head < heads.len()).or(first).unwrap_or(0);
+        // A detector's heads have one answer together.
+        let joint = matches!(heads.first(), Some((_, HeadKind::Detect { .. })));
+        let head = head.filter(|&head| head < heads.len() && !joint).or(first).unwrap_or(0);
         let key = subject.key(head);
-        if known.as_ref().is_none_or(|known| known.key != key) {
-            *known = Some(Self::of(subject, head, key));
+        let other = |known: &Self| known.key != key || (joint && known.confidence != confidence);
+        if known.as_ref().is_none_or(other) {
+            let same = known.take().filter(|known| known.key == key).and_then(|known| known.detected);
+            *known = Some(Self { confidence, ..Self::of(subject, head, key, confidence, same.as_ref()) });
         }
         if let Some(findings) = known.as_mut().filter(|known| known.picked != Some(pick)) {
             findings.pick(pick);
         }
     }
 
-    fn of(subject: Subject<'_>, head: usize, key: Key) -> Self {
+    fn of(subject: Subject<'_>, head: usize, key: Key, confidence: Option<f64>, known: Option<&Detected>) -> Self {
         let evaluation = subject.evaluation().cloned();
         let results = evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(head));
         let results = results.filter(|results| !matches!(results.kind, HeadKind::PixelClassify { .. }));
+        let detected =
+            evaluation.as_ref().zip(results).and_then(|(all, own)| Detected::of(all, own, confidence, known));
         let (confusion, classes) = match (results, subject) {
+            (Some(results), _) if detected.is_some() => {
+                let background = std::iter::once("background".to_owned());
+                let classes = results.classes.iter().cloned().chain(background).collect();
+                (detected.as_ref().map(|found| found.counts.clone()).unwrap_or_default(), classes)
+            }
             (Some(results), _) if !results.labelled.is_empty() => (Vec::new(), results.classes.clone()),
             (Some(results), _) => (results.confusion(), results.classes.clone()),
             // The counts of an epoch are those of the first classifier.
@@ -257,14 +305,22 @@ impl Findings {
             }
             (None, Subject::Measured(_)) => (Vec::new(), Vec::new()),
         };
-        let scores = results.map_or_else(|| class_scores(&confusion), HeadResults::scores);
+        let scores = match &detected {
+            Some(found) => found.scores.clone(),
+            None => results.map_or_else(|| class_scores(&confusion), HeadResults::scores),
+        };
         Self {
             key,
             macro_average: macro_average(&scores),
             weighted_average: weighted_average(&scores),
             pairs: worst_pairs(&confusion, PAIRS),
             reliability: results.and_then(|results| reliability(&results.pictures)),
-            worst: results.map(HeadResults::worst_first).unwrap_or_default(),
+            worst: match &detected {
+                Some(found) => found.worst_first(),
+                None => results.map(HeadResults::worst_first).unwrap_or_default(),
+            },
+            detected,
+            confidence,
             scores,
             classes,
             confusion,
@@ -294,7 +350,13 @@ impl Findings {
     pub fn item(&self, at: u32) -> Option<Item<'_>> {
         let results = self.results()?;
         let class = results.pictures.get(at as usize).map(Item::Class);
-        class.or_else(|| results.labelled.get(at as usize).map(Item::Labels))
+        let boxes = || self.detected.as_ref()?.items.get(at as usize).map(Item::Boxes);
+        class.or_else(|| results.labelled.get(at as usize).map(Item::Labels)).or_else(boxes)
+    }
+
+    /// A detector's place for what is no object.
+    pub fn background(&self) -> u32 {
+        self.detected.as_ref().map_or(u32::MAX, |found| found.counts.len().saturating_sub(1) as u32)
     }
 
     /// The name of a class.

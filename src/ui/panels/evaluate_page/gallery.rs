@@ -109,8 +109,14 @@ fn tile(
 fn lines(findings: &Findings, item: Item<'_>) -> [(String, String); 2] {
     let sign = if item.is_right() { "✓" } else { "✗" };
     let percent = |share: f32| format!("{:.0} %", share * 100.0);
-    let loss = ("loss".to_owned(), format::number(item.loss()));
+    let loss = ("loss".to_owned(), item.loss().map_or(String::new(), format::number));
     match item {
+        Item::Boxes(picture) => {
+            let [right, wrong, missed] = picture.counts(findings.background());
+            let parts = [(missed, "missed"), (wrong, "wrong")].into_iter().filter(|(count, _)| *count > 0);
+            let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
+            [(format!("{sign} {right} found"), String::new()), (parts.join(", "), String::new())]
+        }
         Item::Class(picture) => {
             let first = (format!("{sign} {}", findings.class(picture.said())), percent(picture.confidence()));
             let truth = (format!("is {}", findings.class(picture.truth)), percent(picture.truth_score));
@@ -138,9 +144,13 @@ fn names(findings: &Findings, item: Item<'_>, holds: fn(&Told) -> bool) -> Strin
 
 /// What the model says of a picture, with its best classes.
 fn sentence(findings: &Findings, item: Item<'_>) -> String {
-    let loss = format!("loss {}", format::number(item.loss()));
+    let loss = item.loss().map_or(String::new(), |loss| format!("loss {}", format::number(loss)));
     let one = |text: &str, class: u32, score: f32| format!("{text} {} {:.1} %", findings.class(class), score * 100.0);
     match item {
+        Item::Boxes(picture) => {
+            let [right, wrong, missed] = picture.counts(findings.background());
+            format!("{right} found, {wrong} wrong, {missed} missed")
+        }
         Item::Class(picture) => {
             let truth = one("truth", picture.truth, picture.truth_score);
             format!("{truth}, {}, {loss}", one("predicted", picture.said(), picture.confidence()))

@@ -25,6 +25,13 @@ pub const ECE: &str = "How far the model's confidence is from the truth, on aver
 pub const RELIABILITY: &str = "Pictures are sorted by how sure the model is. A bar says how many of them are right: on the \
                                diagonal the model knows what it knows, below it is too sure, above it is too modest. Click a \
                                bar to see its pictures.";
+/// The curves of a detector.
+pub const CURVES: &str = "Of a class: how many of the found objects are right (precision) against how many of the true ones are \
+                          found (recall), while the detector may be less and less sure. Each dot is at the chosen confidence, \
+                          for which matrix, table and pictures stand. Click a curve to choose another one.";
+/// The confidence of a detector.
+pub const CONFIDENCE: &str = "Only objects that the detector is at least so sure of count on this page, except in AP, which looks \
+                              at all. It starts where the mean F1 is best.";
 /// The confusion matrix.
 pub const MATRIX: &str = "Rows are the true classes, columns what the model said. What is right stands on the diagonal. Click a \
                           cell to see its pictures.";
@@ -43,6 +50,12 @@ pub fn metric(name: &str) -> String {
         "f1_macro" => "The mean of the labels' F1: every label counts alike, however rare it is.",
         "subset" => "How many pictures got exactly their labels. Click to see the others.",
         "hamming" => "How many of all labels, given or not, are wrong.",
+        "ap" => "AP: COCO's average precision, the mean over classes and over IoU 0.50 to 0.95.",
+        "ap50" => {
+            "AP50: average precision where boxes count from an IoU of 0.50 on. Click to see pictures with mistakes."
+        }
+        "ap75" => "AP75: average precision where boxes must fit well, from an IoU of 0.75 on.",
+        "ar100" => "AR100: how many objects are found by the hundred surest boxes, the mean over IoU 0.50 to 0.95.",
         "miou" => {
             "Mean intersection over union: how much the predicted and the true areas overlap, averaged over classes."
         }

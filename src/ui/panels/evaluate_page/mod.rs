@@ -4,6 +4,8 @@
 mod chart;
 mod classes;
 mod compare;
+mod curves;
+mod detected;
 mod figures;
 mod findings;
 mod gallery;
@@ -18,7 +20,7 @@ use super::{format, kit};
 use crate::session::{Evaluation, EvaluationAnswer, RunShelf, View};
 use crate::ui::{Action, Context, Page, Theme};
 use egui::{Panel, Rect, RichText, Ui, UiBuilder, pos2, vec2};
-use findings::{Findings, Subject};
+use findings::{Findings, Subject, Wish};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,6 +50,8 @@ pub struct EvaluateState {
     pub epoch: Option<u32>,
     /// The head that is shown; none for the first classifier.
     pub head: Option<usize>,
+    /// The least score of a detector's objects; none for the one with the best mean F1.
+    pub confidence: Option<f64>,
     /// Which pictures the gallery shows.
     pub pick: Pick,
     /// How the table of classes is sorted.
@@ -148,7 +152,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut EvaluateState, textures
         nothing(ui, cx, folder.as_deref(), saved.as_ref());
         return;
     };
-    Findings::follow(&mut state.findings, subject, state.head, state.pick);
+    let wish = Wish { head: state.head, pick: state.pick, confidence: state.confidence };
+    Findings::follow(&mut state.findings, subject, wish);
     let Some(findings) = state.findings.take() else { return };
     results(ui, cx, state, textures, subject, &findings);
     state.findings = Some(findings);
@@ -220,14 +225,17 @@ fn results(
         part(ui, theme, top_left, "matrix", |ui| matrix::ui(ui, theme, textures, findings, state));
         part(ui, theme, top_right, "classes", |ui| classes::ui(ui, theme, findings, state));
         part(ui, theme, low_left, "pictures", |ui| gallery::ui(ui, cx, textures, findings, state));
-        part(ui, theme, low_right, "reliability", |ui| reliability::ui(ui, theme, findings, state));
+        part(ui, theme, low_right, "reliability", |ui| match &findings.detected {
+            Some(found) => curves::ui(ui, theme, findings, found, state),
+            None => reliability::ui(ui, theme, findings, state),
+        });
     });
 }
 
 /// The heads with their first metric, where there are several; a click shows one.
 fn heads(ui: &mut Ui, theme: &Theme, subject: Subject<'_>, findings: &Findings, state: &mut EvaluateState) {
     let heads = subject.heads();
-    if heads.len() < 2 {
+    if heads.len() < 2 || findings.detected.is_some() {
         return;
     }
     ui.horizontal_wrapped(|ui| {
