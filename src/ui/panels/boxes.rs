@@ -4,8 +4,8 @@
 use super::live::Show;
 use super::{format, kit, samples};
 use crate::data::BoxTarget;
-use crate::train::detection::{Blame, Mark, TruthMark, judge};
-use crate::train::{Answer, BoxScore, Boxes, Choice, Prediction};
+use crate::train::detection::{Blame, Candidates, Mark, TruthMark, judge};
+use crate::train::{Answer, BoxScore, Boxes, Choice, HeadResults, Prediction};
 use crate::ui::Theme;
 use egui::{Align2, Color32, Painter, Rect, RichText, Shape, Stroke, StrokeKind, Ui, pos2, vec2};
 use std::collections::HashMap;
@@ -72,6 +72,21 @@ pub fn of(prediction: &Prediction) -> Option<&Arc<Boxes>> {
         Answer::Boxes(boxes) => Some(boxes),
         _ => None,
     })
+}
+
+/// What was kept of a measured picture, as an answer whose choice can be changed; the overlaps were removed when it was
+/// measured.
+#[must_use]
+pub fn measured(head: &HeadResults, index: usize) -> Option<Boxes> {
+    let at = head.boxes.binary_search_by_key(&u32::try_from(index).ok()?, |found| found.index).ok()?;
+    let found = &head.boxes.get(at)?.found;
+    let candidates = Candidates {
+        boxes: found.iter().map(|one| one.xyxy).collect(),
+        scores: found.iter().map(|one| one.score).collect(),
+        classes: found.iter().map(|one| one.class).collect(),
+    };
+    let own = Choice { confidence: 0.3, overlap: 1.0 };
+    Some(Boxes { candidates, classes: Arc::new(head.classes.clone()), own })
 }
 
 /// What is drawn over one picture.

@@ -27,7 +27,7 @@ pub enum Show {
 }
 
 impl Show {
-    const ALL: [(Self, Key, &'static str); 3] = [
+    pub(super) const ALL: [(Self, Key, &'static str); 3] = [
         (Self::Truth, Key::Num1, "1 truth"),
         (Self::Prediction, Key::Num2, "2 prediction"),
         (Self::Difference, Key::Num3, "3 difference"),

@@ -1,13 +1,15 @@
 //! One picture of the set at full size, over everything else: zoom, pan, next and previous.
 
+use super::boxes::{self, BoxView, Layer};
+use super::live::Show;
 use super::textures::{Textures, Thumb};
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
 use crate::session::Evaluation;
+use crate::train::Boxes;
 use crate::ui::{Action, Context, Theme};
 use egui::{
-    Align2, Color32, CursorIcon, Key, Modifiers, Painter, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, CursorIcon, Key, Modifiers, Rect, RichText, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use std::sync::Arc;
 
@@ -22,6 +24,11 @@ pub struct ViewerState {
     pan: Vec2,
     /// Where the picture belongs to a measurement and not to the set that is open.
     measured: Option<Measured>,
+    /// What is shown of its objects, and which.
+    show: Show,
+    boxes: BoxView,
+    /// What a detector says of the picture that is shown; told apart by that and by where it comes from.
+    answer: Option<((usize, usize), Arc<Boxes>)>,
 }
 
 /// What was measured, the head that is looked at, and what the arrow keys step through.
@@ -34,7 +41,8 @@ struct Measured {
 
 impl Default for ViewerState {
     fn default() -> Self {
-        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None }
+        let (show, boxes) = (Show::default(), BoxView::default());
+        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None, show, boxes, answer: None }
     }
 }
 
@@ -42,7 +50,32 @@ impl ViewerState {
     /// Performs [`Action::ShowImage`].
     pub fn show(&mut self, index: Option<usize>) {
         let measured = self.measured.take().filter(|_| index.is_some());
-        *self = Self { shown: index, measured, ..Self::default() };
+        self.turn_to(index, measured);
+    }
+
+    /// Shows a picture, fitted; what is shown of its objects stays.
+    fn turn_to(&mut self, shown: Option<usize>, measured: Option<Measured>) {
+        let (show, boxes) = (self.show, std::mem::take(&mut self.boxes));
+        *self = Self { shown, measured, show, boxes, ..Self::default() };
+    }
+
+    /// What a detector said of the picture: when it was measured, else after the newest epoch if it is a live one.
+    fn answer(&mut self, cx: &Context<'_>, index: usize) -> Option<Arc<Boxes>> {
+        let Some(measured) = &self.measured else {
+            let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
+            let live = newest.iter().find(|sample| sample.index == index)?;
+            return boxes::of(&live.prediction).cloned();
+        };
+        let key = (Arc::as_ptr(&measured.evaluation).addr(), index);
+        if let Some((known, answer)) = &self.answer
+            && *known == key
+        {
+            return Some(Arc::clone(answer));
+        }
+        let head = measured.evaluation.heads.get(measured.head)?;
+        let answer = Arc::new(boxes::measured(head, index)?);
+        self.answer = Some((key, Arc::clone(&answer)));
+        Some(answer)
     }
 
     /// Performs [`Action::ShowEvaluated`].
@@ -53,7 +86,7 @@ impl ViewerState {
         order: Arc<Vec<usize>>,
     ) {
         let measured = Some(Measured { evaluation, head, order });
-        *self = Self { shown: Some(index), measured, ..Self::default() };
+        self.turn_to(Some(index), measured);
     }
 
     /// The picture that is shown.
@@ -88,8 +121,12 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         if let Some(measured) = &measured {
             said(ui, theme, measured, index);
         }
+        let answer = state.answer(cx, index);
+        if answer.is_some() || sample.target.boxes.is_some() {
+            ui.horizontal(|ui| tools(ui, theme, state, answer.as_ref()));
+        }
         ui.add_space(6.0);
-        picture(ui, cx, state, textures, sample);
+        picture(ui, cx, state, textures, (data, sample, answer.as_ref()));
     });
     let step = |by: isize| next(data.samples.len(), order, index, by);
     let keys = [(Key::ArrowRight, 1), (Key::ArrowLeft, -1), (Key::ArrowDown, 1), (Key::ArrowUp, -1)];
@@ -181,7 +218,26 @@ fn said(ui: &mut Ui, theme: &Theme, measured: &Measured, index: usize) {
     });
 }
 
-fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mut Textures, sample: &Sample) {
+/// What is shown of the objects, and the sliders where a detector said something.
+fn tools(ui: &mut Ui, theme: &Theme, state: &mut ViewerState, answer: Option<&Arc<Boxes>>) {
+    let Some(answer) = answer else { return };
+    for (show, key, text) in Show::ALL {
+        let pressed = ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        if kit::chip(ui, theme, state.show == show, text).clicked() || pressed {
+            state.show = show;
+        }
+    }
+    ui.add_space(10.0);
+    state.boxes.sliders(ui, theme, answer.own);
+}
+
+fn picture(
+    ui: &mut Ui,
+    cx: &Context<'_>,
+    state: &mut ViewerState,
+    textures: &mut Textures,
+    (data, sample, answer): (&Dataset, &Sample, Option<&Arc<Boxes>>),
+) {
     let theme = cx.theme;
     let (area, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let name = sample.image.name();
@@ -202,7 +258,12 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mu
         Thumb::Ready(texture) => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), rect, uv, Color32::WHITE);
-            boxes(&painter, theme, cx, sample, rect);
+            let found = answer.map(|answer| state.boxes.chosen(answer)).unwrap_or_default();
+            let truth = sample.target.boxes.as_deref();
+            let show = if answer.is_some() { state.show } else { Show::Truth };
+            let size_px = sample.size_px;
+            let layer = Layer { show, truth, found: &found, classes: data.classes(), size_px, named: true };
+            layer.paint(&painter, theme, rect);
         }
         Thumb::Waiting => {
             kit::text_at(&painter, area.center(), Align2::CENTER_CENTER, "decoding…", 13.0, theme.weak, 300.0);
@@ -239,20 +300,6 @@ fn zoom(ui: &Ui, state: &mut ViewerState, response: &egui::Response, area: Rect)
     }
     if response.double_clicked() || state.zoom <= 1.0 || ui.input(|input| input.key_pressed(Key::Num0)) {
         (state.zoom, state.pan) = (1.0, Vec2::ZERO);
-    }
-}
-
-/// The objects of a detection set.
-fn boxes(painter: &Painter, theme: &Theme, cx: &Context<'_>, sample: &Sample, rect: Rect) {
-    let scale = rect.width() / sample.size_px[0].max(1) as f32;
-    let classes = cx.view.data.as_ref().map(|data| data.classes()).unwrap_or_default();
-    for object in sample.target.boxes.iter().flatten() {
-        let [left, top, right, bottom] = object.xyxy;
-        let shape = Rect::from_min_max(rect.min + vec2(left, top) * scale, rect.min + vec2(right, bottom) * scale);
-        let color = samples::class_color(theme, object.class);
-        painter.rect_stroke(shape, 1, Stroke::new(2.0, color), StrokeKind::Inside);
-        let name = classes.get(object.class as usize).map_or("?", String::as_str);
-        kit::plate(painter, theme, shape.left_top(), Align2::LEFT_BOTTOM, name, theme.text, 160.0);
     }
 }
 
