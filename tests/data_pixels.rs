@@ -109,9 +109,7 @@ fn whole_photos_agree_with_pillow() {
         let (input, _) = preprocess(&image::load(&ImageSource::File(path)).unwrap(), &rule);
         let (largest, mean, total) = differences(&bytes(&input), case);
         eprintln!("{file}: largest {largest}, mean {mean:.4}, of means {total:.5}");
-        // formica.jpeg (193 x 130, chroma at half size) is enlarged: the two JPEG decoders' rounding is not averaged away.
-        let (most, mean_most) = if file.ends_with("formica.jpeg") { (3.0, 0.6) } else { (2.0, 0.2) };
-        assert!(largest <= most && mean < mean_most && total < mean_most, "{file}: {largest} {mean} {total}");
+        assert!(largest <= 2.0 && mean < 0.1 && total < 0.1, "{file}: {largest} {mean} {total}");
     }
 }
 
@@ -184,7 +182,7 @@ fn cmyk_and_ycck_jpegs_look_as_pillow_shows_them() {
         let image = image::decode(&fixture_bytes(&format!("data_{name}.jpg")), name).unwrap();
         let (largest, mean, total) = differences(&bytes(&image), &doc["jpeg"][name]);
         eprintln!("{name}: largest {largest}, mean {mean:.3}, of means {total:.4}");
-        assert!(largest <= 3.0 && mean < 0.7 && total < 0.7, "{name}: {largest} {mean} {total}");
+        assert!(largest <= 1.0 && mean < 0.1 && total < 0.1, "{name}: {largest} {mean} {total}");
     }
 }
 
@@ -344,6 +342,69 @@ fn absurd_and_broken_files_are_refused_with_a_reason() {
     assert!(!why(&whole[..whole.len() / 2]).starts_with("Ok"));
     let error = image::decode(b"", "folder/a.png").unwrap_err().to_string();
     assert!(error.starts_with("folder/a.png: "), "{error}");
+}
+
+/// libjpeg's errors unwind through C; they must become sentences, from any thread and as often as there are such files.
+#[test]
+fn broken_and_uncommon_jpegs_are_refused_with_a_reason() {
+    let whole = oriented_jpeg(1);
+    let behind = |marker: u8| whole.windows(2).position(|pair| pair == [0xFF, marker]).unwrap() + 2;
+    let changed = |at: usize, to: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        bytes
+    };
+    let (frame, huffman, scan) = (behind(0xC0), behind(0xC4), behind(0xDA));
+    let cases = [
+        (changed(frame - 1, &[0xC9]), "it is a JPEG with arithmetic coding, which is not read"),
+        (changed(frame - 1, &[0xC3]), "it is a JPEG with lossless coding, which is not read"),
+        (changed(frame + 2, &[12]), "its samples have 12 bits; JPEGs of 8 bits are read"),
+        // More codes of one bit than there can be.
+        (changed(huffman + 3, &[9]), "Bogus Huffman table definition"),
+        // The scan is of a component that the picture does not have.
+        (changed(scan + 3, &[77]), "Invalid component ID 77 in SOS"),
+        (changed(frame + 3, &[0, 16, 0, 0]), "Empty JPEG image (DNL not supported)"),
+        (whole[..4].to_vec(), "the file ends before its picture begins"),
+        (whole[..3].to_vec(), "the file ends before its picture begins"),
+    ];
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for (bytes, wanted) in &cases {
+                    for _ in 0..50 {
+                        let error = image::decode(bytes, "x.jpg").unwrap_err().to_string();
+                        assert_eq!(error, format!("x.jpg: {wanted}"));
+                    }
+                    assert!(image::decode(&whole, "x.jpg").is_ok());
+                }
+            });
+        }
+    });
+}
+
+/// As libjpeg does it everywhere: what is missing is grey. Opening a folder tells of such files (`data_open.rs`).
+#[test]
+fn what_a_cut_off_jpeg_lacks_is_grey() {
+    let picture = ::image::RgbImage::from_fn(64, 64, |x, y| ::image::Rgb([(x * 4) as u8, (y * 4) as u8, 200]));
+    let mut out = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut out, ::image::ImageFormat::Jpeg).unwrap();
+    let bytes = out.into_inner();
+    let half = image::decode(&bytes[..bytes.len() * 2 / 3], "half").unwrap();
+    let whole = image::decode(&bytes, "whole").unwrap();
+    assert_eq!((half.width, half.height), (64, 64));
+    assert_eq!(half.pixels[..64 * 3], whole.pixels[..64 * 3]);
+    assert!(half.pixels[63 * 64 * 3..].iter().all(|value| *value == 128));
+}
+
+#[test]
+fn a_grey_jpeg_has_three_equal_channels() {
+    let picture = ::image::GrayImage::from_fn(16, 8, |x, _| ::image::Luma([if x < 8 { 40 } else { 220 }]));
+    let mut out = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut out, ::image::ImageFormat::Jpeg).unwrap();
+    let image = image::decode(out.get_ref(), "grey").unwrap();
+    let (pixels, _) = image.pixels.as_chunks::<3>();
+    assert!(pixels.len() == 128 && pixels.iter().all(|[r, g, b]| r == g && g == b));
+    assert!(pixels[0][0].abs_diff(40) < 4 && pixels[15][0].abs_diff(220) < 4);
 }
 
 #[test]

@@ -7,12 +7,13 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
 use super::transform::resize;
-use super::{DataError, ImageSource};
+use super::{DataError, ImageSource, jpeg};
 use crate::graph::Interpolation;
 
 /// Pictures with more pixels than this are refused (at 3 bytes a pixel, 1.2 GB).
@@ -101,10 +102,18 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 }
 
 fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
-    static ONE_BIG_AT_A_TIME: Mutex<()> = Mutex::new(());
     if bytes.is_empty() {
         return Err("the file is empty (0 bytes)".to_owned());
     }
+    let (stored, orientation) = if jpeg::is_jpeg(bytes) { jpeg::decode(bytes)? } else { decode_others(bytes)? };
+    let mut rgb = DynamicImage::ImageRgb8(stored);
+    rgb.apply_orientation(orientation);
+    let rgb = rgb.into_rgb8();
+    Ok(Rgb8 { width: rgb.width(), height: rgb.height(), pixels: rgb.into_raw() })
+}
+
+/// Every format but JPEG.
+fn decode_others(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if reader.format().is_none() {
         return Err("the content is not a picture in a known format".to_owned());
@@ -114,29 +123,40 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions();
+    let _room = room_for(width, height)?;
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(too_many(width, height));
+    }
+    // A damaged EXIF block is no reason to lose the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    Ok((opaque(decoded), orientation))
+}
+
+/// The right to decode a picture of this size, to be held until it is decoded.
+///
+/// # Errors
+/// A sentence, if it has no pixels or more than [`MAX_PIXELS`].
+pub(crate) fn room_for(width: u32, height: u32) -> Result<Option<MutexGuard<'static, ()>>, String> {
+    static ONE_BIG_AT_A_TIME: Mutex<()> = Mutex::new(());
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
-        let millions = pixels / 1_000_000;
-        return Err(format!(
-            "{width}x{height} pixels are too many ({millions} megapixels; the limit is {} megapixels)",
-            MAX_PIXELS / 1_000_000
-        ));
+    if pixels > MAX_PIXELS {
+        return Err(too_many(width, height));
     }
     if pixels == 0 {
         return Err(format!("the picture has no pixels ({width}x{height})"));
     }
-    let _one = (pixels > BIG_PIXELS).then(|| ONE_BIG_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
-    // A damaged EXIF block is no reason to lose the picture.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
-    let mut rgb = DynamicImage::ImageRgb8(opaque(decoded));
-    rgb.apply_orientation(orientation);
-    let rgb = rgb.into_rgb8();
-    Ok(Rgb8 { width: rgb.width(), height: rgb.height(), pixels: rgb.into_raw() })
+    Ok((pixels > BIG_PIXELS).then(|| ONE_BIG_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn too_many(width: u32, height: u32) -> String {
+    let millions = u64::from(width) * u64::from(height) / 1_000_000;
+    let most = MAX_PIXELS / 1_000_000;
+    format!("{width}x{height} pixels are too many ({millions} megapixels; the limit is {most} megapixels)")
 }
 
 /// RGB with any alpha laid over white.
-fn opaque(decoded: DynamicImage) -> image::RgbImage {
+fn opaque(decoded: DynamicImage) -> RgbImage {
     if !decoded.color().has_alpha() {
         return decoded.into_rgb8();
     }
@@ -150,5 +170,5 @@ fn opaque(decoded: DynamicImage) -> image::RgbImage {
     for image::Rgba([r, g, b, a]) in rgba.pixels() {
         pixels.extend([over_white(*r, *a), over_white(*g, *a), over_white(*b, *a)]);
     }
-    image::RgbImage::from_raw(width, height, pixels).unwrap_or_default()
+    RgbImage::from_raw(width, height, pixels).unwrap_or_default()
 }
