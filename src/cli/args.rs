@@ -279,7 +279,7 @@ pub(super) struct PredictArgs {
     /// Overlap (IoU) from which the less likely of two boxes of one class goes [default: the model's own]
     #[arg(long, value_name = "IOU", value_parser = share)]
     pub iou: Option<f32>,
-    /// Folder for predictions.jsonl and masks
+    /// Folder for predictions.jsonl, masks, pictures with boxes, YOLO text and COCO JSON
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Classes to tell [default: 5, or all with --json]

@@ -6,6 +6,7 @@ use super::lines::{Line, NameScore, PredictionLine};
 use super::{Failure, Outcome, output};
 use crate::graph::HeadKind;
 use crate::session::{Command, Event};
+use crate::train::detection::save_boxes;
 use crate::train::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, Prediction};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -48,6 +49,20 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
             output::note(&format!("{}: {why}", prediction.image));
             unreadable += 1;
         }
+    }
+    if let Some(folder) = &args.out
+        && predictions
+            .iter()
+            .flat_map(|prediction| &prediction.heads)
+            .any(|head| matches!(head.answer, Answer::Boxes(_)))
+    {
+        let saved = save_boxes(&predictions, &|boxes| choice.of(boxes), folder, &mut |_, _| true);
+        let saved = saved.map_err(Failure::Running)?.unwrap_or_default();
+        let (overlays, objects) = (saved.overlays, saved.objects);
+        output::note(&format!(
+            "{objects} objects in {overlays} pictures: {0}/overlays, {0}/labels, {0}/coco_results.json, {0}/coco_dataset.json",
+            folder.display()
+        ));
     }
     match unreadable {
         0 => Ok(()),

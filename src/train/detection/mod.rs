@@ -13,6 +13,7 @@ mod nms;
 mod overlay;
 mod palette;
 mod pass;
+mod save;
 mod write;
 
 pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
@@ -27,6 +28,7 @@ pub use nms::{filter, nms};
 pub use overlay::{OverlayBox, draw_boxes, overlay, png, write_png};
 pub use palette::{class_color, ink_on};
 pub use pass::{content, in_pictures, known, pictures};
+pub use save::{SavedBoxes, save_boxes};
 pub use write::{LabelFolder, label_lines, write_coco_results};
 
 use crate::graph::Detector;
