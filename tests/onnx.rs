@@ -84,14 +84,18 @@ fn of_everything(function: Activation, height: usize, width: usize) -> Graph {
         stride: 1,
         squeezed: Some(2),
         activation: function,
-        norm: Norm { epsilon: 1e-3, momentum: 0.01 },
+        norm: Norm { epsilon: 1e-3, momentum: 0.01, frozen: false },
         nested: true,
     };
     let x = b.node("body", block, &[x]);
     let x = b.node("pool", MaxPool { kernel: 2, stride: 2 }, &[x]);
     b.part(Part::Head("cls".to_owned()));
     let x = b.node("parts", PoolFlatten { side: 3 }, &[x]);
-    let x = b.node("dense", Dense { inputs: 36, outputs: 6, activation: function, dropout: 0.5 }, &[x]);
+    let x = b.node(
+        "dense",
+        Dense { inputs: 36, outputs: 6, activation: function, dropout: 0.5, init: Dense::default_init() },
+        &[x],
+    );
     let x = b.node("cls", Classifier::new(6, 4), &[x]);
     b.head("cls", x, HeadKind::Classify { classes: 4 });
     b.finish().unwrap()

@@ -1,5 +1,6 @@
 //! How the heads of a detector work together: what its raw outputs mean, and what trains them.
 
+use super::two_stage::TwoStage;
 use serde::{Deserialize, Serialize};
 
 /// What a head of a detector tells of each candidate.
@@ -47,15 +48,6 @@ pub struct TaskAligned {
     pub strides: Vec<usize>,
     /// Values of the distribution of a distance: 0 to `bins - 1` cells.
     pub bins: usize,
-}
-
-/// The method of Ren et al. 2015 (arXiv:1506.01497) on a pyramid (Lin et al. 2017, arXiv:1612.03144). Heads: `class`
-/// `[regions, classes + 1]` (background first), `box` `[regions, 4 * (classes + 1)]`, `objectness` and `rpn_box`, for
-/// every level `[anchors, h, w]` and `[4 * anchors, h, w]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TwoStage {
-    /// Number of classes without the background.
-    pub classes: usize,
 }
 
 impl Detector {

@@ -5,7 +5,7 @@ use super::blocks::Describe as _;
 use super::network::{Graph, HeadKind, NodeId, Part, Source};
 use super::op::ValueId;
 use super::signal::{Shape, Signal};
-use super::tensor::TensorSpec;
+use super::tensor::{Role, TensorSpec};
 use super::trace::{Layer, Trace};
 use std::collections::BTreeSet;
 
@@ -73,10 +73,10 @@ impl Facts {
         self.nodes.iter().flat_map(|node| &node.layers)
     }
 
-    /// Whether any node holds a batch normalisation.
+    /// Whether the node holds a batch normalisation that can train.
     #[must_use]
     pub fn has_norm(&self, id: NodeId) -> bool {
-        self.node(id).tensors.iter().any(|tensor| tensor.role.is_norm())
+        self.node(id).tensors.iter().any(|tensor| tensor.role == Role::NormScale)
     }
 }
 

@@ -15,10 +15,11 @@ mod preprocess;
 mod signal;
 mod tensor;
 mod trace;
+mod two_stage;
 
 pub use blocks::{BlockSpec, Describe};
 pub use builder::Builder;
-pub use detector::{Detector, SimOta, TaskAligned, Tells, TwoStage};
+pub use detector::{Detector, SimOta, TaskAligned, Tells};
 pub use facts::{Facts, NodeFacts};
 pub use freeze::{BnPolicy, FreezePlan, Frontier, NodeState, Preset};
 pub use heads::HeadPlan;
@@ -28,6 +29,7 @@ pub use preprocess::{Channels, Interpolation, Preprocess, Resize};
 pub use signal::{Shape, Signal};
 pub use tensor::{Init, Role, TensorSpec};
 pub use trace::{Conv, Layer, Norm, Trace};
+pub use two_stage::{Anchors, Learning, PerMode, Proposing, Telling, TwoStage};
 
 /// What can be wrong with a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -56,6 +56,25 @@ pub enum Op {
     Add,
     /// Several maps as one value, finest first.
     Levels,
+    /// One 2-d convolution for all levels of a pyramid; tensors as [`Op::Conv`].
+    ConvLevels(Conv),
+    /// Nearest-neighbour resize of a map: cell i takes cell floor(i · from / to).
+    ResizeNearest {
+        /// Height and width before.
+        from: [usize; 2],
+        /// Height and width after.
+        to: [usize; 2],
+    },
+    /// Regions from objectness and boxes of anchors.
+    Propose {
+        /// How many at most.
+        count: usize,
+    },
+    /// Regions of a pyramid as maps of one size.
+    RegionPool {
+        /// Side of the maps.
+        side: usize,
+    },
     /// Nearest-neighbour upsampling of a map.
     Upsample {
         /// How many times larger.
@@ -82,6 +101,10 @@ impl fmt::Display for Op {
             Self::Linear => f.write_str("linear"),
             Self::Add => f.write_str("add"),
             Self::Levels => f.write_str("levels"),
+            Self::ConvLevels(conv) => write!(f, "conv {0}×{0} on levels", conv.kernel),
+            Self::ResizeNearest { to: [height, width], .. } => write!(f, "resize to {height}×{width}"),
+            Self::Propose { count } => write!(f, "{count} proposals"),
+            Self::RegionPool { side } => write!(f, "region pool {side}×{side}"),
             Self::Upsample { factor } => write!(f, "upsample ×{factor}"),
         }
     }

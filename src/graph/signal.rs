@@ -34,6 +34,11 @@ pub enum Shape {
         /// The maps, finest first.
         levels: Vec<[usize; 3]>,
     },
+    /// Regions of a picture, `[count, 4]`.
+    Regions {
+        /// How many at most.
+        count: usize,
+    },
     /// Points and boxes given by a person: the second input of a promptable network.
     Prompt,
 }
@@ -53,6 +58,7 @@ impl Shape {
             Self::Vector { features } => *features as u64,
             Self::Tokens { count, width } => (count * width) as u64,
             Self::Pyramid { levels } => levels.iter().map(|[c, h, w]| (c * h * w) as u64).sum(),
+            Self::Regions { count } => 4 * *count as u64,
             Self::Prompt => 0,
         }
     }
@@ -64,6 +70,7 @@ impl Shape {
             Self::Map { channels, height, width } => vec![*channels, *height, *width],
             Self::Vector { features } => vec![*features],
             Self::Tokens { count, width } => vec![*count, *width],
+            Self::Regions { count } => vec![*count, 4],
             Self::Pyramid { .. } | Self::Prompt => Vec::new(),
         }
     }
@@ -77,6 +84,7 @@ impl fmt::Display for Shape {
             Self::Vector { features } => write!(f, "{features}"),
             Self::Tokens { count, width } => write!(f, "{count} × {width}"),
             Self::Pyramid { levels } => write!(f, "{} levels", levels.len()),
+            Self::Regions { count } => write!(f, "{count} regions"),
             Self::Prompt => f.write_str("prompt"),
         }
     }
@@ -91,6 +99,8 @@ pub struct Signal {
     pub receptive_px: u64,
     /// Distance of two neighbouring cells in input pixels.
     pub stride_px: u64,
+    /// How many of this shape there are for one picture: as many as regions behind their pooling, else one.
+    pub count: usize,
     /// Which value of the network it is.
     pub value: ValueId,
 }
@@ -99,6 +109,12 @@ impl Signal {
     /// An input of the graph by its index: each pixel sees itself.
     #[must_use]
     pub fn input(index: usize, shape: Shape) -> Self {
-        Self { shape, receptive_px: 1, stride_px: 1, value: ValueId(index) }
+        Self { shape, receptive_px: 1, stride_px: 1, count: 1, value: ValueId(index) }
+    }
+
+    /// How many numbers it holds for one picture.
+    #[must_use]
+    pub fn numel(&self) -> u64 {
+        self.shape.numel() * self.count as u64
     }
 }

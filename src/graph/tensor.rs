@@ -14,6 +14,10 @@ pub enum Role {
     NormScale,
     /// Shift of a normalisation.
     NormShift,
+    /// Scale of a normalisation that never trains (a buffer: no gradient).
+    FixedScale,
+    /// Shift of a normalisation that never trains (a buffer: no gradient).
+    FixedShift,
     /// Running mean of a batch normalisation (a buffer: no gradient).
     RunningMean,
     /// Running variance of a batch normalisation (a buffer: no gradient).
@@ -24,13 +28,13 @@ impl Role {
     /// Whether the tensor is a statistic and not a learnable parameter.
     #[must_use]
     pub fn is_buffer(self) -> bool {
-        matches!(self, Self::RunningMean | Self::RunningVar)
+        matches!(self, Self::FixedScale | Self::FixedShift | Self::RunningMean | Self::RunningVar)
     }
 
     /// Whether the tensor belongs to a normalisation layer.
     #[must_use]
     pub fn is_norm(self) -> bool {
-        matches!(self, Self::NormScale | Self::NormShift | Self::RunningMean | Self::RunningVar)
+        !matches!(self, Self::Weight | Self::Bias)
     }
 }
 
@@ -42,6 +46,8 @@ pub enum Init {
     Constant(f32),
     /// Normal with variance 2 / fan-out (He et al. 2015; torchvision's ResNet and VGG convolutions).
     KaimingNormalFanOut,
+    /// Uniform in ±√(3 / fan-in): torch's `kaiming_uniform_` with a = 1 (feature pyramids).
+    KaimingUniform,
     /// Uniform in ±1/√fan-in (torch's default for convolutions, linear layers and their biases).
     UniformFanIn {
         /// Inputs of one output value.

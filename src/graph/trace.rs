@@ -2,6 +2,8 @@
 //! activations, receptive field, and the record of what is computed from what ([`Layer`]). Blocks describe themselves
 //! with it, so no number on screen and no line of an exported file has a second source.
 
+mod regions;
+
 use super::GraphError;
 use super::blocks::Activation;
 use super::op::{Op, ValueId};
@@ -48,6 +50,14 @@ impl Conv {
     pub fn with_groups(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
+
+    /// Height and width of its output for those of its input; none where the kernel does not fit.
+    #[must_use]
+    pub fn output(self, size: [usize; 2]) -> Option<[usize; 2]> {
+        let reach = self.dilation * (self.kernel - 1) + 1;
+        let out = |n: usize| (n + 2 * self.padding).checked_sub(reach).map(|room| room / self.stride + 1);
+        Some([out(size[0])?, out(size[1])?])
+    }
 }
 
 /// The numbers of a batch normalisation.
@@ -57,12 +67,15 @@ pub struct Norm {
     pub epsilon: f64,
     /// Share of the batch's statistics in the new running ones.
     pub momentum: f64,
+    /// Whether it never trains: stored statistics, fixed scale and shift, whatever the plan says.
+    #[serde(default)]
+    pub frozen: bool,
 }
 
 impl Default for Norm {
     /// torch's.
     fn default() -> Self {
-        Self { epsilon: 1e-5, momentum: 0.1 }
+        Self { epsilon: 1e-5, momentum: 0.1, frozen: false }
     }
 }
 
@@ -130,6 +143,7 @@ impl Trace {
         let inputs = inputs.iter().map(|input| input.value).collect();
         let value = self.next;
         let shape = output.shape.clone();
+        let macs = macs * output.count as u64;
         self.layers.push(Layer { name: name.to_owned(), op, inputs, value, tensors, output: shape, params, macs });
         self.placed = self.tensors.len();
         self.next = ValueId(value.0 + 1);
@@ -145,13 +159,20 @@ impl Trace {
         if channels != conv.inputs {
             return Err(GraphError::Shape(format!("{name} wants {} channels and gets {channels}", conv.inputs)));
         }
-        let out = |n: usize| {
-            let reach = conv.dilation * (conv.kernel - 1) + 1;
-            (n + 2 * conv.padding).checked_sub(reach).map(|room| room / conv.stride + 1)
-        };
-        let (Some(h), Some(w)) = (out(height), out(width)) else {
+        let Some([h, w]) = conv.output([height, width]) else {
             return Err(GraphError::Shape(format!("{name}: a {height}×{width} map is smaller than its kernel")));
         };
+        let fan_in = self.conv_tensors(name, conv, init);
+        let output = Shape::map(conv.outputs, h, w);
+        let macs = output.numel() * fan_in as u64;
+        self.kept += x.numel();
+        let reach = (conv.dilation * (conv.kernel - 1)) as u64;
+        let output = x.seen(output, reach, conv.stride as u64);
+        Ok(self.layer(name, Op::Conv(conv), &[x], output, macs))
+    }
+
+    /// Names a convolution's tensors; the inputs of one output value.
+    fn conv_tensors(&mut self, name: &str, conv: Conv, init: Init) -> usize {
         let per_group = conv.inputs / conv.groups.max(1);
         let shape = vec![conv.outputs, per_group, conv.kernel, conv.kernel];
         let fan_in = per_group * conv.kernel * conv.kernel;
@@ -163,12 +184,7 @@ impl Trace {
             };
             self.tensor(name, "bias", vec![conv.outputs], Role::Bias, init);
         }
-        let output = Shape::map(conv.outputs, h, w);
-        let macs = output.numel() * fan_in as u64;
-        self.kept += x.shape.numel();
-        let reach = (conv.dilation * (conv.kernel - 1)) as u64;
-        let output = x.seen(output, reach, conv.stride as u64);
-        Ok(self.layer(name, Op::Conv(conv), &[x], output, macs))
+        fan_in
     }
 
     /// Batch normalisation; tensors `weight`, `bias`, `running_mean`, `running_var`.
@@ -177,15 +193,17 @@ impl Trace {
     /// When the input is not a map.
     pub fn batch_norm(&mut self, name: &str, x: &Signal, norm: Norm) -> Result<Signal, GraphError> {
         let [channels, ..] = x.expect_map(name)?;
+        let [scale, shift] =
+            if norm.frozen { [Role::FixedScale, Role::FixedShift] } else { [Role::NormScale, Role::NormShift] };
         for (tensor, role, value) in [
-            ("weight", Role::NormScale, 1.0),
-            ("bias", Role::NormShift, 0.0),
+            ("weight", scale, 1.0),
+            ("bias", shift, 0.0),
             ("running_mean", Role::RunningMean, 0.0),
             ("running_var", Role::RunningVar, 1.0),
         ] {
             self.tensor(name, tensor, vec![channels], role, Init::Constant(value));
         }
-        self.kept += x.shape.numel();
+        self.kept += x.numel();
         Ok(self.layer(name, Op::BatchNorm(norm), &[x], x.clone(), 0))
     }
 
@@ -195,7 +213,7 @@ impl Trace {
         if function == Activation::Identity {
             return x.clone();
         }
-        self.kept += x.shape.numel();
+        self.kept += x.numel();
         self.layer("", Op::Activate { function }, &[x], x.clone(), 0)
     }
 
@@ -210,7 +228,7 @@ impl Trace {
             return Err(GraphError::Shape(format!("max pool: a {height}×{width} map is smaller than its window")));
         };
         let shape = Shape::map(channels, h, w);
-        self.kept += x.shape.numel();
+        self.kept += x.numel();
         let output = x.seen(shape, kernel as u64 - 1, stride as u64);
         Ok(self.layer("", Op::MaxPool { kernel, stride, padding }, &[x], output, 0))
     }
@@ -260,7 +278,7 @@ impl Trace {
         if gate.shape != Shape::map(channels, 1, 1) {
             return Err(GraphError::Shape(format!("cannot scale {} by {}", x.shape, gate.shape)));
         }
-        self.kept += x.shape.numel() + gate.shape.numel();
+        self.kept += x.numel() + gate.numel();
         let receptive_px = x.receptive_px.max(gate.receptive_px);
         Ok(self.layer("", Op::Scale, &[x, gate], Signal { receptive_px, ..x.clone() }, 0))
     }
@@ -271,7 +289,7 @@ impl Trace {
         if share <= 0.0 {
             return x.clone();
         }
-        self.kept += x.shape.numel();
+        self.kept += x.numel();
         self.layer("", Op::Dropout { share }, &[x], x.clone(), 0)
     }
 
@@ -301,7 +319,7 @@ impl Trace {
         self.tensor(name, "bias", vec![outputs], Role::Bias, bias);
         let shape = Shape::Vector { features: outputs };
         let macs = (inputs * outputs) as u64;
-        self.kept += x.shape.numel();
+        self.kept += x.numel();
         Ok(self.layer(name, Op::Linear, &[x], Signal { shape, ..x.clone() }, macs))
     }
 
@@ -349,7 +367,7 @@ impl Signal {
     /// What a window makes of it: `reach` more cells on a side, every `stride`-th cell.
     fn seen(&self, shape: Shape, reach: u64, stride: u64) -> Self {
         let receptive_px = self.receptive_px + reach * self.stride_px;
-        Self { shape, receptive_px, stride_px: self.stride_px * stride, value: self.value }
+        Self { shape, receptive_px, stride_px: self.stride_px * stride, count: self.count, value: self.value }
     }
 
     /// The axes of a map, or an error that names who wanted one.

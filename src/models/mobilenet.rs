@@ -59,7 +59,7 @@ const V3_SMALL: [Block; 11] = [
 ];
 
 /// V3's batch norms differ from torch's default.
-const V3_NORM: Norm = Norm { epsilon: 1e-3, momentum: 0.01 };
+const V3_NORM: Norm = Norm { epsilon: 1e-3, momentum: 0.01, frozen: false };
 
 /// What else timm's networks have otherwise.
 const V3_TIMM: &str =
@@ -257,7 +257,13 @@ fn v3(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
     f.conv(6 * f.channels, 1, 1, [&conv, &norm]);
     f.timm.push(("classifier.0".to_owned(), "conv_head".to_owned()));
     f.x = f.b.node("avgpool", GlobalAvgPool {}, &[f.x]);
-    let block = Dense { inputs: f.channels, outputs: dense, activation: Activation::Hardswish, dropout: 0.0 };
+    let block = Dense {
+        inputs: f.channels,
+        outputs: dense,
+        activation: Activation::Hardswish,
+        dropout: 0.0,
+        init: Dense::default_init(),
+    };
     f.x = f.b.node("classifier.0", block, &[f.x]);
     f.channels = dense;
     f.head("classifier.3", classes, V3_TIMM)

@@ -1,6 +1,7 @@
 //! Families, each a description, and the [`Network`] that executes one.
 
 mod catalogue;
+mod faster_rcnn;
 mod mobilenet;
 mod network;
 mod resnet;
@@ -12,7 +13,7 @@ pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]
 pub fn catalogue() -> Vec<Variant> {
-    [resnet::variants(), mobilenet::variants(), vgg::variants()].concat()
+    [resnet::variants(), mobilenet::variants(), vgg::variants(), faster_rcnn::variants()].concat()
 }
 
 /// The public weights whose file usually has this name.

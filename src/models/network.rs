@@ -159,6 +159,11 @@ impl Network {
         ctx: &mut Ctx,
     ) -> Result<Vec<Value>, RunError> {
         let needed = self.needed(given, wanted);
+        ctx.training = mode == Mode::Train;
+        if let Some(Value::Map(images)) = inputs.first() {
+            let [_, _, height, width] = images.dims();
+            ctx.input = [height, width];
+        }
         let mut values: Vec<Option<Value>> = vec![None; self.blocks.len()];
         for (&id, value) in given {
             values[id.0] = Some(value.clone());

@@ -4,7 +4,7 @@
 
 use super::catalogue::{ModelTask, PublicWeights, Variant};
 use crate::graph::blocks::{BasicBlock, Bottleneck, Classifier, GlobalAvgPool, Stem};
-use crate::graph::{BlockSpec, Builder, Graph, GraphError, HeadKind, Part, Preprocess};
+use crate::graph::{BlockSpec, Builder, Graph, GraphError, HeadKind, Norm, Part, Preprocess, Source};
 
 /// Name, title, whether it has bottlenecks, blocks in each stage.
 const VARIANTS: [(&str, &str, bool, [usize; 4]); 6] = [
@@ -68,13 +68,23 @@ fn public(name: &str) -> Vec<PublicWeights> {
     }
 }
 
-fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
+/// The stages of a network of this family, for one that stands on it.
+pub(super) struct Body {
+    /// The output of each stage.
+    pub stages: [Source; 4],
+    /// Channels of each.
+    pub channels: [usize; 4],
+}
+
+/// Adds stem and stages of the network `name`; their tensors stand under `prefix`.
+pub(super) fn body(b: &mut Builder, name: &str, prefix: &str, norm: Norm) -> Result<Body, GraphError> {
     let Some(&(_, _, bottleneck, blocks)) = VARIANTS.iter().find(|variant| variant.0 == name) else {
         return Err(GraphError::Structure(format!("there is no ResNet named {name}")));
     };
     let base = if name == MINI { 32 } else { 64 };
-    let mut b = Builder::new(name, size_px, size_px);
-    let mut x = b.named("stem", "", Stem { inputs: 3, outputs: base }, &[b.image()]);
+    let image = b.image();
+    let mut x = b.named("stem", prefix, Stem { inputs: 3, outputs: base, norm }, &[image]);
+    let mut body = Body { stages: [x; 4], channels: [base; 4] };
     let mut inputs = base;
     for (i, &count) in blocks.iter().enumerate() {
         let stage = format!("layer{}", i + 1);
@@ -84,18 +94,27 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
             let stride = if i > 0 && j == 0 { 2 } else { 1 };
             let outputs = if bottleneck { 4 * width } else { width };
             let block: BlockSpec = if bottleneck {
-                Bottleneck { inputs, width, outputs, stride }.into()
+                Bottleneck { inputs, width, outputs, stride, norm }.into()
             } else {
-                BasicBlock { inputs, outputs, stride }.into()
+                BasicBlock { inputs, outputs, stride, norm }.into()
             };
-            x = b.node(&format!("{stage}.{j}"), block, &[x]);
+            let path = format!("{stage}.{j}");
+            let under = if prefix.is_empty() { path.clone() } else { format!("{prefix}.{path}") };
+            x = b.named(&path, &under, block, &[x]);
             inputs = outputs;
         }
+        (body.stages[i], body.channels[i]) = (x, inputs);
     }
+    Ok(body)
+}
+
+fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError> {
+    let mut b = Builder::new(name, size_px, size_px);
+    let body = body(&mut b, name, "", Norm::default())?;
     b.part(Part::Backbone);
-    x = b.node("avgpool", GlobalAvgPool {}, &[x]);
+    let x = b.node("avgpool", GlobalAvgPool {}, &[body.stages[3]]);
     b.part(Part::Head("cls".to_owned()));
-    let logits = b.node("fc", Classifier::new(inputs, classes), &[x]);
+    let logits = b.node("fc", Classifier::new(body.channels[3], classes), &[x]);
     b.head("cls", logits, HeadKind::Classify { classes });
     b.finish()
 }

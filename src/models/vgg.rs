@@ -68,7 +68,13 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
     b.part(Part::Backbone);
     x = b.node("avgpool", PoolFlatten { side: 7 }, &[x]);
     b.stage("fc");
-    let dense = |inputs, dropout| Dense { inputs, outputs: 4096, activation: Activation::Relu, dropout };
+    let dense = |inputs, dropout| Dense {
+        inputs,
+        outputs: 4096,
+        activation: Activation::Relu,
+        dropout,
+        init: Dense::default_init(),
+    };
     x = b.node("classifier.0", dense(7 * 7 * inputs, 0.0), &[x]);
     x = b.node("classifier.3", dense(4096, 0.5), &[x]);
     b.part(Part::Head("cls".to_owned()));

@@ -3,7 +3,6 @@
 use super::init::Params;
 use super::layers::{BatchNorm, Conv2d, Linear, dropout};
 use super::value::{Ctx, RunError, Value, single};
-use crate::graph::Norm;
 use crate::graph::blocks::{self, Activation};
 use burn::module::Module;
 use burn::tensor::ops::MaxPoolOptions;
@@ -31,10 +30,7 @@ pub struct Stem {
 
 impl Stem {
     pub(crate) fn new(spec: &blocks::Stem, params: &mut Params<'_>) -> Result<Self, RunError> {
-        Ok(Self {
-            conv1: Conv2d::new(spec.conv(), "conv1", params)?,
-            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
-        })
+        Ok(Self { conv1: Conv2d::new(spec.conv(), "conv1", params)?, bn1: BatchNorm::new(spec.norm, "bn1", params)? })
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
@@ -149,7 +145,9 @@ impl Dense {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let x = dropout(single(inputs)?.vector()?, self.dropout, ctx); // [batch, inputs]
+        let x = single(inputs)?;
+        let x = if let Value::Map(x) = x { x.clone().flatten(1, 3) } else { x.vector()? }; // [batch, inputs]
+        let x = dropout(x, self.dropout, ctx);
         Ok(Value::Vector(activate(self.this.forward(x), self.activation))) // [batch, outputs]
     }
 }

@@ -75,6 +75,11 @@ pub fn values(spec: &TensorSpec, seed: u64) -> Vec<f32> {
             let std = (2.0 / fan_out.max(1) as f32).sqrt();
             (0..count).map(|_| rng.normal() * std).collect()
         }
+        Init::KaimingUniform => {
+            let fan_in: usize = spec.shape.iter().skip(1).product();
+            let bound = (3.0 / fan_in.max(1) as f32).sqrt();
+            (0..count).map(|_| rng.range(-bound, bound)).collect()
+        }
         Init::UniformFanIn { fan_in } => {
             let own: usize = spec.shape.iter().skip(1).product();
             let bound = 1.0 / (if fan_in > 0 { fan_in } else { own.max(1) } as f32).sqrt();

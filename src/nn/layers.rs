@@ -83,8 +83,8 @@ impl BatchNorm {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
         match ctx.norm {
-            NormMode::Stored => self.forward_stored(x),
-            NormMode::Batch => self.forward_batch(x, ctx),
+            NormMode::Batch if !self.norm.frozen => self.forward_batch(x, ctx),
+            _ => self.forward_stored(x),
         }
     }
 

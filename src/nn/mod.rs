@@ -22,6 +22,7 @@ pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
 pub use layers::{BatchNorm, Conv2d, Linear, NormMode, dropout};
 pub use levels::Levels;
+pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
 pub use value::{Ctx, Object, Pictures, RunError, Value};
@@ -72,4 +73,8 @@ blocks!(
     Classifier,
     PixelClassifier,
     Levels,
+    PyramidConv,
+    SharedConv,
+    Proposals,
+    RegionPool,
 );

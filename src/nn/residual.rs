@@ -10,9 +10,9 @@ use burn::tensor::{Tensor, activation};
 /// A 1×1 convolution and its norm, where a shortcut changes shape.
 type Projection = Option<(Conv2d, BatchNorm)>;
 
-fn projection(conv: Option<Conv>, params: &mut Params<'_>) -> Result<Projection, RunError> {
+fn projection(conv: Option<Conv>, norm: Norm, params: &mut Params<'_>) -> Result<Projection, RunError> {
     let Some(conv) = conv else { return Ok(None) };
-    Ok(Some((Conv2d::new(conv, "downsample.0", params)?, BatchNorm::new(Norm::default(), "downsample.1", params)?)))
+    Ok(Some((Conv2d::new(conv, "downsample.0", params)?, BatchNorm::new(norm, "downsample.1", params)?)))
 }
 
 fn shortcut(projection: &Projection, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
@@ -37,10 +37,10 @@ impl BasicBlock {
         let [conv1, conv2] = spec.convs();
         Ok(Self {
             conv1: Conv2d::new(conv1, "conv1", params)?,
-            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
+            bn1: BatchNorm::new(spec.norm, "bn1", params)?,
             conv2: Conv2d::new(conv2, "conv2", params)?,
-            bn2: BatchNorm::new(Norm::default(), "bn2", params)?,
-            downsample: projection(spec.projection(), params)?,
+            bn2: BatchNorm::new(spec.norm, "bn2", params)?,
+            downsample: projection(spec.projection(), spec.norm, params)?,
         })
     }
 
@@ -69,12 +69,12 @@ impl Bottleneck {
         let [conv1, conv2, conv3] = spec.convs();
         Ok(Self {
             conv1: Conv2d::new(conv1, "conv1", params)?,
-            bn1: BatchNorm::new(Norm::default(), "bn1", params)?,
+            bn1: BatchNorm::new(spec.norm, "bn1", params)?,
             conv2: Conv2d::new(conv2, "conv2", params)?,
-            bn2: BatchNorm::new(Norm::default(), "bn2", params)?,
+            bn2: BatchNorm::new(spec.norm, "bn2", params)?,
             conv3: Conv2d::new(conv3, "conv3", params)?,
-            bn3: BatchNorm::new(Norm::default(), "bn3", params)?,
-            downsample: projection(spec.projection(), params)?,
+            bn3: BatchNorm::new(spec.norm, "bn3", params)?,
+            downsample: projection(spec.projection(), spec.norm, params)?,
         })
     }
 

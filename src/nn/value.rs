@@ -1,10 +1,12 @@
 //! What flows between blocks at run time, and what a forward pass carries along.
 
 use super::layers::NormMode;
+use super::regions::proposals::Regions;
 use crate::rng::Rng;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What can go wrong while a network is made or run.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -36,6 +38,8 @@ pub enum Value {
     Tokens(Tensor<3>),
     /// Maps of falling resolution, each `[batch, channels, height, width]`.
     Pyramid(Vec<Tensor<4>>),
+    /// Regions of the batch's pictures, on the host.
+    Regions(Arc<Regions>),
 }
 
 impl Value {
@@ -45,6 +49,7 @@ impl Value {
             Self::Vector(_) => "a vector",
             Self::Tokens(_) => "tokens",
             Self::Pyramid(_) => "a pyramid",
+            Self::Regions(_) => "regions",
         }
     }
 
@@ -70,6 +75,28 @@ impl Value {
         }
     }
 
+    /// The maps of a pyramid.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn pyramid(&self) -> Result<Vec<Tensor<4>>, RunError> {
+        match self {
+            Self::Pyramid(maps) => Ok(maps.clone()),
+            other => Err(RunError::Kind { wanted: "a pyramid", got: other.kind() }),
+        }
+    }
+
+    /// The regions.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn regions(&self) -> Result<&Arc<Regions>, RunError> {
+        match self {
+            Self::Regions(regions) => Ok(regions),
+            other => Err(RunError::Kind { wanted: "regions", got: other.kind() }),
+        }
+    }
+
     /// The axes of each tensor, batch included.
     #[must_use]
     pub fn dims(&self) -> Vec<Vec<usize>> {
@@ -78,6 +105,7 @@ impl Value {
             Self::Vector(x) => vec![x.dims().to_vec()],
             Self::Tokens(x) => vec![x.dims().to_vec()],
             Self::Pyramid(maps) => maps.iter().map(|x| x.dims().to_vec()).collect(),
+            Self::Regions(regions) => vec![vec![regions.count(), 4]],
         }
     }
 
@@ -89,6 +117,7 @@ impl Value {
             Self::Vector(x) => x.is_tracked(),
             Self::Tokens(x) => x.is_tracked(),
             Self::Pyramid(maps) => maps.iter().any(Tensor::is_tracked),
+            Self::Regions(_) => false,
         }
     }
 }
@@ -134,9 +163,22 @@ pub struct Ctx {
     pub statistics: HashMap<ParamId, Tensor<1>>,
     /// What is known of the pictures; only detectors look at it.
     pub pictures: Pictures,
+    /// Whether this is a training step; set for each pass.
+    pub training: bool,
+    /// Height and width of the input in pixels; set for each pass.
+    pub input: [usize; 2],
+    /// The regions that the pass proposed, with what is learned from them.
+    pub regions: Option<Arc<Regions>>,
 }
 
 impl Ctx {
+    /// Width and height of a picture in the input, in pixels; the whole input where nothing is known.
+    #[must_use]
+    pub fn size_of(&self, picture: usize) -> [f32; 2] {
+        let whole = [self.input[1] as f32, self.input[0] as f32];
+        self.pictures.sizes.get(picture).copied().unwrap_or(whole)
+    }
+
     /// For the training step with this number of a run with this seed.
     #[must_use]
     pub fn of_step(seed: u64, step: u64) -> Self {

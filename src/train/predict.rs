@@ -81,7 +81,9 @@ pub fn host(output: &Value) -> Result<Vec<f32>, RunError> {
         Value::Map(x) => x.clone().inner().try_into_data(),
         Value::Vector(x) => x.clone().inner().try_into_data(),
         Value::Tokens(x) => x.clone().inner().try_into_data(),
-        Value::Pyramid(_) => return Err(RunError::Kind { wanted: "one tensor", got: "a pyramid" }),
+        Value::Pyramid(_) | Value::Regions(_) => {
+            return Err(RunError::Kind { wanted: "one tensor", got: "another number" });
+        }
     };
     let data = data.map_err(|error| RunError::Device(format!("{error:?}")))?;
     data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
@@ -123,7 +125,7 @@ pub fn decode(
             }
             Answer::Mask { width: size_px[0], height: size_px[1], ids: Arc::new(ids) }
         }
-        Value::Tokens(_) | Value::Pyramid(_) => {
+        Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) => {
             return Err(RunError::Kind { wanted: "a decodable output", got: "another" });
         }
     };

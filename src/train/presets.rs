@@ -113,7 +113,7 @@ fn gradual(count: usize, epochs: u32) -> Vec<(std::ops::Range<usize>, u32)> {
 mod tests {
     use super::*;
     use crate::graph::blocks::{BasicBlock, Classifier, GlobalAvgPool, PixelClassifier};
-    use crate::graph::{Builder, HeadKind};
+    use crate::graph::{Builder, HeadKind, Norm};
 
     fn applied(preset: SchedulePreset, graph: &Graph, epochs: u32) -> Plan {
         let mut plan = Plan { epochs, ..Plan::default() };
@@ -138,10 +138,10 @@ mod tests {
     fn two_heads() -> Graph {
         let mut b = Builder::new("two", 32, 32);
         b.stage("low");
-        let x = b.node("low", BasicBlock { inputs: 3, outputs: 8, stride: 1 }, &[b.image()]);
+        let x = b.node("low", BasicBlock { inputs: 3, outputs: 8, stride: 1, norm: Norm::default() }, &[b.image()]);
         b.stage("high");
-        let x = b.node("high.0", BasicBlock { inputs: 8, outputs: 8, stride: 2 }, &[x]);
-        let x = b.node("high.1", BasicBlock { inputs: 8, outputs: 8, stride: 1 }, &[x]);
+        let x = b.node("high.0", BasicBlock { inputs: 8, outputs: 8, stride: 2, norm: Norm::default() }, &[x]);
+        let x = b.node("high.1", BasicBlock { inputs: 8, outputs: 8, stride: 1, norm: Norm::default() }, &[x]);
         b.part(Part::Head("kind".to_owned()));
         let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
         let logits = b.node("kind", Classifier::new(8, 3), &[pooled]);

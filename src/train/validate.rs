@@ -228,7 +228,7 @@ fn count_head(counts: &mut Counts, head: usize, column: Option<usize>, numbers: 
                 }
             }
         }
-        Value::Tokens(_) | Value::Pyramid(_) => {}
+        Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) => {}
     }
 }
 

@@ -5,7 +5,7 @@ use frostline::data::{
     Augment, Dataset, ImageSource, LabelColumn, MaskPixels, MaskTarget, Sample, Split, Target, Task,
 };
 use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
-use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Part, Preprocess};
+use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Norm, Part, Preprocess};
 use frostline::models::Network;
 use frostline::train::{
     Best, Control, DeviceChoice, EpochNews, Evaluation, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan,
@@ -60,8 +60,8 @@ pub fn two_heads() -> Graph {
     let conv = Conv::new(3, 8, 3, 1);
     let x = b.node("stem", ConvNormAct::new(conv, Activation::Relu), &[b.image()]);
     b.stage("body");
-    let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2 }, &[x]);
-    let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1 }, &[x]);
+    let x = b.node("body.0", BasicBlock { inputs: 8, outputs: 16, stride: 2, norm: Norm::default() }, &[x]);
+    let x = b.node("body.1", BasicBlock { inputs: 16, outputs: 16, stride: 1, norm: Norm::default() }, &[x]);
     b.part(Part::Head("shape".to_owned()));
     let pooled = b.node("pool", GlobalAvgPool {}, &[x]);
     let logits = b.node("shape", Classifier { dropout: 0.2, ..Classifier::new(16, 2) }, &[pooled]);

@@ -2,7 +2,7 @@
 
 use super::{Describe, single};
 use crate::graph::GraphError;
-use crate::graph::signal::Signal;
+use crate::graph::signal::{Shape, Signal};
 use crate::graph::tensor::Init;
 use crate::graph::trace::{Conv, Norm, Trace};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub struct Stem {
     pub inputs: usize,
     /// Output channels.
     pub outputs: usize,
+    /// The batch norm.
+    #[serde(default)]
+    pub norm: Norm,
 }
 
 impl Stem {
@@ -67,7 +70,7 @@ impl Describe for Stem {
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
         let x = single(self.kind(), inputs)?;
         let x = t.conv("conv1", x, self.conv(), Init::KaimingNormalFanOut)?;
-        let x = t.batch_norm("bn1", &x, Norm::default())?;
+        let x = t.batch_norm("bn1", &x, self.norm)?;
         let x = t.activation(Activation::Relu, &x);
         t.max_pool(&x, 3, 2, 1)
     }
@@ -161,7 +164,7 @@ impl Describe for PoolFlatten {
     }
 }
 
-/// A linear layer with its activation, and dropout before it, on a feature vector. Tensors `weight`, `bias`.
+/// A linear layer with its activation, and dropout before it, on a feature vector or a map written as one. Tensors `weight`, `bias`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dense {
     /// Length of the input.
@@ -172,6 +175,17 @@ pub struct Dense {
     pub activation: Activation,
     /// Share of the inputs that a training step drops.
     pub dropout: f32,
+    /// How a new weight starts.
+    #[serde(default = "Dense::default_init")]
+    pub init: Init,
+}
+
+impl Dense {
+    /// The usual start: normal with a hundredth.
+    #[must_use]
+    pub fn default_init() -> Init {
+        Init::Normal(0.01)
+    }
 }
 
 impl Describe for Dense {
@@ -180,8 +194,12 @@ impl Describe for Dense {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        let x = t.dropout(single(self.kind(), inputs)?, self.dropout);
-        let x = t.linear("", &x, [self.inputs, self.outputs], Init::Normal(0.01))?;
+        let mut x = single(self.kind(), inputs)?.clone();
+        if let Shape::Map { .. } = x.shape {
+            x = t.flatten(&x)?;
+        }
+        let x = t.dropout(&x, self.dropout);
+        let x = t.linear("", &x, [self.inputs, self.outputs], self.init)?;
         Ok(t.activation(self.activation, &x))
     }
 }

@@ -4,12 +4,14 @@
 mod basic;
 mod heads;
 mod levels;
+mod regions;
 mod residual;
 mod sequence;
 
 pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
 pub use heads::{Classifier, PixelClassifier};
 pub use levels::Levels;
+pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
 
@@ -68,6 +70,10 @@ blocks!(
     Classifier,
     PixelClassifier,
     Levels,
+    PyramidConv,
+    SharedConv,
+    Proposals,
+    RegionPool,
 );
 
 /// The only input of a block that takes one.

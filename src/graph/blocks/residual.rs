@@ -16,6 +16,9 @@ pub struct BasicBlock {
     pub outputs: usize,
     /// Stride of the first convolution.
     pub stride: usize,
+    /// All batch norms.
+    #[serde(default)]
+    pub norm: Norm,
 }
 
 /// 1×1, 3×3, 1×1 convolutions and a shortcut. Tensors `conv1..3`, `bn1..3`, `downsample.{0,1}`.
@@ -29,6 +32,9 @@ pub struct Bottleneck {
     pub outputs: usize,
     /// Stride of the 3×3 convolution.
     pub stride: usize,
+    /// All batch norms.
+    #[serde(default)]
+    pub norm: Norm,
 }
 
 impl BasicBlock {
@@ -68,11 +74,17 @@ fn projection(inputs: usize, outputs: usize, stride: usize) -> Option<Conv> {
 }
 
 /// The main path with batch norm after each convolution and ReLU between, then the shortcut, the sum and a ReLU.
-fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) -> Result<Signal, GraphError> {
+fn trace(
+    t: &mut Trace,
+    x: &Signal,
+    convs: &[Conv],
+    projection: Option<Conv>,
+    norm: Norm,
+) -> Result<Signal, GraphError> {
     let mut y = x.clone();
     for (i, conv) in convs.iter().enumerate() {
         y = t.conv(&format!("conv{}", i + 1), &y, *conv, Init::KaimingNormalFanOut)?;
-        y = t.batch_norm(&format!("bn{}", i + 1), &y, Norm::default())?;
+        y = t.batch_norm(&format!("bn{}", i + 1), &y, norm)?;
         if i + 1 < convs.len() {
             y = t.activation(Activation::Relu, &y);
         }
@@ -80,7 +92,7 @@ fn trace(t: &mut Trace, x: &Signal, convs: &[Conv], projection: Option<Conv>) ->
     let shortcut = match projection {
         Some(conv) => {
             let s = t.conv("downsample.0", x, conv, Init::KaimingNormalFanOut)?;
-            t.batch_norm("downsample.1", &s, Norm::default())?
+            t.batch_norm("downsample.1", &s, norm)?
         }
         None => x.clone(),
     };
@@ -94,7 +106,7 @@ impl Describe for BasicBlock {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        trace(t, single(self.kind(), inputs)?, &self.convs(), self.projection())
+        trace(t, single(self.kind(), inputs)?, &self.convs(), self.projection(), self.norm)
     }
 }
 
@@ -104,6 +116,6 @@ impl Describe for Bottleneck {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        trace(t, single(self.kind(), inputs)?, &self.convs(), self.projection())
+        trace(t, single(self.kind(), inputs)?, &self.convs(), self.projection(), self.norm)
     }
 }

@@ -3,5 +3,9 @@
 
 pub mod align;
 pub mod anchors;
+mod blocks;
 pub mod coder;
 pub mod matcher;
+pub mod proposals;
+
+pub use blocks::{Proposals, PyramidConv, RegionPool, SharedConv};

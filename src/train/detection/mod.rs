@@ -14,6 +14,7 @@ mod overlay;
 mod palette;
 mod pass;
 mod save;
+mod two_stage;
 mod write;
 
 pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
@@ -40,14 +41,20 @@ use burn::tensor::Tensor;
 ///
 /// # Errors
 /// When an output has another form than the method says.
-pub fn losses(detector: &Detector, _outputs: &[Value], _ctx: &Ctx) -> Result<Vec<Tensor<1>>, RunError> {
-    Err(RunError::Description(format!("{detector:?} cannot be trained yet")))
+pub fn losses(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Tensor<1>>, RunError> {
+    match detector {
+        Detector::TwoStage(method) => two_stage::losses(method, outputs, ctx),
+        _ => Err(RunError::Description(format!("{detector:?} cannot be trained yet"))),
+    }
 }
 
 /// What the raw outputs say of each picture.
 ///
 /// # Errors
 /// When an output has another form than the method says, or the device fails.
-pub fn candidates(detector: &Detector, _outputs: &[Value], _ctx: &Ctx) -> Result<Vec<Candidates>, RunError> {
-    Err(RunError::Description(format!("{detector:?} cannot be decoded yet")))
+pub fn candidates(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Candidates>, RunError> {
+    match detector {
+        Detector::TwoStage(method) => two_stage::candidates(method, outputs, ctx),
+        _ => Err(RunError::Description(format!("{detector:?} cannot be decoded yet"))),
+    }
 }

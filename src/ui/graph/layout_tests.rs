@@ -1,7 +1,7 @@
 use super::*;
 use crate::graph::blocks::Activation;
 use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
-use crate::graph::{Builder, Conv, HeadKind};
+use crate::graph::{Builder, Conv, HeadKind, Norm};
 use crate::session::catalogue;
 use crate::ui::graph::{cut, state};
 
@@ -16,7 +16,7 @@ fn conv(inputs: usize) -> ConvNormAct {
 /// A made-up network with a neck over three stages and two heads: what no family of the zoo has yet.
 fn with_neck() -> Graph {
     let mut b = Builder::new("made up", 128, 128);
-    let stem = b.node("stem", Stem { inputs: 3, outputs: 16 }, &[b.image()]);
+    let stem = b.node("stem", Stem { inputs: 3, outputs: 16, norm: Norm::default() }, &[b.image()]);
     let mut x = stem;
     let mut levels = Vec::new();
     for (i, width) in [16, 32, 64].into_iter().enumerate() {
@@ -24,7 +24,11 @@ fn with_neck() -> Graph {
         for j in 0..2 {
             let inputs = if i > 0 && j == 0 { width / 2 } else { width };
             let stride = if i > 0 && j == 0 { 2 } else { 1 };
-            x = b.node(&format!("stage{i}.{j}"), BasicBlock { inputs, outputs: width, stride }, &[x]);
+            x = b.node(
+                &format!("stage{i}.{j}"),
+                BasicBlock { inputs, outputs: width, stride, norm: Norm::default() },
+                &[x],
+            );
         }
         levels.push((x, width));
     }

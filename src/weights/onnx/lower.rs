@@ -124,6 +124,9 @@ impl Lowering {
             Op::Linear => self.push("Gemm", inputs, vec![int("transB", 1)], &output),
             Op::Add => self.push("Add", inputs, Vec::new(), &output),
             Op::Levels => return Err(format!("{path} joins maps of several sizes, which cannot be exported yet")),
+            Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
+                return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
+            }
             Op::Upsample { factor } => {
                 // Cell i of the result is cell floor(i / factor) of the input.
                 let attributes = vec![
