@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use frostline::graph::{
     BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec, ValueId,
 };
-use frostline::models::{Mode, Network, catalogue, find};
+use frostline::models::{Accuracy, Mode, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -93,8 +93,8 @@ fn public_weights_are_torchvisions() {
             assert!(ours.url.ends_with(&format!("/{}", ours.file)) && ours.hash_prefix().is_some(), "{}", ours.url);
             let number = |key: &str| theirs[key].as_f64().unwrap();
             assert_eq!(
-                (ours.params as f64, ours.size_mib, ours.top1),
-                (number("params"), number("mib"), number("top1"))
+                (ours.params as f64, ours.size_mib, ours.accuracy),
+                (number("params"), Some(number("mib")), Accuracy::Top1(number("top1")))
             );
             let three = |key: &str| std::array::from_fn(|i| theirs[key][i].as_f64().unwrap() as f32);
             let rule = Preprocess {

@@ -2,7 +2,7 @@
 
 use crate::data::{Issue, LabelColumn, Task};
 use crate::graph::Preprocess;
-use crate::session::{Best, Ending, ModelTask, StepNews, StepTimes};
+use crate::session::{Accuracy, Best, Ending, ModelTask, StepNews, StepTimes};
 use crate::train::{Averages, BoxScore, ClassScore, LrPoint, LrSuggestions, SweepEnd};
 use crate::weights::{Counts, Row};
 use serde::Serialize;
@@ -86,6 +86,9 @@ pub(super) struct Model<'a> {
     pub preprocess_words: String,
     /// Whether a backbone comes with the program.
     pub built_in: bool,
+    /// What a person must know of weights from elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'a str>,
     pub weights: Vec<ModelWeights<'a>>,
 }
 
@@ -99,9 +102,11 @@ pub(super) struct ModelWeights<'a> {
     /// For `--weights public:NAME`.
     pub name: &'a str,
     pub params: u64,
-    pub size_mib: f64,
-    /// In percent, as published.
-    pub top1: f64,
+    /// Size of the file, where it is published.
+    pub size_mib: Option<f64>,
+    /// `top1` or `box_ap`, in percent, as published.
+    #[serde(flatten)]
+    pub accuracy: Accuracy,
     /// The whole, where it is known for sure.
     pub sha256: Option<&'a str>,
     /// The published first digits.

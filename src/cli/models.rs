@@ -5,7 +5,7 @@ use super::lines::{Line, Model, ModelWeights};
 use super::output::{self, Align};
 use super::{Failure, Outcome};
 use crate::format;
-use crate::session::{ModelTask, Variant, catalogue, find_model};
+use crate::session::{Accuracy, ModelTask, Variant, catalogue, find_model};
 use crate::weights::hub;
 
 pub(super) fn models(args: &ModelsArgs) -> Outcome {
@@ -52,7 +52,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
             classes: public.classes,
             params: public.params,
             size_mib: public.size_mib,
-            top1: public.top1,
+            accuracy: public.accuracy,
             sha256: public.sha256,
             sha256_prefix: public.hash_prefix(),
             sha256_recorded: recorded,
@@ -73,6 +73,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
         preprocess: &variant.preprocess,
         preprocess_words: variant.preprocess.to_string(),
         built_in: variant.built_in,
+        note: variant.note,
         weights: weights.collect(),
     })
 }
@@ -109,17 +110,24 @@ fn about(model: &Model<'_>) -> Vec<String> {
         let text = if model.built_in { "a backbone comes with the program (--weights builtin)" } else { "none" };
         say("weights", text.to_owned());
     }
+    if let Some(note) = model.note {
+        say("note", note.to_owned());
+    }
     for public in &model.weights {
         lines.push(String::new());
         lines.push(format!("public:{}", public.name));
         let mut say = |name: &str, value: String| lines.push(format!("  {name:<14} {value}"));
         say("trained on", format!("{}, {}", public.trained_on, format::plural(public.classes, "class")));
-        say("top-1", format!("{} % as published", public.top1));
+        match public.accuracy {
+            Accuracy::Top1(top1) => say("top-1", format!("{top1} % as published")),
+            Accuracy::BoxAp(ap) => say("box AP", format!("{ap} % on COCO as published")),
+        }
         say("parameters", output::count(public.params));
         say("preprocessing", public.preprocess_words.clone());
         say("license", public.license.to_owned());
         say("address", public.url.to_owned());
-        say("file", format!("{}, {:.1} MB", public.file, public.size_mib * 1.048_576));
+        let size = public.size_mib.map_or_else(String::new, |mib| format!(", {:.1} MB", mib * 1.048_576));
+        say("file", format!("{}{size}", public.file));
         say("SHA-256", hash(public));
         say("here", here(public));
     }

@@ -27,10 +27,10 @@ pub(super) fn bring(plan: &Plan) -> Outcome {
     }
     let folder = hub::weights_folder().map_err(Failure::Input)?;
     let (options, begun) = (Options::from_env(), Instant::now());
+    let size = weights.size_mib.map_or_else(String::new, |mib| format!("{:.1} MB, ", mib * 1.048_576));
     line.note(&format!(
-        "Downloading {} ({:.1} MB, license {}) from {} to {}.",
+        "Downloading {} ({size}license {}) from {} to {}.",
         weights.file,
-        weights.size_mib * 1.048_576,
         weights.license,
         options.address(&source),
         folder.display()

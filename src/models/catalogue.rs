@@ -15,6 +15,16 @@ pub enum ModelTask {
     Segment,
 }
 
+/// How good public weights are, as published, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accuracy {
+    /// Top-1 accuracy on ImageNet's validation set.
+    Top1(f64),
+    /// Average precision of boxes, IoU 0.5 to 0.95, on COCO's validation set of 2017.
+    BoxAp(f64),
+}
+
 /// Public weights of a model, as their publisher states them.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublicWeights {
@@ -34,10 +44,10 @@ pub struct PublicWeights {
     pub preprocess: Preprocess,
     /// Learnable values.
     pub params: u64,
-    /// Size of the file in MiB, to a thousandth.
-    pub size_mib: f64,
-    /// Published top-1 accuracy on ImageNet's validation set, in percent.
-    pub top1: f64,
+    /// Size of the file in MiB, to a thousandth, where it is published.
+    pub size_mib: Option<f64>,
+    /// How good they are.
+    pub accuracy: Accuracy,
     /// SHA-256 of the file in hexadecimal, where it is known for sure.
     pub sha256: Option<&'static str>,
 }
@@ -62,8 +72,8 @@ impl PublicWeights {
             classes: 1000,
             preprocess: Preprocess { resize, ..Preprocess::imagenet(224) },
             params,
-            size_mib,
-            top1,
+            size_mib: Some(size_mib),
+            accuracy: Accuracy::Top1(top1),
             sha256: None,
         }
     }
@@ -96,6 +106,8 @@ pub struct Variant {
     pub weights: Vec<PublicWeights>,
     /// Whether the program carries weights for its backbone.
     pub built_in: bool,
+    /// What a person must know before using weights from elsewhere: their license, where none are offered here.
+    pub note: Option<&'static str>,
     /// Builds the graph for this many classes and this input size in pixels.
     pub build: fn(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError>,
 }

@@ -87,6 +87,7 @@ fn variant(
         preprocess: Preprocess::imagenet(224),
         weights,
         built_in: false,
+        note: None,
         build,
     }
 }

@@ -7,7 +7,7 @@ mod network;
 mod resnet;
 mod vgg;
 
-pub use catalogue::{ModelTask, PublicWeights, Variant};
+pub use catalogue::{Accuracy, ModelTask, PublicWeights, Variant};
 pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 
 /// All models, family by family. A new family is a file here and a line in this list.

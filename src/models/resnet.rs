@@ -35,6 +35,7 @@ pub fn variants() -> Vec<Variant> {
                 preprocess: first.unwrap_or_else(|| Preprocess::imagenet(96)),
                 weights,
                 built_in: name == MINI,
+                note: None,
                 build: graph,
             }
         })

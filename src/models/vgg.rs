@@ -42,6 +42,7 @@ pub fn variants() -> Vec<Variant> {
             preprocess: Preprocess::imagenet(224),
             weights: vec![PublicWeights::torchvision("IMAGENET1K_V1", url, 256, params, size_mib, top1)],
             built_in: false,
+            note: None,
             build: graph,
         })
         .collect()

@@ -13,7 +13,7 @@ mod thumbs;
 mod view;
 mod worker;
 
-pub use crate::models::{ModelTask, PublicWeights, Variant, catalogue, find as find_model};
+pub use crate::models::{Accuracy, ModelTask, PublicWeights, Variant, catalogue, find as find_model};
 pub use crate::train::save_backbone;
 pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;

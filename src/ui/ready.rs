@@ -113,7 +113,8 @@ fn missing(ctx: &Context<'_>, weights: &PublicWeights) -> Option<(String, &'stat
     Some(match ctx.view.weights.get(file) {
         Some(WeightsState::Here { .. }) => return None,
         Some(WeightsState::Absent) => {
-            let text = format!("The public weights {file} are not on this machine ({}).", public::size(weights));
+            let size = public::size(weights).map_or_else(String::new, |size| format!(" ({size})"));
+            let text = format!("The public weights {file} are not on this machine{size}.");
             (text, "Download them", fetch)
         }
         Some(WeightsState::Fetching(news)) => {

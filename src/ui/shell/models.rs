@@ -117,6 +117,9 @@ fn about(ui: &mut Ui, ctx: &Context<'_>, row: &Row) {
         ui.label(RichText::new(text).size(11.5).color(ctx.theme.weak));
         ui.label(RichText::new(weights.url).size(11.0).color(ctx.theme.weak));
     }
+    if let Some(note) = row.variant.note {
+        ui.label(RichText::new(note).size(11.5).color(ctx.theme.weak));
+    }
     if row.variant.built_in {
         ui.label(RichText::new("Weights come with the program.").size(11.5).color(ctx.theme.weak));
     }

@@ -2,7 +2,7 @@
 
 use super::weights::loaded;
 use crate::format;
-use crate::session::{Command, PublicWeights, WeightsCommand, WeightsState, find_model};
+use crate::session::{Accuracy, Command, PublicWeights, WeightsCommand, WeightsState, find_model};
 use crate::train::WeightsSource;
 use crate::ui::action::Action;
 use crate::ui::context::Context;
@@ -31,15 +31,23 @@ fn card(ui: &mut Ui, ctx: &mut Context<'_>, weights: &PublicWeights, state: Opti
         ui.spacing_mut().item_spacing.y = 3.0;
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let accuracy = RichText::new(format!("{:.1} %", weights.top1)).size(11.0).color(ctx.theme.weak);
-                ui.label(accuracy).on_hover_text("Top-1 accuracy on ImageNet's validation set, as published.");
+                let (text, help) = match weights.accuracy {
+                    Accuracy::Top1(top1) => {
+                        (format!("{top1:.1} %"), "Top-1 accuracy on ImageNet's validation set, as published.")
+                    }
+                    Accuracy::BoxAp(ap) => {
+                        (format!("AP {ap:.1} %"), "Average precision of boxes on COCO's validation set, as published.")
+                    }
+                };
+                ui.label(RichText::new(text).size(11.0).color(ctx.theme.weak)).on_hover_text(help);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                     let name = widgets::bold(weights.name, 11.5).color(ctx.theme.text);
                     ui.add(egui::Label::new(name).truncate()).on_hover_text(about(weights));
                 });
             });
         });
-        let line = format!("{} · {}", weights.license, size(weights));
+        let size = size(weights).map_or_else(String::new, |size| format!(" · {size}"));
+        let line = format!("{}{size}", weights.license);
         ui.label(RichText::new(line).size(10.5).color(ctx.theme.weak)).on_hover_text(about(weights));
         standing(ui, ctx, weights, state, chosen);
     });
@@ -49,9 +57,9 @@ fn is_chosen(source: &WeightsSource, weights: &PublicWeights) -> bool {
     matches!(source, WeightsSource::Public { entry } if entry == weights.name)
 }
 
-/// What the entry's file weighs.
-pub(crate) fn size(weights: &PublicWeights) -> String {
-    format::bytes((weights.size_mib * 1_048_576.0) as u64)
+/// What the entry's file weighs, where that is published.
+pub(crate) fn size(weights: &PublicWeights) -> Option<String> {
+    weights.size_mib.map(|mib| format::bytes((mib * 1_048_576.0) as u64))
 }
 
 fn about(weights: &PublicWeights) -> String {
