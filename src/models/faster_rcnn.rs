@@ -10,7 +10,7 @@
 //! what tells one thing. So a frozen backbone leaves all of the detector to train, as one wants with a backbone from
 //! `ImageNet`, and each of the four heads can be weighed by itself.
 
-use super::catalogue::{ModelTask, Variant};
+use super::catalogue::{Accuracy, ModelTask, PublicWeights, Variant};
 use super::resnet;
 use crate::graph::blocks::{
     Activation, Classifier, ConvNormAct, Dense, Levels, MaxPool, Proposals, PyramidConv, RegionPool, SharedConv,
@@ -44,11 +44,38 @@ pub fn variants() -> Vec<Variant> {
             family: "Faster R-CNN",
             task: ModelTask::Detect,
             preprocess: preprocess(),
-            weights: Vec::new(),
+            weights: public(name),
             built_in: false,
+            note: None,
             build: graph,
         })
         .collect()
+}
+
+/// torchvision's entries: ninety classes, ten of which (holes in COCO's ids) no picture has.
+fn public(name: &str) -> Vec<PublicWeights> {
+    let row = |url: &'static str, params, size_mib, box_ap| PublicWeights {
+        name: "COCO_V1",
+        url,
+        file: url.rsplit('/').next().unwrap_or(url),
+        license: "BSD-3-Clause",
+        trained_on: "COCO 2017",
+        classes: 90,
+        preprocess: preprocess(),
+        params,
+        size_mib: Some(size_mib),
+        accuracy: Accuracy::BoxAp(box_ap),
+        sha256: None,
+    };
+    let [first, second] = [
+        "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth",
+        "https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth",
+    ];
+    match name {
+        "fasterrcnn_resnet50_fpn" => vec![row(first, 41_755_286, 159.743, 37.0)],
+        "fasterrcnn_resnet50_fpn_v2" => vec![row(second, 43_712_278, 167.104, 46.7)],
+        _ => Vec::new(),
+    }
 }
 
 /// torchvision resizes to a shorter side of 800 px, or less where the longer would exceed 1333, and pads right and below

@@ -37,7 +37,7 @@ fn rows(values: &[[f32; 4]], device: &Device) -> Tensor<2> {
 
 /// Zero that still belongs to the outputs, where nothing is learned from them.
 fn nothing<const D: usize>(x: &Tensor<D>) -> Tensor<1> {
-    x.clone().sum() * 0.0
+    (x.clone() * 0.0).sum()
 }
 
 /// Losses of the regions' classes `[regions, classes + 1]` and boxes `[regions, 4 * (classes + 1)]`.
