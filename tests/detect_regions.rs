@@ -23,7 +23,7 @@ use frostline::graph::{
 use frostline::models::{Mode, Network, SeeTensors, find};
 use frostline::nn::regions::proposals::Lesson;
 use frostline::nn::{Ctx, Object, Pictures};
-use frostline::train::detection::{candidates, losses};
+use frostline::train::detection::{Candidates, candidates, losses};
 use frostline::train::{DeviceChoice, device, wanted};
 use frostline::weights::{Checkpoint, plan};
 use serde_json::Value as Json;
@@ -235,7 +235,7 @@ fn weights_that_are_no_numbers_are_no_panic() {
         let mode = if ctx.pictures.objects.is_some() { Mode::Train } else { Mode::Infer };
         let outputs = network.forward(images(&device), mode, &mut ctx).unwrap();
         let detector = network.graph().detector.as_ref().unwrap();
-        assert!(candidates(detector, &outputs, &ctx).unwrap().iter().all(|found| found.is_empty()));
+        assert!(candidates(detector, &outputs, &ctx).unwrap().iter().all(Candidates::is_empty));
         if ctx.pictures.objects.is_some() {
             let terms = losses(detector, &outputs, &ctx).unwrap();
             assert!(terms[0].clone().inner().into_scalar::<f32>().is_nan());

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use frostline::graph::{
     BnPolicy, FreezePlan, Frontier, NodeState, Preprocess, Preset, Resize, Shape, TensorSpec, ValueId,
 };
-use frostline::models::{Accuracy, Mode, Network, catalogue, find};
+use frostline::models::{Accuracy, Mode, ModelTask, Network, catalogue, find};
 use frostline::nn::{Ctx, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,9 +30,19 @@ fn shapes_and_tensors_are_those_of_the_built_module_and_a_real_forward() {
         let outputs =
             network.inference().run(&[Value::Map(images)], &given, &wanted, Mode::Infer, &mut Ctx::default()).unwrap();
         for (id, output) in wanted.iter().zip(outputs) {
-            let mut expected = vec![2];
-            expected.extend(facts.node(*id).output.shape.dims());
-            assert_eq!(output.dims(), [expected], "{} {}", variant.name, graph.node(*id).path);
+            let signal = &facts.node(*id).output;
+            let expected = match &signal.shape {
+                // As many regions as the pictures have at most, each with the axes that the graph says.
+                shape if signal.count > 1 || matches!(shape, Shape::Regions { .. }) => {
+                    let first = output.dims()[0][0];
+                    assert!(first <= 2 * signal.count.max(shape.dims()[0]), "{} regions", variant.name);
+                    let own = if signal.count > 1 { shape.dims() } else { vec![4] };
+                    vec![[vec![first], own].concat()]
+                }
+                Shape::Pyramid { levels } => levels.iter().map(|[c, h, w]| vec![2, *c, *h, *w]).collect(),
+                shape => vec![[vec![2], shape.dims()].concat()],
+            };
+            assert_eq!(output.dims(), expected, "{} {}", variant.name, graph.node(*id).path);
         }
     }
 }
@@ -83,7 +93,9 @@ fn public_weights_are_torchvisions() {
     let published = published();
     for variant in catalogue() {
         let Some(entries) = published[variant.name].as_array() else {
-            assert!(variant.weights.is_empty(), "{} is not torchvision's", variant.name);
+            // The detectors' are looked at in tests/detect_regions.rs.
+            let others = variant.task != ModelTask::Classify || variant.weights.is_empty();
+            assert!(others, "{} is not torchvision's", variant.name);
             continue;
         };
         assert_eq!(entries.len(), variant.weights.len(), "{}", variant.name);

@@ -36,13 +36,12 @@ fn write(path: &Path, tensors: &[(String, Vec<usize>)]) -> Checkpoint {
     Checkpoint::open(path).unwrap()
 }
 
-/// Under its own names, with a head of another number of outputs.
-fn with_outputs(model: &str, outputs: usize) -> Vec<(String, Vec<usize>)> {
-    let head = |tensor: &Wanted| {
-        let rest = tensor.shape.iter().skip(1).copied();
-        if tensor.head { std::iter::once(outputs).chain(rest).collect() } else { tensor.shape.clone() }
-    };
-    tensors(model).iter().map(|tensor| (tensor.name.clone(), head(tensor))).collect()
+/// Under its own names, for another number of classes.
+fn with_outputs(model: &str, classes: usize) -> Vec<(String, Vec<usize>)> {
+    let variant = find(model).unwrap();
+    let graph = variant.graph(classes, variant.preprocess.size[0] as usize).unwrap();
+    let tensors = wanted(&graph, &graph.facts().unwrap());
+    tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::setup::wanted;
 use crate::graph::{Detector, Graph, Part};
 use crate::models::{Variant, catalogue};
-use crate::weights::{self, Checkpoint, LoadReport, RowState, Wanted, WeightsError, similarity};
+use crate::weights::{self, Checkpoint, LoadReport, RowState, Wanted, WeightsError, likeness};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -12,6 +12,8 @@ use std::sync::OnceLock;
 const NEAREST: usize = 3;
 /// Below this similarity a model is no more like the file than any other.
 const NOTHING: f32 = 0.03;
+/// From this similarity on a model may be the file's.
+const ALIKE: f32 = 0.8;
 
 /// A model with the tensors that it has as published.
 struct Known {
@@ -84,11 +86,13 @@ impl fmt::Display for Stranger {
 /// # Errors
 /// The models that come nearest, with what differs.
 pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
-    let mut ranked: Vec<(f32, &Known)> =
-        zoo().iter().map(|known| (similarity(checkpoint, &known.wanted), known)).collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut ranked: Vec<([f32; 2], &Known)> =
+        zoo().iter().map(|known| (likeness(checkpoint, &known.wanted), known)).collect();
+    // Of those that nearly match, such as a detector and its backbone alone, the one that more of the file is.
+    let key = |[part, whole]: [f32; 2]| if part >= ALIKE { 1.0 + part + whole } else { part };
+    ranked.sort_by(|a, b| key(b.0).total_cmp(&key(a.0)));
     let mut nearest = Vec::new();
-    for (similarity, Known { variant, graph, wanted }) in ranked.into_iter().take(NEAREST) {
+    for ([similarity, _], Known { variant, graph, wanted }) in ranked.into_iter().take(NEAREST) {
         match weights::plan(checkpoint, wanted) {
             Ok(report) => {
                 let classes = classes_in_file(&report, graph);

@@ -172,8 +172,17 @@ fn former_name(name: &str) -> Option<String> {
 /// either has (a file's optimizer state and step counters not counted). 1 means the same network; a smaller
 /// network contained in the file, or a part of a file missing, both lower it.
 pub fn similarity(checkpoint: &Checkpoint, wanted: &[Wanted]) -> f32 {
+    likeness(checkpoint, wanted)[0]
+}
+
+/// The same, and beside it the same over all tensors of the file, also those outside the part that matches: a file of
+/// a large network is its small part too, but more of it is the large one.
+pub fn likeness(checkpoint: &Checkpoint, wanted: &[Wanted]) -> [f32; 2] {
     let Best { mapping, matched, .. } = best_mapping(checkpoint, wanted);
     let total = wanted.iter().filter(|tensor| !is_batch_counter(&tensor.name)).count();
-    let held = checkpoint.names().filter(|name| name.starts_with(&mapping.strip) && !is_batch_counter(name)).count();
-    matched as f32 / (total + held - matched.min(held)).max(1) as f32
+    let part = |strip: &str| {
+        let held = checkpoint.names().filter(|name| name.starts_with(strip) && !is_batch_counter(name)).count();
+        matched as f32 / (total + held - matched.min(held)).max(1) as f32
+    };
+    [part(&mapping.strip), part("")]
 }

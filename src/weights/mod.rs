@@ -40,7 +40,7 @@ pub use classes::{ClassNames, class_names, coco_classes, imagenet_classes};
 pub use convert::Dtype;
 pub use draft::Draft;
 pub use error::WeightsError;
-pub use matching::similarity;
+pub use matching::{likeness, similarity};
 pub use onnx::{ENGINE, OnnxOutput, run_onnx, write_onnx};
 pub use pth::save_pth;
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};

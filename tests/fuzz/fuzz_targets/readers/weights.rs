@@ -32,7 +32,7 @@ mod wanted;
 pub use checkpoint::{Checkpoint, Container, Entry};
 pub use convert::Dtype;
 pub use error::WeightsError;
-pub use matching::similarity;
+pub use matching::{likeness, similarity};
 pub use report::{plan, read};
 use wanted::is_batch_counter;
 pub use wanted::{Alias, PlainTensor, Wanted};
