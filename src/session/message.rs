@@ -6,7 +6,9 @@ pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
     RunInfo, StepNews, StepTimes, Which,
 };
-use crate::train::{DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice};
+use crate::train::{
+    Choice, DataSource, FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd, ValChoice,
+};
 use crate::weights::LoadReport;
 use crate::weights::hub::Progress;
 use std::path::PathBuf;
@@ -71,6 +73,15 @@ pub enum Command {
         images: Vec<PathBuf>,
         /// A run folder or checkpoint to use instead of the current weights.
         from: Option<PathBuf>,
+    },
+    /// Write the boxes of predictions as pictures, YOLO text and COCO JSON; answered by [`Event::Saved`].
+    SaveBoxes {
+        /// The answers.
+        predictions: Arc<Vec<Prediction>>,
+        /// Which objects count; the detector's own choice without one.
+        choice: Option<Choice>,
+        /// The folder.
+        to: PathBuf,
     },
     /// Measure a run's best weights or a checkpoint on a data set; answered by [`Event::Evaluated`] or [`Event::Failed`].
     Evaluate {

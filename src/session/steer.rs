@@ -1,7 +1,7 @@
 //! Between a run and the session's channels: news become events, commands become controls.
 
 use super::message::{Command, Event};
-use super::worker::{Outbox, export, predict_all};
+use super::worker::{Outbox, export, predict_all, save_boxes};
 use crate::data::Issue;
 use crate::graph::FreezePlan;
 use crate::models::Network;
@@ -49,6 +49,10 @@ impl<'a> Steer<'a> {
             Command::Predict { images, from: None } => {
                 self.stop.store(false, Ordering::Relaxed);
                 predict_all(&network.inference(), run, &images, self.outbox, self.stop)
+            }
+            Command::SaveBoxes { predictions, choice, to } => {
+                self.stop.store(false, Ordering::Relaxed);
+                save_boxes(&predictions, choice, &to, self.outbox, self.stop)
             }
             Command::Export { from, to } => {
                 export(&from, &to, self.device, self.outbox);

@@ -3,10 +3,11 @@
 use super::message::{Belongs, Command, Event};
 use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress, Split};
+use crate::format::plural;
 use crate::models::Network;
 use crate::train::{
-    self, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Misfit, Plan, RunFile, RunFolder, Setup, Trainer,
-    ValChoice, WeightsSource, Which,
+    self, Choice, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Misfit, Plan, Prediction, RunFile, RunFolder,
+    Setup, Trainer, ValChoice, WeightsSource, Which,
 };
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
@@ -119,6 +120,9 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from } => self.predict(&images, from.as_deref()),
+            Command::SaveBoxes { predictions, choice, to } => {
+                save_boxes(&predictions, choice, &to, self.outbox, self.stop)
+            }
             Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
             Command::Export { from, to } => return export(&from, &to, &self.device, self.outbox),
             // Without a run there is nothing to steer.
@@ -331,6 +335,29 @@ pub(super) fn predict_all(
         answers.push(answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?);
     }
     outbox.send(Event::Predictions(Arc::new(answers)));
+    Ok(())
+}
+
+/// Writes the boxes of predictions and says what became of them.
+pub(super) fn save_boxes(
+    predictions: &[Prediction],
+    choice: Option<Choice>,
+    to: &Path,
+    outbox: &Outbox,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let mut go_on = |done: usize, total: usize| {
+        outbox.offer(Event::Progress { what: "drawing boxes".to_owned(), done, total });
+        !stop.load(Ordering::Relaxed)
+    };
+    let saved = train::detection::save_boxes(predictions, &|boxes| choice.unwrap_or(boxes.own), to, &mut go_on)?;
+    outbox.send(Event::Idle);
+    let Some(saved) = saved else { return Ok(()) };
+    for failed in saved.failed {
+        outbox.send(Event::Log(failed));
+    }
+    let what = format!("{} in {}", plural(saved.objects, "object"), plural(saved.overlays, "picture"));
+    outbox.send(Event::Saved { path: to.to_path_buf(), what });
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What a person can do. Panels never change anything: they push actions, and the app performs them after drawing.
 
 use crate::session::{Command, Evaluation, ExportFormat};
-use crate::train::Plan;
+use crate::train::{Choice, Plan};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -68,6 +68,8 @@ pub enum Action {
     StartFrom(PathBuf),
     /// Ask for pictures to predict on.
     AskPictures,
+    /// Ask for a folder for the boxes of the predictions, those that this choice leaves.
+    AskSaveBoxes(Option<Choice>),
     /// Ask where to write the run's best weights.
     AskExport(ExportFormat),
     /// Ask for a project file.

@@ -1,10 +1,11 @@
 //! File dialogs, each on a thread of its own: the window never waits for one.
 
+use crate::train::Choice;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Ask {
     /// A data folder.
     Data,
@@ -16,6 +17,8 @@ pub enum Ask {
     Run,
     /// Pictures.
     Pictures,
+    /// A folder for the boxes of predictions.
+    Boxes(Option<Choice>),
     /// A project file.
     Project,
     /// Where to write the project; a name to begin with.
@@ -81,6 +84,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
             let kinds = ["png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "gif"];
             dialog.set_title("Predict on pictures").add_filter("Pictures", &kinds).pick_files().unwrap_or_default()
         }
+        Ask::Boxes(_) => one(dialog.set_title("Choose a folder for pictures with boxes").pick_folder()),
         Ask::Project => one(dialog.set_title("Open a project").add_filter("Frostline projects", &["json"]).pick_file()),
         Ask::Export(name) => one(dialog.set_title("Export the model").set_file_name(name).save_file()),
         Ask::SaveAs(name) => one(dialog.set_title("Save the project").set_file_name(name).save_file()),

@@ -61,6 +61,7 @@ impl App {
             Action::AskRun => self.ask(ctx, Ask::Run),
             Action::StartFrom(run) => self.start_from(&run),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
+            Action::AskSaveBoxes(choice) => self.ask(ctx, Ask::Boxes(choice)),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
                 let run = self.run_at_hand();
@@ -271,6 +272,11 @@ impl App {
             }
             Ask::Run => self.start_from(&first),
             Ask::Pictures => self.predict(paths),
+            Ask::Boxes(choice) => {
+                if let Some(predictions) = self.view.predictions.clone() {
+                    self.send(Command::SaveBoxes { predictions, choice: *choice, to: first });
+                }
+            }
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
             Ask::Export(_) => {

@@ -13,6 +13,10 @@ use egui::{
 };
 use std::path::PathBuf;
 
+/// What a folder of saved boxes holds.
+const SAVE: &str = "Of all these pictures, into a folder: pictures with the boxes drawn, YOLO text, COCO results, and a COCO data \
+                    set to correct and train on. The boxes are those that the sliders leave.";
+
 /// What the page remembers.
 #[derive(Debug, Default)]
 pub struct PredictState {
@@ -205,7 +209,11 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, predicti
         if kit::link_button(ui, theme, "Copy path").clicked() {
             cx.push(Action::Copy(prediction.image.clone()));
         }
-        if !prediction.heads.is_empty() && kit::link_button(ui, theme, "Copy scores").clicked() {
+        let detected = boxes::of(prediction).is_some();
+        if detected && kit::link_button(ui, theme, "Save boxes…").on_hover_text(SAVE).clicked() {
+            cx.push(Action::AskSaveBoxes(state.boxes.choice));
+        }
+        if !prediction.heads.is_empty() && !detected && kit::link_button(ui, theme, "Copy scores").clicked() {
             cx.push(Action::Copy(csv(prediction)));
             cx.push(Action::Say("Scores copied".to_owned()));
         }
