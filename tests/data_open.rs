@@ -287,7 +287,6 @@ fn known_layouts_are_named() {
     for (folder, name, file) in [
         ("detection_coco/tiny_coco", "COCO", "json"),
         ("detection_yolo/coco128_mini", "YOLO", "yaml"),
-        ("detection_voc/bccd", "Pascal VOC", "xml"),
         ("segmentation/dsb2018_nuclei", "segmentation masks", "png"),
     ] {
         let Some(path) = shared(folder) else { continue };

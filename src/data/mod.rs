@@ -23,6 +23,7 @@ mod labels;
 mod listing;
 pub mod loader;
 mod mask;
+mod objects;
 mod open;
 pub mod sample;
 mod specimen;
@@ -158,6 +159,12 @@ impl Target {
     #[must_use]
     pub fn label(&self, column: usize) -> &Label {
         self.labels.get(column).unwrap_or(&Label::Unknown)
+    }
+
+    /// The classes that a column names, and those of the boxes for the first, each as often as it is there.
+    pub(crate) fn all_classes(&self, column: usize) -> impl Iterator<Item = u32> + '_ {
+        let boxes = self.boxes.iter().flatten().filter(move |_| column == 0).map(|one| one.class);
+        self.label(column).classes().chain(boxes)
     }
 
     /// The class in the first column, where that gives one to each picture.
@@ -369,6 +376,11 @@ impl Dataset {
             && let [class] = classes.as_slice()
         {
             reasons.push(format!("there is only one class ({class}); a classifier needs at least two"));
+        }
+        let object =
+            |s: &Sample| s.split == Split::Train && s.target.boxes.as_ref().is_some_and(|boxes| !boxes.is_empty());
+        if self.task == Task::Detect && count(Split::Train) > 0 && !self.samples.iter().any(object) {
+            reasons.push("no picture to train on has an object".to_owned());
         }
         if self.samples.is_empty() {
             reasons.push("no picture can be used".to_owned());

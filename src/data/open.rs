@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
-use super::formats::{Draft, Item, Recognition, csv, fold, recognize};
+use super::formats::{Draft, Item, Recognition, Told, csv, fold, recognize};
 use super::listing::{Folder, extension, list};
+use super::objects;
 use super::split::{Candidate, draw};
 use super::{
     DEFAULT_COLUMN, DataError, Dataset, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress, Sample,
@@ -82,12 +83,21 @@ impl Set {
         issues.extend(more);
         let results = check(&items, progress)?;
         let mut pictures = Vec::with_capacity(items.len());
-        for (item, result) in items.into_iter().zip(results) {
+        let mut told = Told::default();
+        let classes = columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
+        for (mut item, result) in items.into_iter().zip(results) {
             match result {
-                Ok(checked) => pictures.push(Picture { item, checked }),
+                Ok(checked) => {
+                    if let Some(raw) = item.objects.take() {
+                        let boxes = objects::settle(&raw, checked.size_px, &item.path, classes, &mut told);
+                        item.target.boxes = Some(boxes);
+                    }
+                    pictures.push(Picture { item, checked });
+                }
                 Err(why) => issues.push(Issue::new(Severity::Error, item.path, format!("{why}; left out"))),
             }
         }
+        told.finish(path, &mut issues);
         remarks(path, &pictures, &mut issues);
         Ok(Self { task, format, columns, classes_from_pictures, found, pictures, issues })
     }
@@ -99,7 +109,7 @@ impl Set {
     /// What a picture counts as when a split is drawn: its class in the first column, or its rarest label.
     fn stratum(&self, picture: &Picture, counts: &[usize]) -> Option<&str> {
         let rarity = |class: &u32| counts.get(*class as usize).copied().unwrap_or(0);
-        let class = picture.item.target.label(0).classes().min_by_key(rarity)?;
+        let class = picture.item.target.all_classes(0).min_by_key(rarity)?;
         self.columns.first()?.classes.get(class as usize).map(String::as_str)
     }
 
@@ -107,7 +117,7 @@ impl Set {
     fn counts(&self, column: usize, keep: impl Fn(&Picture) -> bool) -> Vec<usize> {
         let mut counts = vec![0; self.columns.get(column).map_or(0, |column| column.classes.len())];
         for picture in self.pictures.iter().filter(|picture| keep(picture)) {
-            for class in picture.item.target.label(column).classes() {
+            for class in picture.item.target.all_classes(column) {
                 if let Some(count) = counts.get_mut(class as usize) {
                     *count += 1;
                 }
@@ -185,6 +195,9 @@ impl Set {
     /// Keeps the classes that can be learned, and says which others there were.
     fn settle_classes(&mut self, path: &Path, suggested_split: bool) {
         if !self.classes_from_pictures {
+            if self.task == Task::Detect {
+                self.report_untrained(path);
+            }
             return;
         }
         let kept: Vec<Vec<usize>> =
@@ -209,6 +222,32 @@ impl Set {
             ..column
         };
         self.columns = columns.map(of).collect();
+    }
+
+    /// Says which classes of a given list have no object to train on.
+    fn report_untrained(&mut self, path: &Path) {
+        let train = self.counts(0, |picture| picture.split() == Split::Train);
+        let all = self.counts(0, |_| true);
+        let names = |keep: &dyn Fn(usize, usize) -> bool| -> Vec<&str> {
+            let classes = self.columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
+            let counted = classes.iter().zip(train.iter().zip(&all));
+            counted.filter(|(_, (train, all))| keep(**train, **all)).map(|(name, _)| name.as_str()).collect()
+        };
+        let mut issues = Vec::new();
+        for (severity, names, what) in [
+            (Severity::Note, names(&|_, all| all == 0), "without any object"),
+            (
+                Severity::Warning,
+                names(&|train, all| train == 0 && all > 0),
+                "with objects in val or test, but none to train on",
+            ),
+        ] {
+            if !names.is_empty() {
+                let what = format!("{} {what}: {}", count_of(names.len(), "class", "classes"), names.join(", "));
+                issues.push(Issue::new(severity, path, what));
+            }
+        }
+        self.issues.extend(issues);
     }
 
     /// The classes of a column that have a picture to train on, in order of name; the issues say which have not.
@@ -341,6 +380,10 @@ fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, Da
             Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
         },
     }
+}
+
+fn count_of(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn kind_of_file(path: &Path) -> String {

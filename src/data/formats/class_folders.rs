@@ -191,6 +191,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         path: path.clone(),
         split: *split,
         target: Target::of_class(id(class)),
+        objects: None,
     });
     let format = match layout {
         Layout::SplitThenClass => "class folders (train/val, then class)",

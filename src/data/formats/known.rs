@@ -10,7 +10,8 @@ use crate::data::listing::{Folder, extension};
 /// Enough of both ends of a file to see its keys; an annotation file may have gigabytes.
 const PEEK_BYTES: u64 = 64 << 10;
 
-fn peek(path: &Path) -> String {
+/// Both ends of a file as text.
+pub(super) fn peek(path: &Path) -> String {
     let mut text = Vec::new();
     if let Ok(mut file) = File::open(path) {
         let length = file.metadata().map_or(0, |m| m.len());
@@ -75,19 +76,6 @@ impl Reader for Yolo {
             }
         }
         Recognition::No(format!("{why}; no folders images and labels side by side"))
-    }
-}
-
-/// Pascal VOC XML.
-pub(crate) struct Voc;
-
-impl Reader for Voc {
-    fn name(&self) -> &'static str {
-        "Pascal VOC"
-    }
-
-    fn recognize(&self, root: &Folder) -> Recognition {
-        find(root, &["xml"], "an <annotation>", |text| text.contains("<annotation"))
     }
 }
 

@@ -3,10 +3,14 @@
 mod class_folders;
 pub(crate) mod csv;
 mod known;
+mod told;
+mod voc;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::told::Told;
 use super::listing::{Folder, Kind, extension};
+use super::objects::RawBoxes;
 use super::{DataError, Issue, LabelColumn, Severity, Split, Target, Task};
 
 /// More files of one kind than this are reported as a number.
@@ -20,6 +24,8 @@ pub(crate) struct Item {
     pub split: Option<Split>,
     /// Labels stand in the order of `Draft::columns`.
     pub target: Target,
+    /// Its boxes, where the layout gives any; they become part of the target once the picture's size is known.
+    pub objects: Option<RawBoxes>,
 }
 
 /// What a reader understood.
@@ -64,7 +70,7 @@ pub(crate) trait Reader: Sync {
 
 /// In the order of asking: annotation files say more than folder names, so they come first.
 static READERS: [&dyn Reader; 6] =
-    [&known::Coco, &known::Yolo, &known::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
+    [&known::Coco, &known::Yolo, &voc::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
 
 /// Asks every reader in turn.
 pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
@@ -152,4 +158,12 @@ pub(crate) fn fold(
     }
     let first = paths.first().and_then(|p| p.strip_prefix(root).ok()).unwrap_or(Path::new(""));
     issues.push(Issue::new(severity, root, format!("{} (first: {})", many(paths.len()), first.display())));
+}
+
+/// The part of the set that a file's folders below `root` are named after; the deepest one decides.
+pub(crate) fn split_of_path(root: &Path, file: &Path) -> Option<Split> {
+    let folders = file.strip_prefix(root).ok()?.parent()?.components().rev();
+    // COCO's folders bear a year.
+    let word = |name: String| csv::split_word(name.trim_end_matches(|c: char| c.is_ascii_digit()));
+    folders.map(|part| part.as_os_str().to_string_lossy().into_owned()).find_map(word)
 }

@@ -41,7 +41,7 @@ pub(super) struct Meaning {
 }
 
 /// The part of the set that a word means.
-pub(super) fn split_word(word: &str) -> Option<Split> {
+pub(in crate::data::formats) fn split_word(word: &str) -> Option<Split> {
     match word.to_lowercase().as_str() {
         "train" | "training" | "trn" => Some(Split::Train),
         "val" | "valid" | "validation" | "dev" => Some(Split::Val),

@@ -10,7 +10,8 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use self::columns::{Meaning, meaning, split_of, split_word};
+pub(super) use self::columns::split_word;
+use self::columns::{Meaning, meaning, split_of};
 use self::paths::{Finder, Found};
 use self::table::Table;
 use super::class_folders::{self, ClassFolders};
@@ -325,7 +326,12 @@ impl Collector {
             return self.say(severity, "again", &table.path, line, what + "; the first counts");
         }
         self.known.insert(file.to_owned(), (self.items.len(), line));
-        self.items.push(Item { path: file.to_owned(), split, target: Target { labels, ..Target::default() } });
+        self.items.push(Item {
+            path: file.to_owned(),
+            split,
+            target: Target { labels, ..Target::default() },
+            objects: None,
+        });
     }
 
     fn draft(mut self, root: &Folder, set: &[Read], whole: bool) -> Draft {
