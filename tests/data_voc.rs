@@ -1,6 +1,12 @@
 //! Pascal VOC: coordinates, parts of the set, and what is said of each file that does not fit.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use frostline::data::{BoxTarget, Dataset, Issue, OpenOptions, Quiet, Sample, Severity, Split, Task, open};
 use std::fs;
