@@ -89,6 +89,22 @@ fn parameters_and_multiply_adds_are_the_published_ones() {
 }
 
 #[test]
+fn detectors_have_the_published_size_and_cost() {
+    // Megvii's table: million parameters, and floating-point operations in billions, two for each multiply-add; norms
+    // and activations count there too, so that ours are a little fewer.
+    let table =
+        [("yolox_nano", 0.91, 1.08), ("yolox_tiny", 5.06, 6.45), ("yolox_s", 9.0, 26.8), ("yolox_m", 25.3, 73.8)];
+    for (name, params, giga) in table {
+        let variant = find(name).unwrap();
+        let facts = variant.published().unwrap().facts().unwrap();
+        assert_eq!(facts.params(), variant.weights[0].params, "{name}");
+        assert!((facts.params() as f64 / 1e6 / params - 1.0).abs() < 0.006, "{name}: {}", facts.params());
+        let ours = facts.macs() as f64 * 2.0 / 1e9;
+        assert!(ours <= giga && ours > 0.93 * giga, "{name}: {ours} of {giga}");
+    }
+}
+
+#[test]
 fn public_weights_are_torchvisions() {
     let published = published();
     for variant in catalogue() {

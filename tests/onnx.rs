@@ -7,7 +7,10 @@ mod common;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{rule_values, sized, tiny, uniform};
-use frostline::graph::blocks::{Activation, Classifier, ConvNormAct, Dense, InvertedResidual, MaxPool, PoolFlatten};
+use frostline::graph::blocks::{
+    Activation, Classifier, ConvNormAct, ConvUnit, CspLayer, Dense, Focus, GlobalAvgPool, InvertedResidual, MaxPool,
+    PoolFlatten, SppBottleneck,
+};
 use frostline::graph::{Builder, Conv, Graph, HeadKind, Norm, Part};
 use frostline::models::{Mode, ModelTask, Network, catalogue};
 use frostline::nn::Ctx;
@@ -118,6 +121,33 @@ fn every_kind_of_layer_says_the_same_at_sizes_that_divide_and_that_do_not() {
         let worst = compare(&network, 2, folder.path());
         assert!(worst < 1e-5, "{height}×{width}: {worst}");
     }
+}
+
+#[test]
+fn joined_and_folded_maps_say_the_same_in_another_engine() {
+    let mut b = Builder::new("joins", 32, 48);
+    let stem = b.node("stem", Focus { outputs: 4 }, &[b.image()]);
+    let x = b.node("down", ConvUnit::new(4, 8, 3, 2).separable(true), &[stem]);
+    let x = b.node("spp", SppBottleneck { inputs: 8, outputs: 6 }, &[x]);
+    let merge = CspLayer { upsample: 2, inputs: 10, outputs: 8, count: 2, shortcut: true, separable: false };
+    let x = b.node("merge", merge, &[x, stem]);
+    b.part(Part::Head("cls".to_owned()));
+    let x = b.node("pool", GlobalAvgPool {}, &[x]);
+    let x = b.node("cls", Classifier::new(8, 4), &[x]);
+    b.head("cls", x, HeadKind::Classify { classes: 4 });
+    let folder = tempfile::tempdir().unwrap();
+    let worst = compare(&filled(b.finish().unwrap()), 2, folder.path());
+    assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn a_detector_says_in_a_sentence_that_it_cannot_be_exported_yet() {
+    let variant = catalogue().into_iter().find(|variant| variant.task == ModelTask::Detect).unwrap();
+    let network = filled(variant.graph(3, 64).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let draft = Draft::new(&folder.path().join("detector.onnx")).unwrap();
+    let error = write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &[]).unwrap_err();
+    assert!(error.to_string().ends_with("maps of different sizes, which cannot be exported yet"), "{error}");
 }
 
 /// All models with few classes and small pictures; with `FROSTLINE_ONNX_DIR` at their own size with a thousand classes, the

@@ -42,7 +42,10 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
             let published =
                 variant.published().map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;
             match plan(checkpoint, &wanted(&published)?) {
-                Ok(report) => (variant, train::classes_in_file(&report, &published)),
+                Ok(report) => {
+                    let classes = train::classes_in_file(&variant, &report);
+                    (variant, classes)
+                }
                 Err(error) => return Ok(Err(Unfit::Other(train::Misfit::new(checkpoint, &error).what))),
             }
         }
@@ -51,7 +54,7 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
             Err(stranger) => return Ok(Err(Unfit::Stranger(stranger))),
         },
     };
-    let published = variant.weights.first().map_or(1000, |weights| weights.classes);
+    let published = variant.published().map_or(0, |graph| graph.heads.first().map_or(0, |head| head.kind.classes()));
     let classes = wish.classes.or(classes).unwrap_or(published);
     let size = wish.size_px.unwrap_or(variant.preprocess.size[0] as usize);
     let graph = variant.graph(classes, size).map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;

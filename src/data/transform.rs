@@ -147,11 +147,11 @@ pub fn preprocess(image: &Rgb8, rule: &Preprocess) -> (Rgb8, Placement) {
 
 fn axes(image: &Rgb8, rule: &Preprocess) -> (Axis, Axis, u8) {
     let [height, width] = rule.size;
-    let letterbox = || {
+    let letterbox = |add: f64| {
         let (w, h) = (f64::from(image.width.max(1)), f64::from(image.height.max(1)));
         let scale = (f64::from(width) / w).min(f64::from(height) / h);
-        // Half up, as SAM's ResizeLongestSide; never nothing, never larger than the input.
-        let side = |length: f64, limit: u32| ((length * scale + 0.5) as u32).clamp(1, limit.max(1));
+        // Never nothing, never larger than the input.
+        let side = |length: f64, limit: u32| ((length * scale + add) as u32).clamp(1, limit.max(1));
         (side(w, width), side(h, height))
     };
     match rule.resize {
@@ -161,11 +161,11 @@ fn axes(image: &Rgb8, rule: &Preprocess) -> (Axis, Axis, u8) {
         }
         Resize::Stretch => (Axis::placed(width, 0), Axis::placed(height, 0), 0),
         Resize::LetterboxCentre { fill } => {
-            let (w, h) = letterbox();
+            let (w, h) = letterbox(0.5);
             (Axis::placed(w, width.saturating_sub(w) / 2), Axis::placed(h, height.saturating_sub(h) / 2), fill)
         }
         Resize::LetterboxTopLeft { fill } => {
-            let (w, h) = letterbox();
+            let (w, h) = letterbox(0.0);
             (Axis::placed(w, 0), Axis::placed(h, 0), fill)
         }
     }
@@ -399,6 +399,20 @@ mod tests {
         let rows: Vec<u8> = input.pixels.chunks_exact(60).map(|row| row[0]).collect();
         assert_eq!(rows, [vec![200; 10], vec![0; 10]].concat());
         assert_eq!(placement.input_from_image(40.0, 20.0), (20.0, 10.0));
+    }
+
+    #[test]
+    fn a_letterbox_at_the_corner_cuts_to_whole_pixels_and_a_centered_one_rounds() {
+        // int(426 * 416 / 640) = int(276.9); round gives 277, and (416 - 277) // 2 = 69 rows lie above.
+        let image = Rgb8::filled(640, 426, 200);
+        let rule = |resize| Preprocess { resize, ..Preprocess::imagenet(416) };
+        let rows = |resize| {
+            let (input, _) = preprocess(&image, &rule(resize));
+            let rows: Vec<u8> = input.pixels.chunks_exact(3 * 416).map(|row| row[0]).collect();
+            (rows.iter().position(|p| *p == 200).unwrap_or(0), rows.iter().filter(|p| **p == 200).count())
+        };
+        assert_eq!(rows(Resize::LetterboxTopLeft { fill: 114 }), (0, 276));
+        assert_eq!(rows(Resize::LetterboxCentre { fill: 114 }), (69, 277));
     }
 
     #[test]

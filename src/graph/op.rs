@@ -75,6 +75,20 @@ pub enum Op {
         /// Side of the maps.
         side: usize,
     },
+    /// Maps of one size, one after the other along the channels.
+    Concat,
+    /// Each square of 2×2 cells as one cell: upper left, lower left, upper right, lower right along the channels.
+    SpaceToDepth {
+        /// Channels of the input.
+        channels: usize,
+    },
+    /// One of several equal parts of the channels.
+    ChannelPart {
+        /// Which, counted from 0.
+        part: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// Nearest-neighbour upsampling of a map.
     Upsample {
         /// How many times larger.
@@ -105,6 +119,9 @@ impl fmt::Display for Op {
             Self::ResizeNearest { to: [height, width], .. } => write!(f, "resize to {height}×{width}"),
             Self::Propose { count } => write!(f, "{count} proposals"),
             Self::RegionPool { side } => write!(f, "region pool {side}×{side}"),
+            Self::Concat => f.write_str("join"),
+            Self::SpaceToDepth { .. } => f.write_str("squares to channels"),
+            Self::ChannelPart { part, of } => write!(f, "part {} of {of}", part + 1),
             Self::Upsample { factor } => write!(f, "upsample ×{factor}"),
         }
     }

@@ -14,12 +14,12 @@ pub enum Resize {
     },
     /// Both sides to the input size; the aspect ratio is not kept.
     Stretch,
-    /// Aspect ratio kept, the rest padded with `fill` (0-255) on all sides equally.
+    /// Aspect ratio kept (sides rounded to whole pixels), the rest padded with `fill` (0-255) on all sides equally.
     LetterboxCentre {
         /// Grey value of the padding.
         fill: u8,
     },
-    /// Aspect ratio kept, picture in the top left corner, the rest padded with `fill` (0-255).
+    /// Aspect ratio kept (sides cut to whole pixels), picture in the top left corner, the rest padded with `fill` (0-255).
     LetterboxTopLeft {
         /// Grey value of the padding.
         fill: u8,

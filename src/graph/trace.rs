@@ -11,6 +11,8 @@ use super::signal::{Shape, Signal};
 use super::tensor::{Init, Role, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod joins;
+
 /// The numbers of a 2-d convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Conv {
@@ -49,6 +51,16 @@ impl Conv {
     #[must_use]
     pub fn with_groups(self, groups: usize) -> Self {
         Self { groups, ..self }
+    }
+
+    /// What its bias usually starts as beside a weight that starts as `weight`: torch's default goes with torch's default.
+    fn usual_bias(self, weight: Init) -> Init {
+        match weight {
+            Init::UniformFanIn { .. } => {
+                Init::UniformFanIn { fan_in: self.inputs / self.groups.max(1) * self.kernel * self.kernel }
+            }
+            _ => Init::Constant(0.0),
+        }
     }
 
     /// Height and width of its output for those of its input; none where the kernel does not fit.
@@ -155,6 +167,20 @@ impl Trace {
     /// # Errors
     /// When the input is not a map of the right depth or is smaller than the kernel.
     pub fn conv(&mut self, name: &str, x: &Signal, conv: Conv, init: Init) -> Result<Signal, GraphError> {
+        self.conv_with_bias(name, x, conv, [init, conv.usual_bias(init)])
+    }
+
+    /// The same with what weight and bias start as.
+    ///
+    /// # Errors
+    /// As [`Trace::conv`].
+    pub fn conv_with_bias(
+        &mut self,
+        name: &str,
+        x: &Signal,
+        conv: Conv,
+        [init, bias]: [Init; 2],
+    ) -> Result<Signal, GraphError> {
         let [channels, height, width] = x.expect_map(name)?;
         if channels != conv.inputs {
             return Err(GraphError::Shape(format!("{name} wants {} channels and gets {channels}", conv.inputs)));
@@ -162,7 +188,7 @@ impl Trace {
         let Some([h, w]) = conv.output([height, width]) else {
             return Err(GraphError::Shape(format!("{name}: a {height}×{width} map is smaller than its kernel")));
         };
-        let fan_in = self.conv_tensors(name, conv, init);
+        let fan_in = self.conv_tensors(name, conv, [init, bias]);
         let output = Shape::map(conv.outputs, h, w);
         let macs = output.numel() * fan_in as u64;
         self.kept += x.numel();
@@ -172,17 +198,13 @@ impl Trace {
     }
 
     /// Names a convolution's tensors; the inputs of one output value.
-    fn conv_tensors(&mut self, name: &str, conv: Conv, init: Init) -> usize {
+    fn conv_tensors(&mut self, name: &str, conv: Conv, [init, bias]: [Init; 2]) -> usize {
         let per_group = conv.inputs / conv.groups.max(1);
         let shape = vec![conv.outputs, per_group, conv.kernel, conv.kernel];
         let fan_in = per_group * conv.kernel * conv.kernel;
         self.tensor(name, "weight", shape, Role::Weight, init);
         if conv.bias {
-            let init = match init {
-                Init::UniformFanIn { .. } => Init::UniformFanIn { fan_in },
-                _ => Init::Constant(0.0),
-            };
-            self.tensor(name, "bias", vec![conv.outputs], Role::Bias, init);
+            self.tensor(name, "bias", vec![conv.outputs], Role::Bias, bias);
         }
         fan_in
     }

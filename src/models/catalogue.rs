@@ -1,6 +1,6 @@
 //! The zoo as plain rows: what a front end lists and what the registry builds.
 
-use crate::graph::{Graph, GraphError, HeadPlan, Preprocess, Resize};
+use crate::graph::{Graph, GraphError, HeadPlan, Preprocess, Resize, TensorSpec};
 use serde::Serialize;
 
 /// What a model is for.
@@ -89,6 +89,17 @@ impl PublicWeights {
     }
 }
 
+/// A tensor whose first axis counts classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassTensor {
+    /// Its full name.
+    pub name: String,
+    /// Rows for each class.
+    pub each: usize,
+    /// Rows beside them, of a background.
+    pub more: usize,
+}
+
 /// One model of the zoo.
 #[derive(Clone, Debug)]
 pub struct Variant {
@@ -135,13 +146,33 @@ impl Variant {
         Ok(graph)
     }
 
-    /// The graph as published: the classes of its public weights, its default size.
+    /// The graph as published: the classes of its public weights (ImageNet's or COCO's where it has none), its default
+    /// size.
     ///
     /// # Errors
     /// Never for the variants of this program; `tests/graph.rs` builds them all.
     pub fn published(&self) -> Result<Graph, GraphError> {
-        let classes = self.weights.first().map_or(1000, |weights| weights.classes);
+        let usual = if self.task == ModelTask::Detect { 80 } else { 1000 };
+        let classes = self.weights.first().map_or(usual, |weights| weights.classes);
         self.graph(classes, self.preprocess.size[0] as usize)
+    }
+
+    /// The tensors whose first axis counts classes.
+    #[must_use]
+    pub fn class_tensors(&self) -> Vec<ClassTensor> {
+        // Two numbers of classes tell them apart from all others; no tensor depends on the size of the input.
+        const FEW: usize = 7;
+        let tensors = |classes| {
+            let facts = self.graph(classes, self.preprocess.size[0] as usize).and_then(|graph| graph.facts()).ok();
+            facts.map(|facts| facts.tensors().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let first = |spec: &TensorSpec| spec.shape.first().copied().unwrap_or(0);
+        let pairs = tensors(FEW).into_iter().zip(tensors(FEW + 1));
+        let counting = pairs.filter(|(few, more)| first(more) > first(few)).map(|(few, more)| {
+            let each = first(&more) - first(&few);
+            ClassTensor { name: few.name, each, more: (more.shape[0]).saturating_sub(each * (FEW + 1)) }
+        });
+        counting.collect()
     }
 
     /// The public weights with this file name.

@@ -6,14 +6,16 @@ mod mobilenet;
 mod network;
 mod resnet;
 mod vgg;
+mod yolox;
 
-pub use catalogue::{Accuracy, ModelTask, PublicWeights, Variant};
+pub use catalogue::{Accuracy, ClassTensor, ModelTask, PublicWeights, Variant};
 pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]
 pub fn catalogue() -> Vec<Variant> {
-    [resnet::variants(), mobilenet::variants(), vgg::variants(), faster_rcnn::variants()].concat()
+    let detectors = [faster_rcnn::variants(), yolox::variants()].concat();
+    [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors].concat()
 }
 
 /// The public weights whose file usually has this name.

@@ -45,7 +45,7 @@ impl PixelClassifier {
 }
 
 /// Nearest-neighbour upsampling: each cell becomes a square of `factor` cells.
-fn repeat_cells(x: Tensor<4>, factor: usize) -> Tensor<4> {
+pub(super) fn repeat_cells(x: Tensor<4>, factor: usize) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch, channels, height, 1, width, 1])
         .expand([batch, channels, height, factor, width, factor])

@@ -73,3 +73,30 @@ pub fn smooth_l1_sum<const D: usize>(x: Tensor<D>, target: Tensor<D>, beta: f64)
     let near = distance.clone().clamp_max(beta);
     (near.clone().square() / (2.0 * beta) + distance - near).sum()
 }
+
+/// Binary cross-entropy of each logit with its target of 0 to 1, torch's `binary_cross_entropy_with_logits` without
+/// reduction.
+#[must_use]
+pub fn binary_cross_entropy_each<const D: usize>(logits: Tensor<D>, targets: Tensor<D>) -> Tensor<D> {
+    // -t log p - (1 - t) log (1 - p), and -log (1 - p) is x - log p.
+    (targets.ones_like() - targets) * logits.clone() - activation::log_sigmoid(logits)
+}
+
+/// The focal loss of each logit with its target of 0 or 1 (Lin et al. 2017, arXiv:1708.02002), torchvision's
+/// `sigmoid_focal_loss` without reduction. `gamma` lessens what is told apart already; `alpha` is the weight of the
+/// positive targets (the negative ones have the rest), none where both count alike.
+#[must_use]
+pub fn focal<const D: usize>(logits: Tensor<D>, targets: Tensor<D>, alpha: Option<f64>, gamma: f64) -> Tensor<D> {
+    let p = activation::sigmoid(logits.clone());
+    let negative = targets.ones_like() - targets.clone();
+    // The probability of the wrong answer.
+    let miss = p.clone() * negative.clone() + (p.ones_like() - p) * targets.clone();
+    let mut loss = binary_cross_entropy_each(logits, targets.clone());
+    if gamma != 0.0 {
+        loss = loss * miss.powf_scalar(gamma);
+    }
+    match alpha {
+        Some(alpha) => loss * (targets * alpha + negative * (1.0 - alpha)),
+        None => loss,
+    }
+}

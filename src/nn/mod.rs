@@ -4,6 +4,8 @@
 //! is written `n0`; [`visit::local_name`] is the one place that turns it back.
 
 mod basic;
+pub mod boxes;
+mod csp;
 mod heads;
 mod init;
 mod layers;
@@ -14,10 +16,12 @@ pub mod regions;
 mod residual;
 pub mod resize;
 mod sequence;
+mod towers;
 mod value;
 pub mod visit;
 
 pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, activate};
+pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
 pub use layers::{BatchNorm, Conv2d, Linear, NormMode, dropout};
@@ -25,6 +29,7 @@ pub use levels::Levels;
 pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
+pub use towers::{CellPredictor, Tower};
 pub use value::{Ctx, Object, Pictures, RunError, Value};
 
 use crate::graph::BlockSpec;
@@ -77,4 +82,10 @@ blocks!(
     SharedConv,
     Proposals,
     RegionPool,
+    ConvUnit,
+    Focus,
+    CspLayer,
+    SppBottleneck,
+    CellPredictor,
+    Tower,
 );

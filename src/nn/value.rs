@@ -148,6 +148,8 @@ pub struct Pictures {
     pub sizes: Vec<[f32; 2]>,
     /// The objects in each, where a loss is wanted.
     pub objects: Option<Vec<Vec<Object>>>,
+    /// Whether the last epochs of a training run: pictures are no longer put together, and losses that only then count do.
+    pub closing: bool,
 }
 
 /// What a forward pass carries along: how batch norm and dropout behave in the node that runs, and new statistics.

@@ -34,7 +34,7 @@ pub fn predict(
     let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
     let size_px = [loaded.width, loaded.height];
     let content = detection::content(&placement, size_px, [width, height]);
-    let mut ctx = Ctx { pictures: Pictures { sizes: vec![content], objects: None }, ..Ctx::default() };
+    let mut ctx = Ctx { pictures: Pictures { sizes: vec![content], ..Pictures::default() }, ..Ctx::default() };
     let outputs = network.forward(images, Mode::Infer, &mut ctx)?;
     let graph = network.graph();
     if let Some(detector) = &graph.detector {

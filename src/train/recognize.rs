@@ -1,9 +1,8 @@
 //! Which model of the zoo a checkpoint file belongs to, told by names and shapes of its tensors.
 
 use super::setup::wanted;
-use crate::graph::{Detector, Graph, Part};
 use crate::models::{Variant, catalogue};
-use crate::weights::{self, Checkpoint, LoadReport, RowState, Wanted, WeightsError, likeness};
+use crate::weights::{self, Checkpoint, LoadReport, Wanted, WeightsError, likeness};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -18,7 +17,6 @@ const ALIKE: f32 = 0.8;
 /// A model with the tensors that it has as published.
 struct Known {
     variant: Variant,
-    graph: Graph,
     wanted: Vec<Wanted>,
 }
 
@@ -29,7 +27,7 @@ fn zoo() -> &'static [Known] {
     let known = |variant: Variant| {
         let graph = variant.published().ok()?;
         let wanted = wanted(&graph, &graph.facts().ok()?);
-        Some(Known { variant, graph, wanted })
+        Some(Known { variant, wanted })
     };
     ZOO.get_or_init(|| catalogue().into_iter().filter_map(known).collect())
 }
@@ -92,10 +90,10 @@ pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
     let key = |[part, whole]: [f32; 2]| if part >= ALIKE { 1.0 + part + whole } else { part };
     ranked.sort_by(|a, b| key(b.0).total_cmp(&key(a.0)));
     let mut nearest = Vec::new();
-    for ([similarity, _], Known { variant, graph, wanted }) in ranked.into_iter().take(NEAREST) {
+    for ([similarity, _], Known { variant, wanted }) in ranked.into_iter().take(NEAREST) {
         match weights::plan(checkpoint, wanted) {
             Ok(report) => {
-                let classes = classes_in_file(&report, graph);
+                let classes = classes_in_file(variant, &report);
                 return Ok(Found { variant: variant.clone(), similarity, classes });
             }
             Err(error) => nearest.push(Near { model: variant.name, similarity, error }),
@@ -104,24 +102,23 @@ pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
     Err(Stranger { path: checkpoint.path.clone(), tensors: checkpoint.entries.len(), nearest })
 }
 
-/// Classes of the first head in the file, where all tensors that would be re-made agree. `report` says how the file maps onto
-/// `published`.
+/// How many classes the head of a model has in a file, where all its tensors that count them agree.
 #[must_use]
-pub fn classes_in_file(report: &LoadReport, published: &Graph) -> Option<usize> {
-    // Of several heads the first one tells the classes.
-    let first = published.heads.first()?;
-    let part = Part::Head(first.name.clone()).to_string();
-    let mut head = report.rows.iter().filter(|row| row.part.as_ref() == Some(&part));
-    let background = usize::from(matches!(published.detector, Some(Detector::TwoStage(_))));
-    let mut remade = head.clone().filter(|row| matches!(row.state, RowState::Remade { .. })).map(|row| {
-        let (there, here) = (row.file_shape.as_deref()?, row.wanted_shape.as_deref()?);
-        (there.get(1..) == here.get(1..)).then_some(there.first()?.checked_sub(background)?)
-    });
-    match remade.next() {
-        Some(first) => first.filter(|&classes| classes > 0 && remade.all(|other| other == Some(classes))),
-        // A head that fits has the published number.
-        None => head.any(|row| row.state == RowState::Loaded).then(|| first.kind.classes()),
+pub fn classes_in_file(variant: &Variant, report: &LoadReport) -> Option<usize> {
+    let mut found = None;
+    for tensor in variant.class_tensors() {
+        let Some(row) = report.rows.iter().find(|row| row.name == tensor.name) else { continue };
+        let Some(there) = &row.file_shape else { continue };
+        if there.get(1..) != row.wanted_shape.as_deref().and_then(|here| here.get(1..)) {
+            return None;
+        }
+        let rows = there.first()?.checked_sub(tensor.more)?;
+        let classes = (rows.is_multiple_of(tensor.each) && rows > 0).then_some(rows / tensor.each)?;
+        if *found.get_or_insert(classes) != classes {
+            return None;
+        }
     }
+    found
 }
 
 /// Why a file does not fit a model.

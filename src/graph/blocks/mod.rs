@@ -2,18 +2,22 @@
 //! `nn` holds the module of each under the same name; `tests/graph.rs` compares the two.
 
 mod basic;
+mod csp;
 mod heads;
 mod levels;
 mod regions;
 mod residual;
 mod sequence;
+mod towers;
 
 pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
+pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
 pub use levels::Levels;
 pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
+pub use towers::{CellPredictor, Tower};
 
 use super::GraphError;
 use super::signal::Signal;
@@ -74,6 +78,12 @@ blocks!(
     SharedConv,
     Proposals,
     RegionPool,
+    ConvUnit,
+    Focus,
+    CspLayer,
+    SppBottleneck,
+    CellPredictor,
+    Tower,
 );
 
 /// The only input of a block that takes one.

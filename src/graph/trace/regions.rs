@@ -23,7 +23,7 @@ impl Trace {
             };
             levels.push([conv.outputs, h, w]);
         }
-        let fan_in = self.conv_tensors(name, conv, init);
+        let fan_in = self.conv_tensors(name, conv, [init, conv.usual_bias(init)]);
         self.kept += x.numel();
         let shape = Shape::Pyramid { levels };
         let macs = shape.numel() * fan_in as u64;

@@ -2,6 +2,7 @@
 
 mod boxes;
 mod candidates;
+mod cells;
 mod coco;
 mod confusion;
 mod curves;
@@ -14,6 +15,7 @@ mod overlay;
 mod palette;
 mod pass;
 mod save;
+mod sim_ota;
 mod two_stage;
 mod write;
 
@@ -43,6 +45,7 @@ use burn::tensor::Tensor;
 /// When an output has another form than the method says.
 pub fn losses(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Tensor<1>>, RunError> {
     match detector {
+        Detector::SimOta(method) => sim_ota::losses(method, outputs, ctx),
         Detector::TwoStage(method) => two_stage::losses(method, outputs, ctx),
         _ => Err(RunError::Description(format!("{detector:?} cannot be trained yet"))),
     }
@@ -54,7 +57,20 @@ pub fn losses(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<T
 /// When an output has another form than the method says, or the device fails.
 pub fn candidates(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Candidates>, RunError> {
     match detector {
+        Detector::SimOta(method) => sim_ota::candidates(method, outputs),
         Detector::TwoStage(method) => two_stage::candidates(method, outputs, ctx),
         _ => Err(RunError::Description(format!("{detector:?} cannot be decoded yet"))),
+    }
+}
+
+/// What a one-stage detector says of each cell, finest level first, `[batch, cells, 4 + ..]`: center and size of the box in
+/// input pixels, then probabilities: of an object where a head tells it, and of each class.
+///
+/// # Errors
+/// When an output has another form than the method says.
+pub fn decoded(detector: &Detector, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
+    match detector {
+        Detector::SimOta(method) => sim_ota::decoded(method, outputs),
+        _ => Err(RunError::Description("the method has no cells".to_owned())),
     }
 }

@@ -18,7 +18,7 @@ pub fn pictures(batch: &Batch) -> Pictures {
         crowd: target.crowd,
     };
     let objects = batch.boxes.iter().map(|boxes| boxes.iter().flatten().map(object).collect()).collect();
-    Pictures { sizes, objects: Some(objects) }
+    Pictures { sizes, objects: Some(objects), ..Pictures::default() }
 }
 
 /// Width and height up to which an input of `input_px` (width, height) holds the picture; the whole where its upper left

@@ -30,6 +30,12 @@ pub(super) fn lower(graph: &graph::Graph, facts: &Facts) -> Result<Lowered, Stri
     // A head's output bears the head's name, so the names are given before the layers take theirs.
     for head in &graph.heads {
         let output = &facts.node(head.output).output;
+        if let Shape::Pyramid { levels } = &output.shape {
+            let (name, count) = (&head.name, levels.len());
+            return Err(format!(
+                "the head {name} ends in {count} maps of different sizes, which cannot be exported yet"
+            ));
+        }
         let name = to.fresh(&head.name);
         to.lowered.output.push(value_info(&name, &output.shape)?);
         to.heads.insert(output.value, name);
@@ -75,8 +81,20 @@ impl Lowering {
     }
 
     fn push(&mut self, kind: &str, inputs: Vec<String>, attributes: Vec<Attribute>, output: &str) {
-        let (name, op_type, output) = (output.to_owned(), kind.to_owned(), vec![output.to_owned()]);
-        self.lowered.node.push(Node { input: inputs, output, name, op_type, attribute: attributes });
+        self.push_many(kind, inputs, attributes, output, vec![output.to_owned()]);
+    }
+
+    /// An operation with several outputs.
+    fn push_many(
+        &mut self,
+        kind: &str,
+        inputs: Vec<String>,
+        attributes: Vec<Attribute>,
+        name: &str,
+        outputs: Vec<String>,
+    ) {
+        let (name, op_type) = (name.to_owned(), kind.to_owned());
+        self.lowered.node.push(Node { input: inputs, output: outputs, name, op_type, attribute: attributes });
     }
 
     fn layer(&mut self, path: &str, layer: &Layer) -> Result<(), String> {
@@ -123,6 +141,20 @@ impl Lowering {
             Op::Dropout { .. } => self.push("Identity", inputs, Vec::new(), &output),
             Op::Linear => self.push("Gemm", inputs, vec![int("transB", 1)], &output),
             Op::Add => self.push("Add", inputs, Vec::new(), &output),
+            Op::Concat => self.push("Concat", inputs, vec![int("axis", 1)], &output),
+            Op::SpaceToDepth { channels } => {
+                // A convolution that picks one value each: ONNX's own operation puts rows before columns.
+                let weight = self.constant("constant/squares", vec![4 * channels, channels, 2, 2], squares(channels));
+                inputs.push(weight);
+                let attributes = vec![ints("kernel_shape", &[2; 2]), ints("strides", &[2; 2])];
+                self.push("Conv", inputs, attributes, &output);
+            }
+            Op::ChannelPart { part, of } => {
+                let outputs: Vec<String> = (0..of)
+                    .map(|i| if i == part { output.clone() } else { self.fresh(&format!("{output}/rest")) })
+                    .collect();
+                self.push_many("Split", inputs, vec![int("axis", 1)], &output, outputs);
+            }
             Op::Levels => return Err(format!("{path} joins maps of several sizes, which cannot be exported yet")),
             Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
                 return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
@@ -188,6 +220,22 @@ impl Lowering {
             }
         }
     }
+}
+
+/// The weights `[4 * channels, channels, 2, 2]` of a convolution that picks, in turn, the upper left, lower left, upper
+/// right and lower right cell of each square.
+fn squares(channels: usize) -> Vec<f32> {
+    let mut all = vec![0.0; 16 * channels * channels];
+    for place in 0..4 {
+        let (column, row) = (place / 2, place % 2);
+        for channel in 0..channels {
+            let output = place * channels + channel;
+            if let Some(weight) = all.get_mut((output * channels + channel) * 4 + row * 2 + column) {
+                *weight = 1.0;
+            }
+        }
+    }
+    all
 }
 
 /// The share of each of `n` cells in each of `parts` means, `[parts, n]`: part i is the mean of the cells from
