@@ -20,7 +20,9 @@ use frostline::graph::{Builder, Conv, Graph, HeadKind, Part, Preprocess};
 use frostline::models::{Mode, Network};
 use frostline::nn::{Ctx, Value};
 use frostline::train::{Plan, RunFolder, Setup, Trainer, WeightsSource, about_weights, weights_file};
-use frostline::weights::{HeadPolicy, LoadReport, RowState, SaveDtype, Why};
+use frostline::weights::{
+    self, Checkpoint, ClassNames, HeadPolicy, LoadReport, NewHead, RowLayout, RowState, SaveDtype, Wanted, Why,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -288,4 +290,51 @@ fn damaged_preprocessing_is_told_and_not_replaced() {
     frostline::weights::save_safetensors(&path, &tensors, SaveDtype::F32, &BTreeMap::from(about)).unwrap();
     let text = about_weights(&path).unwrap_err();
     assert!(text.contains("The preprocessing in") && text.contains("damaged.safetensors is damaged"), "{text}");
+}
+
+#[test]
+fn a_detectors_rows_move_with_their_classes_and_the_background_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("detector.safetensors");
+    // Background, ant, bee: one row of scores each, four of boxes; the value says whose it is.
+    let score = [0.0, 1.0, 2.0].into_iter().flat_map(|class| [class, class + 0.5]).collect();
+    let boxes = [0.0, 1.0, 2.0].into_iter().flat_map(|class| (0..4_u8).map(move |side| class * 10.0 + f32::from(side)));
+    let tensors = vec![
+        ("body.weight".to_owned(), vec![2], vec![7.0, 8.0]),
+        ("score.weight".to_owned(), vec![3, 2], score),
+        ("box.bias".to_owned(), vec![12], boxes.collect()),
+    ];
+    weights::save_safetensors(&path, &tensors, SaveDtype::F32, &BTreeMap::new()).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let wanted = |name: &str, shape: Vec<usize>, part: &str| Wanted {
+        name: name.to_owned(),
+        shape,
+        head: part != "backbone",
+        part: part.to_owned(),
+        also: Vec::new(),
+    };
+    let wanted = [
+        wanted("body.weight", vec![2], "backbone"),
+        wanted("score.weight", vec![4, 2], "head class"),
+        wanted("box.bias", vec![16], "head box"),
+    ];
+    let head = NewHead {
+        name: "class".to_owned(),
+        tensors: vec!["score.weight".to_owned(), "box.bias".to_owned()],
+        classes: ["bee", "cat", "ant"].map(str::to_owned).to_vec(),
+        layout: RowLayout { background: true, several: BTreeMap::from([("box.bias".to_owned(), 4)]) },
+    };
+    let mut names = |_: &str, count: usize| {
+        assert_eq!(count, 2);
+        Some(ClassNames { names: vec!["ant".to_owned(), "bee".to_owned()], source: "test".to_owned() })
+    };
+    let report = weights::plan_heads(&checkpoint, &wanted, &[head], &mut names, &HeadPolicy::default());
+    let mut report = report.unwrap();
+    assert_eq!(report.heads[0].kept(), 2);
+    let fresh = |name: &str| Some(vec![-1.0; if name == "box.bias" { 16 } else { 8 }]);
+    let read = weights::read_onto(&checkpoint, &mut report, &fresh).unwrap();
+    let of = |name: &str| read.iter().find(|tensor| tensor.0 == name).unwrap().2.clone();
+    assert_eq!(of("score.weight"), [0.0, 0.5, 2.0, 2.5, -1.0, -1.0, 1.0, 1.5]);
+    let expected = [[0.0, 1.0, 2.0, 3.0], [20.0, 21.0, 22.0, 23.0], [-1.0; 4], [10.0, 11.0, 12.0, 13.0]];
+    assert_eq!(of("box.bias"), expected.concat());
 }

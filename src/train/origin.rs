@@ -6,9 +6,11 @@ use super::public;
 use super::recognize::{Misfit, Stranger, recognize};
 use super::setup::{chosen, head_plans, wanted};
 use crate::data::{Dataset, LabelColumn};
-use crate::graph::{BlockSpec, Facts, Graph, Head, HeadKind, Preprocess, Tells};
+use crate::graph::{BlockSpec, Detector, Facts, Graph, Head, HeadKind, Preprocess, Tells};
 use crate::models::{Variant, find, published_as};
-use crate::weights::{self, Checkpoint, ClassNames, LoadReport, NewHead, class_names, coco_classes, imagenet_classes};
+use crate::weights::{
+    self, Checkpoint, ClassNames, LoadReport, NewHead, RowLayout, class_names, coco_classes, imagenet_classes,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -125,12 +127,27 @@ fn new_heads(graph: &Graph, facts: &Facts, classes: &[Vec<String>]) -> Vec<NewHe
     let heads = graph.heads.iter().zip(classes).filter(|(head, _)| by_class(head));
     let heads = heads.filter(|(head, classes)| head.kind.classes() == classes.len());
     let new = heads.map(|(head, classes)| {
-        // Only where a row of a tensor is a class; one with several outputs for each class has no place here yet.
+        // Only where a row of a tensor is a class.
         let ends = std::iter::once(head.output).chain(graph.parents(head.output).filter(|_| joins(graph, head)));
-        let tensors = ends.flat_map(|id| facts.node(id).tensors.iter());
-        let tensors = tensors.filter(|spec| spec.shape.first() == Some(&classes.len()));
-        let tensors = tensors.map(|spec| spec.name.clone()).collect();
-        NewHead { name: head.name.clone(), tensors, classes: classes.clone() }
+        let own = ends.flat_map(|id| facts.node(id).tensors.iter());
+        let mut layout = RowLayout::default();
+        let tensors = match graph.detector {
+            Some(Detector::TwoStage(_)) => {
+                // Here the box is told of each class by itself.
+                layout.background = true;
+                let boxes = |head: &&Head| matches!(head.kind, HeadKind::Detect { tells: Tells::Box, .. });
+                let ends = graph.heads.iter().filter(boxes).map(|head| facts.node(head.output));
+                let boxes = ends.flat_map(|node| &node.tensors);
+                let boxes = boxes.filter(|spec| spec.shape.first() == Some(&(4 * (classes.len() + 1))));
+                layout.several = boxes.map(|spec| (spec.name.clone(), 4)).collect();
+                own.map(|spec| spec.name.clone()).chain(layout.several.keys().cloned()).collect()
+            }
+            _ => {
+                let own = own.filter(|spec| spec.shape.first() == Some(&classes.len()));
+                own.map(|spec| spec.name.clone()).collect()
+            }
+        };
+        NewHead { name: head.name.clone(), tensors, classes: classes.clone(), layout }
     });
     new.collect()
 }

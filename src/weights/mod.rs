@@ -45,7 +45,7 @@ pub use onnx::{ENGINE, OnnxOutput, run_onnx, write_onnx};
 pub use pth::save_pth;
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
 pub use save::{SaveDtype, save_safetensors};
-pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, Why};
+pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, RowLayout, Why};
 pub use wanted::{Alias, PlainTensor, Wanted};
 
 use wanted::is_batch_counter;

@@ -311,9 +311,13 @@ pub fn read_onto(
         if row.state != RowState::Loaded {
             let head = report.heads.iter().find(|head| head.tensors.contains(&row.name));
             let (Some(head), Some(mut own)) = (head, fresh(&row.name)) else { continue };
-            let width = shape.iter().skip(1).product::<usize>().max(1);
-            for (place, from) in own.chunks_exact_mut(width).zip(head.sources()) {
-                if let Some(old) = from.and_then(|id| values.chunks_exact(width).nth(id)) {
+            let width = shape.iter().skip(1).product::<usize>().max(1) * head.layout.rows(&row.name);
+            // The background's rows go on as they are.
+            let first = usize::from(head.layout.background);
+            let background = (0..first).map(Some);
+            let sources = background.chain(head.sources().map(|from| from.map(|id| id + first)));
+            for (place, from) in own.chunks_exact_mut(width.max(1)).zip(sources) {
+                if let Some(old) = from.and_then(|id| values.chunks_exact(width.max(1)).nth(id)) {
                     place.copy_from_slice(old);
                 }
             }
@@ -337,14 +341,17 @@ fn operate(
 ) -> Option<HeadReport> {
     let mut found: Vec<&mut Row> =
         rows.iter_mut().filter(|row| head.tensors.contains(&row.name) && row.file_shape.is_some()).collect();
-    let counts = |row: &&mut Row| row.file_shape.as_ref().and_then(|shape| shape.first().copied()).unwrap_or(0);
-    let old = found.first().map(counts)?;
+    let counts = |row: &&mut Row| {
+        let rows = row.file_shape.as_ref().and_then(|shape| shape.first().copied())?;
+        head.layout.classes(&row.name, rows)
+    };
+    let old = found.first().map(counts)?.unwrap_or(0);
     let names = names(&head.name, old);
     let report = HeadReport::new(head, old, names.as_ref(), policy);
     let fits = |row: &&mut Row| {
         let rest = |shape: &Option<Vec<usize>>| shape.as_ref().and_then(|shape| shape.get(1..).map(<[usize]>::to_vec));
         let float = row.dtype.is_some_and(|dtype| dtype.contains("float"));
-        float && counts(row) == old && rest(&row.file_shape) == rest(&row.wanted_shape)
+        float && counts(row) == Some(old) && rest(&row.file_shape) == rest(&row.wanted_shape)
     };
     if !found.iter().all(fits) {
         return Some(report.made_new());

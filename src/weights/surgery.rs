@@ -53,6 +53,38 @@ pub struct NewHead {
     pub tensors: Vec<String>,
     /// Its classes in the order of ids.
     pub classes: Vec<String>,
+    /// How the classes lie in the tensors.
+    pub layout: RowLayout,
+}
+
+/// How classes lie in the rows of a head's tensors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RowLayout {
+    /// Whether the first rows are those of the background, which every detector of the kind shares.
+    pub background: bool,
+    /// Tensors that have several rows for a class, with how many: four for a box.
+    pub several: BTreeMap<String, usize>,
+}
+
+impl RowLayout {
+    /// Rows of a class in a tensor.
+    #[must_use]
+    pub fn rows(&self, tensor: &str) -> usize {
+        self.several.get(tensor).copied().unwrap_or(1)
+    }
+
+    /// How many classes a tensor with this many rows tells apart, where that is a whole number.
+    #[must_use]
+    pub fn classes(&self, tensor: &str, rows: usize) -> Option<usize> {
+        let own = self.rows(tensor);
+        (own > 0 && rows.is_multiple_of(own)).then(|| rows / own)?.checked_sub(usize::from(self.background))
+    }
+
+    /// Whether each class is one row and nothing else is there.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why a class starts from which row, or anew.
@@ -121,6 +153,9 @@ pub struct HeadReport {
     pub rows: Vec<ClassRow>,
     /// Classes of the file that no class of the new head starts from.
     pub dropped: Vec<usize>,
+    /// How the classes lie in the tensors.
+    #[serde(skip_serializing_if = "RowLayout::is_plain")]
+    pub layout: RowLayout,
 }
 
 impl HeadReport {
@@ -155,6 +190,7 @@ impl HeadReport {
             named_by: names.map(|names| names.source.clone()),
             rows,
             dropped: Vec::new(),
+            layout: head.layout.clone(),
         };
         report.note_dropped();
         report

@@ -8,7 +8,9 @@ use frostline::session::{
 };
 use frostline::train::{Answer, ClassScore, HeadPrediction, Plan, Prediction};
 use frostline::ui::{App, Theme};
-use frostline::weights::{ClassNames, HeadPolicy, HeadReport, LoadReport, NewHead, Row, RowState, imagenet_classes};
+use frostline::weights::{
+    ClassNames, HeadPolicy, HeadReport, LoadReport, NewHead, Row, RowLayout, RowState, imagenet_classes,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -210,6 +212,7 @@ pub fn load_report(file: &str) -> LoadReport {
         dtype: Some("float32"),
     };
     let head = NewHead {
+        layout: RowLayout::default(),
         name: "cls".to_owned(),
         tensors: vec!["fc.weight".to_owned(), "fc.bias".to_owned()],
         classes: CLASSES.iter().map(|&name| name.to_owned()).collect(),
