@@ -43,6 +43,7 @@ fn dataset(samples: Vec<Sample>) -> Arc<Dataset> {
         task: Task::Classify,
         format: "memory".into(),
         columns: vec![LabelColumn::single(vec!["a".into(), "b".into()])],
+        category_ids: Vec::new(),
         found: samples.len(),
         samples,
         issues: Vec::new(),

@@ -284,11 +284,7 @@ fn what_is_no_set_is_refused_with_the_reason() {
 
 #[test]
 fn known_layouts_are_named() {
-    for (folder, name, file) in [
-        ("detection_coco/tiny_coco", "COCO", "json"),
-        ("detection_yolo/coco128_mini", "YOLO", "yaml"),
-        ("segmentation/dsb2018_nuclei", "segmentation masks", "png"),
-    ] {
+    for (folder, name, file) in [("segmentation/dsb2018_nuclei", "segmentation masks", "png")] {
         let Some(path) = shared(folder) else { continue };
         match open(&path, &OpenOptions::default(), &Quiet) {
             Err(DataError::NotReadYet { format, file: found, .. }) => {

@@ -34,6 +34,7 @@ pub fn open_builtin() -> Result<Dataset, DataError> {
         task: Task::Classify,
         format: "built-in".to_owned(),
         columns: vec![LabelColumn::single(classes)],
+        category_ids: Vec::new(),
         found: samples.len(),
         samples,
         issues: Vec::new(),

@@ -15,6 +15,8 @@ pub(crate) struct Checked {
     pub size_px: [u32; 2],
     /// SHA-256 of the file.
     pub digest: [u8; 32],
+    /// Whether every pixel is grey.
+    pub grey: bool,
     /// Used, but something about it should be known.
     pub remark: Option<Remark>,
 }
@@ -61,5 +63,6 @@ fn check_one(item: &Item) -> Result<Checked, String> {
     } else {
         bytes.starts_with(b"GIF8").then_some(Remark::FirstFrame)
     };
-    Ok(Checked { size_px: [decoded.width, decoded.height], digest: Sha256::digest(&bytes).into(), remark })
+    let grey = decoded.pixels.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
+    Ok(Checked { grey, size_px: [decoded.width, decoded.height], digest: Sha256::digest(&bytes).into(), remark })
 }

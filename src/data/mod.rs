@@ -23,7 +23,6 @@ mod labels;
 mod listing;
 pub mod loader;
 mod mask;
-mod objects;
 mod open;
 pub mod sample;
 mod specimen;
@@ -266,6 +265,9 @@ pub struct Dataset {
     /// How pictures are labelled, one entry for each head that can be trained. The first names the classes of boxes and
     /// masks too. Class names are sorted byte-wise.
     pub columns: Vec<LabelColumn>,
+    /// For sets of boxes: the number that each class has in the set's files (COCO's category id, YOLO's class), in the
+    /// order of the first column's classes; empty elsewhere.
+    pub category_ids: Vec<u64>,
     /// Every usable picture.
     pub samples: Vec<Sample>,
     /// The pre-flight report.

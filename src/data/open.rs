@@ -1,12 +1,12 @@
 //! Opens a set: list, recognize, check, split, report.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
-use super::formats::{Draft, Item, Recognition, Told, csv, fold, recognize};
+use super::formats::boxes::{Teller, settle};
+use super::formats::{Draft, Item, Recognition, csv, fold, recognize, recognize_file};
 use super::listing::{Folder, extension, list};
-use super::objects;
 use super::split::{Candidate, draw};
 use super::{
     DEFAULT_COLUMN, DataError, Dataset, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress, Sample,
@@ -48,6 +48,7 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
         ValSource::Other(other) => set.validate_on(Set::read(other, progress)?, other),
     }
     set.settle_classes(path, suggested_split);
+    set.settle_categories(path);
     set.report_duplicates();
     Ok(set.into_dataset(path, suggested_split))
 }
@@ -69,6 +70,7 @@ struct Set {
     task: Task,
     format: String,
     columns: Vec<LabelColumn>,
+    category_ids: Vec<u64>,
     classes_from_pictures: bool,
     found: usize,
     pictures: Vec<Picture>,
@@ -79,27 +81,29 @@ impl Set {
     fn read(path: &Path, progress: &dyn Progress) -> Result<Self, DataError> {
         let mut issues = Vec::new();
         let draft = draft(path, progress, &mut issues)?;
-        let Draft { task, format, columns, classes_from_pictures, items, found, issues: more } = draft;
+        let Draft { task, format, columns, category_ids, classes_from_pictures, items, found, issues: more } = draft;
         issues.extend(more);
         let results = check(&items, progress)?;
         let mut pictures = Vec::with_capacity(items.len());
-        let mut told = Told::default();
+        let mut teller = Teller::default();
         let classes = columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
         for (mut item, result) in items.into_iter().zip(results) {
             match result {
                 Ok(checked) => {
-                    if let Some(raw) = item.objects.take() {
-                        let boxes = objects::settle(&raw, checked.size_px, &item.path, classes, &mut told);
-                        item.target.boxes = Some(boxes);
-                    }
+                    settle(&mut item, checked.size_px, classes, &mut teller);
                     pictures.push(Picture { item, checked });
                 }
                 Err(why) => issues.push(Issue::new(Severity::Error, item.path, format!("{why}; left out"))),
             }
         }
-        told.finish(path, &mut issues);
+        issues.extend(teller.finish());
         remarks(path, &pictures, &mut issues);
-        Ok(Self { task, format, columns, classes_from_pictures, found, pictures, issues })
+        if task == Task::Detect {
+            let grey = pictures.iter().filter(|p| p.checked.grey).map(|p| p.item.path.clone()).collect();
+            let one = "a picture without color; its grey becomes three equal channels";
+            fold(path, Severity::Note, grey, one, |n| format!("{n} pictures: each is {one}"), &mut issues);
+        }
+        Ok(Self { task, format, columns, category_ids, classes_from_pictures, found, pictures, issues })
     }
 
     fn has(&self, split: Split) -> bool {
@@ -113,11 +117,11 @@ impl Set {
         self.columns.first()?.classes.get(class as usize).map(String::as_str)
     }
 
-    /// Pictures per class of a column among those that `keep` chooses.
+    /// Pictures per class of a column among those that `keep` chooses; for the first one, those with a box of it too.
     fn counts(&self, column: usize, keep: impl Fn(&Picture) -> bool) -> Vec<usize> {
         let mut counts = vec![0; self.columns.get(column).map_or(0, |column| column.classes.len())];
         for picture in self.pictures.iter().filter(|picture| keep(picture)) {
-            for class in picture.item.target.all_classes(column) {
+            for class in picture.item.target.all_classes(column).collect::<BTreeSet<u32>>() {
                 if let Some(count) = counts.get_mut(class as usize) {
                     *count += 1;
                 }
@@ -195,9 +199,6 @@ impl Set {
     /// Keeps the classes that can be learned, and says which others there were.
     fn settle_classes(&mut self, path: &Path, suggested_split: bool) {
         if !self.classes_from_pictures {
-            if self.task == Task::Detect {
-                self.report_untrained(path);
-            }
             return;
         }
         let kept: Vec<Vec<usize>> =
@@ -224,30 +225,29 @@ impl Set {
         self.columns = columns.map(of).collect();
     }
 
-    /// Says which classes of a given list have no object to train on.
-    fn report_untrained(&mut self, path: &Path) {
-        let train = self.counts(0, |picture| picture.split() == Split::Train);
-        let all = self.counts(0, |_| true);
-        let names = |keep: &dyn Fn(usize, usize) -> bool| -> Vec<&str> {
-            let classes = self.columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
-            let counted = classes.iter().zip(train.iter().zip(&all));
-            counted.filter(|(_, (train, all))| keep(**train, **all)).map(|(name, _)| name.as_str()).collect()
-        };
-        let mut issues = Vec::new();
-        for (severity, names, what) in [
-            (Severity::Note, names(&|_, all| all == 0), "without any object"),
-            (
-                Severity::Warning,
-                names(&|train, all| train == 0 && all > 0),
-                "with objects in val or test, but none to train on",
-            ),
-        ] {
-            if !names.is_empty() {
-                let what = format!("{} {what}: {}", count_of(names.len(), "class", "classes"), names.join(", "));
-                issues.push(Issue::new(severity, path, what));
-            }
+    /// Classes of boxes in order of name, where another set's were added at the end, and what is said of those without.
+    fn settle_categories(&mut self, path: &Path) {
+        let (Task::Detect, Some(column)) = (self.task, self.columns.first_mut()) else { return };
+        while self.category_ids.len() < column.classes.len() {
+            self.category_ids.push(self.category_ids.iter().max().map_or(0, |most| most + 1));
         }
-        self.issues.extend(issues);
+        let mut order: Vec<usize> = (0..column.classes.len()).collect();
+        order.sort_by(|a, b| column.classes.get(*a).cmp(&column.classes.get(*b)));
+        let new = |old: u32| order.iter().position(|at| *at == old as usize).and_then(|at| u32::try_from(at).ok());
+        let all = self.pictures.iter_mut().flat_map(|picture| picture.item.target.boxes.iter_mut().flatten());
+        all.for_each(|one| one.class = new(one.class).unwrap_or(one.class));
+        column.classes = order.iter().filter_map(|at| column.classes.get(*at).cloned()).collect();
+        self.category_ids = order.iter().filter_map(|at| self.category_ids.get(*at).copied()).collect();
+        let counts = self.counts(0, |picture| picture.split() == Split::Train);
+        let Some(column) = self.columns.first() else { return };
+        let without =
+            column.classes.iter().zip(&counts).filter(|(_, count)| **count == 0).map(|(name, _)| name.as_str());
+        let without: Vec<&str> = without.collect();
+        if !without.is_empty() && without.len() < counts.len() {
+            let (n, all, names) = (without.len(), counts.len(), without.join(", "));
+            let what = format!("{n} of {all} classes have no box to train on: {names}");
+            self.issues.push(Issue::new(Severity::Warning, path, what));
+        }
     }
 
     /// The classes of a column that have a picture to train on, in order of name; the issues say which have not.
@@ -337,6 +337,7 @@ impl Set {
             task: self.task,
             format: self.format,
             columns: self.columns,
+            category_ids: self.category_ids,
             samples: samples.collect(),
             issues: self.issues,
             found: self.found,
@@ -354,18 +355,13 @@ fn draft(path: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Resul
         return recognize(&list(path, progress, issues)?);
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let file = super::listing::File { path: path.to_owned(), kind: super::listing::Kind::Other };
-    let alone = Folder { path: parent.clone(), files: vec![file], folders: Vec::new() };
     if csv::EXTENSIONS.contains(&extension(path).as_str()) {
+        let file = super::listing::File { path: path.to_owned(), kind: super::listing::Kind::Other };
+        let alone = Folder { path: parent.clone(), files: vec![file], folders: Vec::new() };
         return table(path, &alone, || list(&parent, progress, &mut Vec::new()));
     }
-    // An annotation file gets the answer of its layout.
-    match recognize(&alone) {
-        Err(DataError::NotReadYet { format, file, .. }) => {
-            Err(DataError::NotReadYet { path: path.to_owned(), format, file })
-        }
-        _ => Err(DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) }),
-    }
+    let not_a_folder = || DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) };
+    recognize_file(path, |folder| list(folder, progress, &mut Vec::new()))?.ok_or_else(not_a_folder)
 }
 
 /// Opens a table by itself. The folder around it is only walked where not every picture lies where the table says.
@@ -380,10 +376,6 @@ fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, Da
             Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
         },
     }
-}
-
-fn count_of(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn kind_of_file(path: &Path) -> String {

@@ -46,6 +46,7 @@ pub fn dataset(count: usize) -> Arc<Dataset> {
         task: Task::Classify,
         format: "test".to_owned(),
         columns: vec![LabelColumn::single(vec!["left".to_owned(), "right".to_owned()])],
+        category_ids: Vec::new(),
         found: count,
         samples,
         issues: Vec::new(),

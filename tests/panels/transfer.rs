@@ -44,6 +44,7 @@ fn dataset(classes: &[&str]) -> Dataset {
         task: Task::Classify,
         format: "class folders".to_owned(),
         columns: vec![LabelColumn::single(classes.iter().map(|&class| class.to_owned()).collect())],
+        category_ids: Vec::new(),
         samples: Vec::new(),
         issues: Vec::new(),
         found: 0,

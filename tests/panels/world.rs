@@ -266,6 +266,7 @@ pub fn generated(len: usize) -> Dataset {
         task: Task::Classify,
         format: "class folders".to_owned(),
         columns: vec![LabelColumn::single(vec!["ants".to_owned(), "bees".to_owned()])],
+        category_ids: Vec::new(),
         samples: (0..len).map(sample).collect(),
         issues: Vec::new(),
         found: len,

@@ -106,6 +106,7 @@ pub fn dataset() -> Dataset {
         task: Task::Classify,
         format: "class folders".to_owned(),
         columns: vec![LabelColumn::single(CLASSES.iter().map(|&name| name.to_owned()).collect())],
+        category_ids: Vec::new(),
         samples: (0..364).map(sample).collect(),
         issues: vec![
             Issue::new(Severity::Warning, "/data/insects/bees/17.jpg", "the file is cut off and was left out"),

@@ -191,7 +191,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         path: path.clone(),
         split: *split,
         target: Target::of_class(id(class)),
-        objects: None,
+        origin: None,
     });
     let format = match layout {
         Layout::SplitThenClass => "class folders (train/val, then class)",
@@ -203,6 +203,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         format: format.to_owned(),
         items: items.collect(),
         columns: vec![LabelColumn::single(classes)],
+        category_ids: Vec::new(),
         classes_from_pictures: true,
         found,
         issues,

@@ -24,59 +24,9 @@ pub(super) fn peek(path: &Path) -> String {
 }
 
 /// Files with one of these extensions, at most as many as are worth looking into.
-fn files_named<'a>(root: &'a Folder, extensions: &[&str]) -> Vec<&'a Path> {
+pub(super) fn files_named<'a>(root: &'a Folder, extensions: &[&str]) -> Vec<&'a Path> {
     let files = root.all_files().into_iter().map(|f| f.path.as_path());
     files.filter(|path| extensions.contains(&extension(path).as_str())).take(50).collect()
-}
-
-/// The first file whose content passes, or why there is none.
-fn find(root: &Folder, extensions: &[&str], what: &str, is_it: impl Fn(&str) -> bool) -> Recognition {
-    let files = files_named(root, extensions);
-    match files.iter().find(|path| is_it(&peek(path))) {
-        Some(path) => Recognition::NotReadYet(path.to_path_buf()),
-        None if files.is_empty() => Recognition::No(format!("no .{} file", extensions.join(" or ."))),
-        None => Recognition::No(format!("no .{} file with {what}", extensions.join(" or ."))),
-    }
-}
-
-/// COCO JSON.
-pub(crate) struct Coco;
-
-impl Reader for Coco {
-    fn name(&self) -> &'static str {
-        "COCO"
-    }
-
-    fn recognize(&self, root: &Folder) -> Recognition {
-        find(root, &["json"], "the keys images and annotations", |text| {
-            text.contains("\"images\"") && (text.contains("\"annotations\"") || text.contains("\"categories\""))
-        })
-    }
-}
-
-/// YOLO text files, with or without `data.yaml`.
-pub(crate) struct Yolo;
-
-impl Reader for Yolo {
-    fn name(&self) -> &'static str {
-        "YOLO"
-    }
-
-    fn recognize(&self, root: &Folder) -> Recognition {
-        let has_key = |text: &str, key: &str| text.lines().any(|line| line.starts_with(key));
-        let yaml = find(root, &["yaml", "yml"], "the keys train and names", |text| {
-            has_key(text, "names:") && has_key(text, "train:")
-        });
-        let Recognition::No(why) = yaml else { return yaml };
-        for folder in root.all_folders() {
-            if let (Some(_), Some(labels)) = (folder.child("images"), folder.child("labels"))
-                && let Some(file) = labels.all_files().iter().find(|f| extension(&f.path) == "txt")
-            {
-                return Recognition::NotReadYet(file.path.clone());
-            }
-        }
-        Recognition::No(format!("{why}; no folders images and labels side by side"))
-    }
 }
 
 /// Pictures with masks in a folder beside them.

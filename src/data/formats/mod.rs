@@ -1,16 +1,17 @@
 //! The layouts that are known: each reader looks at the same listing and says what it is, or why it is not.
 
+pub(crate) mod boxes;
 mod class_folders;
+mod coco;
 pub(crate) mod csv;
 mod known;
-mod told;
+mod paths;
 mod voc;
+mod yolo;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::told::Told;
 use super::listing::{Folder, Kind, extension};
-use super::objects::RawBoxes;
 use super::{DataError, Issue, LabelColumn, Severity, Split, Target, Task};
 
 /// More files of one kind than this are reported as a number.
@@ -23,9 +24,10 @@ pub(crate) struct Item {
     /// The part of the set it belongs to, where the set says so.
     pub split: Option<Split>,
     /// Labels stand in the order of `Draft::columns`.
+    /// Boxes are as the annotation gives them until [`boxes::settle`].
     pub target: Target,
-    /// Its boxes, where the layout gives any; they become part of the target once the picture's size is known.
-    pub objects: Option<RawBoxes>,
+    /// Where the boxes come from, if there are any.
+    pub origin: Option<boxes::Origin>,
 }
 
 /// What a reader understood.
@@ -35,6 +37,8 @@ pub(crate) struct Draft {
     /// Name of the layout, for people.
     pub format: String,
     pub columns: Vec<LabelColumn>,
+    /// For each class of boxes: its number in the files.
+    pub category_ids: Vec<u64>,
     /// A class counts only where it has a picture to train on (class folders, CSV); otherwise the list is given.
     pub classes_from_pictures: bool,
     pub items: Vec<Item>,
@@ -70,7 +74,7 @@ pub(crate) trait Reader: Sync {
 
 /// In the order of asking: annotation files say more than folder names, so they come first.
 static READERS: [&dyn Reader; 6] =
-    [&known::Coco, &known::Yolo, &voc::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
+    [&coco::Coco, &yolo::Yolo, &voc::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
 
 /// Asks every reader in turn.
 pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
@@ -110,12 +114,45 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
     Err(DataError::NotRecognized { path: root.path.clone(), tried })
 }
 
+/// Opens an annotation file by itself: its pictures are looked for in the folder of the set that it lies in, which `list`
+/// lists. None for a file of another kind.
+pub(crate) fn recognize_file(
+    path: &Path,
+    list: impl Fn(&Path) -> Result<Folder, DataError>,
+) -> Result<Option<Draft>, DataError> {
+    /// Folders for annotations beside those of the pictures.
+    const INSIDE: [&str; 4] = ["annotations", "annotation", "labels", "json"];
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_inside =
+        parent.file_name().is_some_and(|name| INSIDE.iter().any(|inside| name.eq_ignore_ascii_case(inside)));
+    let around = parent.parent().filter(|above| is_inside && !above.as_os_str().is_empty());
+    let root = || list(around.unwrap_or(parent));
+    let read = match extension(path).as_str() {
+        "json" if coco::is_coco(path) => coco::read(&root()?, &[path], false),
+        "yaml" | "yml" if yolo::is_data_yaml(path) => yolo::read(&root()?, path, false),
+        _ => return Ok(None),
+    };
+    read.map(Some).map_err(|why| DataError::NotATable { path: path.to_owned(), why })
+}
+
 fn no_images(root: &Folder) -> DataError {
     let files = root.all_files();
     if files.is_empty() && root.folders.is_empty() {
         return DataError::Empty(root.path.clone());
     }
     DataError::NoImages { path: root.path.clone(), seen: files.len() }
+}
+
+/// Takes files that were read out of a listing.
+fn forget(folder: &mut Folder, read: &std::collections::BTreeSet<&Path>) {
+    folder.files.retain(|file| file.kind == Kind::Image || !read.contains(file.path.as_path()));
+    folder.folders.iter_mut().for_each(|child| forget(child, read));
+}
+
+/// The part of the set that a word in a name means, with numbers at its end or not: `train2017`, `val`.
+fn split_in(name: &str) -> Option<Split> {
+    let word = |word: &str| csv::split_word(word.trim_end_matches(|c: char| c.is_ascii_digit()));
+    name.split(|c: char| !c.is_alphanumeric()).find_map(word)
 }
 
 /// One note for each file that is not read because of its kind, or one for all of an extension where there are many.
@@ -161,9 +198,7 @@ pub(crate) fn fold(
 }
 
 /// The part of the set that a file's folders below `root` are named after; the deepest one decides.
-pub(crate) fn split_of_path(root: &Path, file: &Path) -> Option<Split> {
+fn split_of_path(root: &Path, file: &Path) -> Option<Split> {
     let folders = file.strip_prefix(root).ok()?.parent()?.components().rev();
-    // COCO's folders bear a year.
-    let word = |name: String| csv::split_word(name.trim_end_matches(|c: char| c.is_ascii_digit()));
-    folders.map(|part| part.as_os_str().to_string_lossy().into_owned()).find_map(word)
+    folders.map(|part| part.as_os_str().to_string_lossy().into_owned()).find_map(|name| split_in(&name))
 }

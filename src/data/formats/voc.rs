@@ -17,10 +17,10 @@ use rayon::prelude::*;
 use self::lists::Lists;
 use self::pairs::Pictures;
 use self::xml::{Annotation, NotOne};
-use super::{Draft, Item, Reader, Recognition, Told, fold};
+use super::boxes::{Builder, Origin};
+use super::{Draft, Reader, Recognition};
 use crate::data::listing::{Folder, extension};
-use crate::data::objects::{RawBox, RawBoxes};
-use crate::data::{Issue, Label, LabelColumn, Severity, Target, Task, on_decode_pool};
+use crate::data::{BoxTarget, Issue, Severity, on_decode_pool};
 
 /// Reads Pascal VOC XML.
 pub(crate) struct Voc;
@@ -44,95 +44,88 @@ impl Reader for Voc {
 }
 
 fn read(root: &Folder, files: &[&Path]) -> Draft {
-    let mut told = Told::default();
-    let mut issues = Vec::new();
+    let mut builder = Builder::new(root);
+    builder.rest = "has no annotation file: nothing is known of it; left out";
     let read: Vec<Result<Annotation, NotOne>> =
         on_decode_pool(|| files.par_iter().map(|path| xml::read(path)).collect());
     let mut annotations = Vec::new();
     for (path, annotation) in files.iter().zip(read) {
+        builder.read.insert(path.to_path_buf());
         match annotation {
             Ok(annotation) => annotations.push((*path, annotation)),
-            Err(NotOne::Other(what)) => told.say(Severity::Note, "XML files of other kinds", path, None, what),
+            Err(NotOne::Other(what)) => {
+                builder.teller.say(Severity::Note, "XML files of other kinds", path, None, what);
+            }
             Err(NotOne::Broken(line, what)) => {
-                told.say(Severity::Error, "annotation files that are left out", path, line, what);
+                builder.teller.say(Severity::Error, "annotation files that cannot be read", path, line, what);
             }
         }
     }
-    let classes: BTreeSet<&String> = annotations.iter().flat_map(|(_, a)| a.objects.iter().map(|o| &o.name)).collect();
-    let classes: Vec<String> = classes.into_iter().cloned().collect();
+    // In order of name, so that their numbers are.
+    let names: BTreeSet<&String> = annotations.iter().flat_map(|(_, a)| a.objects.iter().map(|o| &o.name)).collect();
+    for name in names {
+        builder.class(name, None);
+    }
     let pictures = Pictures::new(root);
-    let lists = Lists::new(root, &mut told);
-    let mut items: Vec<Item> = Vec::new();
-    let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut difficult = 0;
+    let lists = Lists::new(root, &mut builder);
+    let mut taken = BTreeSet::new();
     for (path, annotation) in &annotations {
-        annotation.issues.iter().for_each(|(line, what)| {
-            told.say(Severity::Error, "objects that cannot be read", path, *line, what.clone());
-        });
-        difficult += annotation.objects.iter().filter(|object| object.difficult).count();
-        let image = match pictures.of(path, annotation.filename.as_deref()) {
-            Ok(image) => image,
-            Err(what) => {
-                told.say(Severity::Warning, "annotation files without a picture", path, None, what);
-                continue;
-            }
-        };
-        if !taken.insert(image.to_owned()) {
-            let what = format!("a second annotation file for {}; left out", image.display());
-            told.say(Severity::Warning, "second annotation files", path, None, what);
-            continue;
-        }
-        if let Some(item) = item(path, annotation, image, &classes, &lists, &mut told) {
-            items.push(item);
-        }
+        taken.extend(add(path, annotation, &pictures, &lists, &mut builder));
     }
-    lists.missing(&taken, &pictures, &mut told);
-    let unlabelled: Vec<PathBuf> = pictures.all().filter(|path| !taken.contains(*path)).map(Path::to_owned).collect();
-    told.finish(&root.path, &mut issues);
-    let one = "a picture without an annotation file: nothing is known of it; left out";
-    let many = |n| format!("{n} pictures without an annotation file: nothing is known of them; left out");
-    fold(&root.path, Severity::Warning, unlabelled, one, many, &mut issues);
+    lists.missing(&taken, &pictures, &mut builder.teller);
+    builder.left_out.extend(taken);
+    builder.left_out.extend(pictures.others());
+    let difficult = annotations.iter().flat_map(|(_, a)| &a.objects).filter(|object| object.difficult).count();
     if difficult > 0 {
         let what = format!("{difficult} objects are marked as difficult; they are used like the others");
-        issues.push(Issue::new(Severity::Note, &root.path, what));
+        builder.issues.push(Issue::new(Severity::Note, &root.path, what));
     }
-    Draft {
-        task: Task::Detect,
-        format: "Pascal VOC".to_owned(),
-        columns: vec![LabelColumn::single(classes)],
-        classes_from_pictures: false,
-        items,
-        found: pictures.count(),
-        issues,
-    }
+    builder.draft("Pascal VOC".to_owned(), true)
 }
 
-/// The picture of an annotation file; none where the lists leave it out.
-fn item(
+/// Adds the picture of an annotation file, and gives it back even where the lists leave it out.
+fn add(
     path: &Path,
     annotation: &Annotation,
-    image: &Path,
-    classes: &[String],
+    pictures: &Pictures<'_>,
     lists: &Lists,
-    told: &mut Told,
-) -> Option<Item> {
-    let split = match lists.split(image) {
-        Ok(split) => split,
+    builder: &mut Builder<'_>,
+) -> Option<PathBuf> {
+    let mut say = |kind, severity, line, what| builder.teller.say(severity, kind, path, line, what);
+    for (line, what) in &annotation.issues {
+        say("objects that cannot be read", Severity::Error, *line, what.clone());
+    }
+    let image = match pictures.of(path, annotation.filename.as_deref()) {
+        Ok(image) => image.to_owned(),
         Err(what) => {
-            told.say(Severity::Warning, "pictures in no list", image, None, what);
+            say("annotation files without a picture", Severity::Warning, None, what);
             return None;
         }
     };
-    let class = |name: &String| classes.binary_search(name).ok().and_then(|at| u32::try_from(at).ok());
-    let boxes = annotation.objects.iter().filter_map(|object| {
+    let split = match lists.split(&image) {
+        Ok(split) => split,
+        Err(what) => {
+            builder.teller.say(Severity::Warning, "pictures in no list", &image, None, what);
+            return Some(image);
+        }
+    };
+    let boxes = annotation.objects.iter().map(|object| {
         let [left, top, right, bottom] = object.bndbox;
         // Left as it is where it has no area, so that it is told as such.
-        let from_zero = if left == right || top == bottom { 0.0 } else { 1.0 };
-        let xyxy = [left - from_zero, top - from_zero, right, bottom];
-        Some(RawBox { class: class(&object.name)?, xyxy, crowd: false, line: Some(object.line) })
+        let first = if left == right || top == bottom { 0.0 } else { 1.0 };
+        let xyxy = [left - first, top - first, right, bottom].map(|side| side as f32);
+        BoxTarget { class: builder.class(&object.name, None), xyxy, crowd: false }
     });
-    let objects =
-        RawBoxes { file: path.to_owned(), fractions: false, said_px: annotation.size_px, boxes: boxes.collect() };
-    let target = Target { labels: vec![Label::Unknown], ..Target::default() };
-    Some(Item { path: image.to_owned(), split, target, objects: Some(objects) })
+    let boxes = boxes.collect();
+    let origin = Origin {
+        file: path.to_owned(),
+        told_px: annotation.size_px.map(|size| (size, 0)),
+        relative: false,
+        lines: annotation.objects.iter().map(|object| object.line).collect(),
+    };
+    if !builder.picture(image.clone(), split, boxes, origin) {
+        let what = format!("a second annotation file for {}; left out", image.display());
+        builder.teller.say(Severity::Warning, "second annotation files", path, None, what);
+    }
+    Some(image)
 }

@@ -102,6 +102,7 @@ mod tests {
             task: Task::Detect,
             format: String::new(),
             columns: vec![LabelColumn::single(vec!["a".to_owned(), "b".to_owned()])],
+            category_ids: Vec::new(),
             samples: vec![Sample { image, split: Split::Val, size_px: [100, 100], target }],
             issues: Vec::new(),
             found: 1,

@@ -4,7 +4,7 @@
 //! Tables named after parts of a set (`train.csv`, `val.csv`) with the same header are one set.
 
 mod columns;
-mod paths;
+
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::columns::split_word;
 use self::columns::{Meaning, meaning, split_of};
-use self::paths::{Finder, Found};
 use self::table::Table;
 use super::class_folders::{self, ClassFolders};
-use super::{Draft, Item, Reader, Recognition, fold, note_other_files};
-use crate::data::listing::{Folder, Kind, extension};
+use super::paths::{Finder, Found};
+use super::{Draft, Item, Reader, Recognition, fold, forget, note_other_files};
+use crate::data::listing::{Folder, extension};
 use crate::data::{DataError, Issue, Label, LabelColumn, Severity, Split, Target, Task};
 
 /// Name of the layout of tables with boxes.
@@ -330,7 +330,7 @@ impl Collector {
             path: file.to_owned(),
             split,
             target: Target { labels, ..Target::default() },
-            objects: None,
+            origin: None,
         });
     }
 
@@ -368,18 +368,13 @@ impl Collector {
             task: Task::Classify,
             format: format_name(set, &self.columns),
             columns: self.columns,
+            category_ids: Vec::new(),
             classes_from_pictures: true,
             items: self.items,
             found,
             issues: self.issues,
         }
     }
-}
-
-/// Takes tables out of a listing.
-fn forget(folder: &mut Folder, tables: &BTreeSet<&Path>) {
-    folder.files.retain(|file| file.kind == Kind::Image || !tables.contains(file.path.as_path()));
-    folder.folders.iter_mut().for_each(|child| forget(child, tables));
 }
 
 fn format_name(set: &[Read], columns: &[LabelColumn]) -> String {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::pairs::{Pictures, stem};
-use crate::data::formats::{Told, split_of_path};
+use crate::data::formats::boxes::{Builder, Teller};
+use crate::data::formats::split_of_path;
 use crate::data::listing::{Folder, IMAGE_EXTENSIONS, extension};
 use crate::data::{Severity, Split};
 
@@ -30,10 +31,12 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub fn new(root: &Folder, told: &mut Told) -> Self {
+    pub fn new(root: &Folder, builder: &mut Builder<'_>) -> Self {
         let mut places = Vec::new();
         for base in root.all_folders() {
-            let Some(main) = base.child("ImageSets").and_then(|sets| sets.child("Main")) else { continue };
+            let Some(sets) = base.child("ImageSets") else { continue };
+            builder.read.extend(sets.all_files().iter().map(|file| file.path.clone()));
+            let Some(main) = sets.child("Main") else { continue };
             let files = main.files.iter().map(|file| file.path.as_path());
             // val and test decide before train, and trainval is what is left: its pictures that are not in val.
             let mut by_part: BTreeMap<u8, (Split, &Path)> = BTreeMap::new();
@@ -49,7 +52,7 @@ impl Lists {
             }
             let mut names = HashMap::new();
             for (part, (split, path)) in by_part {
-                read(path, split, part == 3, &mut names, told);
+                read(path, split, part == 3, &mut names, &mut builder.teller);
             }
             if !names.is_empty() {
                 places.push(Place { base: base.path.clone(), names });
@@ -71,7 +74,7 @@ impl Lists {
     }
 
     /// Tells of lines whose pictures are not there, or have no annotation.
-    pub fn missing(&self, taken: &BTreeSet<PathBuf>, pictures: &Pictures<'_>, told: &mut Told) {
+    pub fn missing(&self, taken: &BTreeSet<PathBuf>, pictures: &Pictures<'_>, told: &mut Teller) {
         for place in &self.places {
             let mut lines: Vec<(&String, &Line)> = place.names.iter().collect();
             lines.sort_by(|a, b| (&a.1.file, a.1.line).cmp(&(&b.1.file, b.1.line)));
@@ -92,7 +95,7 @@ impl Lists {
 }
 
 /// Adds the names of a list. `rest` for a list of train and val together, of which those of val are no news.
-fn read(path: &Path, split: Split, rest: bool, names: &mut HashMap<String, Line>, told: &mut Told) {
+fn read(path: &Path, split: Split, rest: bool, names: &mut HashMap<String, Line>, told: &mut Teller) {
     let text = match std::fs::read(path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) => {

@@ -1,32 +1,30 @@
 //! Which picture an annotation file is about.
 
 use std::collections::HashMap;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::data::listing::{File, Folder};
 
 /// The pictures of a set by their names without extension, in lower case.
 pub(super) struct Pictures<'a> {
-    all: Vec<&'a File>,
+    /// Masks, which are no pictures of the set.
+    others: Vec<&'a File>,
     by_stem: HashMap<String, Vec<&'a Path>>,
 }
 
 impl<'a> Pictures<'a> {
     pub fn new(root: &'a Folder) -> Self {
-        let all = root.images();
+        let (others, all): (Vec<&File>, Vec<&File>) = root.images().into_iter().partition(|file| is_mask(&file.path));
         let mut by_stem: HashMap<String, Vec<&Path>> = HashMap::new();
         for file in &all {
             by_stem.entry(stem(&file.path)).or_default().push(&file.path);
         }
-        Self { all, by_stem }
+        Self { others, by_stem }
     }
 
-    pub fn count(&self) -> usize {
-        self.all.len()
-    }
-
-    pub fn all(&self) -> impl Iterator<Item = &'a Path> {
-        self.all.iter().map(|file| file.path.as_path())
+    /// Pictures that show masks.
+    pub fn others(&self) -> impl Iterator<Item = PathBuf> {
+        self.others.iter().map(|file| file.path.clone())
     }
 
     /// The pictures with this name, with or without extension.
@@ -59,6 +57,12 @@ impl<'a> Pictures<'a> {
             }
         }
     }
+}
+
+/// Whether a picture lies in `SegmentationClass` or `SegmentationObject`.
+fn is_mask(path: &Path) -> bool {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    ["SegmentationClass", "SegmentationObject"].iter().any(|name| folder.eq_ignore_ascii_case(name))
 }
 
 /// The name without extension, in lower case.

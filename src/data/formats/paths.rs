@@ -71,9 +71,9 @@ impl<'a> Finder<'a> {
 
     /// A file at this path as seen from the table or from the set's folder; an error where it lies outside of that.
     fn relative(&self, path: &str) -> Result<Option<PathBuf>, ()> {
-        let full = |from: &Path| normal(&from.join(path)).filter(|full| full.starts_with(self.root));
-        let inside = full(self.base).ok_or(())?;
-        for full in [Some(inside), full(self.root)].into_iter().flatten() {
+        let full = |from: &Path| inside(self.root, from, path);
+        let own = full(self.base).ok_or(())?;
+        for full in [Some(own), full(self.root)].into_iter().flatten() {
             if full.is_file() {
                 return Ok(Some(full));
             }
@@ -120,10 +120,19 @@ fn last(path: &str) -> &str {
 }
 
 /// Whether a path starts at a root of any system: `/x`, `//server/x`, `C:/x`.
-fn is_absolute(path: &str) -> bool {
+pub(super) fn is_absolute(path: &str) -> bool {
     let mut bytes = path.bytes();
     let drive = bytes.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && bytes.next() == Some(b':');
     path.starts_with('/') || drive
+}
+
+/// A path as seen from `base`, a folder in `root`; none where it climbs out of that. `root` may hold `..` itself.
+pub(super) fn inside(root: &Path, base: &Path, path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    if path.is_absolute() {
+        return normal(path).filter(|path| path.starts_with(root));
+    }
+    Some(root.join(normal(&base.strip_prefix(root).ok()?.join(path))?))
 }
 
 /// Resolves `.` and `..` by name only; none where `..` goes above the start.

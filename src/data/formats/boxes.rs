@@ -1,0 +1,253 @@
+//! Boxes as annotation files give them, and what becomes of them once the real size of their picture is known.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::{Draft, Item, fold, forget, note_other_files};
+use crate::data::listing::Folder;
+use crate::data::{BoxTarget, Issue, LabelColumn, Severity, Split, Target, Task};
+
+/// Issues of one kind that are told line by line; the rest is a number.
+const TOLD: usize = 100;
+/// Pixels by which a box may stand out of its picture by rounding alone.
+const ROUNDING_PX: f32 = 1.0;
+
+/// Where the boxes of a picture come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The annotation file.
+    pub file: PathBuf,
+    /// Width and height of the picture in pixels, where the file gives them, and its line that does.
+    pub told_px: Option<([u32; 2], usize)>,
+    /// Whether coordinates are parts (0-1) of the picture's width and height.
+    pub relative: bool,
+    /// For each box of the target: its line in `file`.
+    pub lines: Vec<usize>,
+}
+
+/// Collects issues that stand in a line each; of many of a kind only the first are told.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    issues: Vec<Issue>,
+    counts: BTreeMap<(PathBuf, &'static str), (Severity, usize)>,
+}
+
+impl Teller {
+    /// Tells of a line; `kind` says in the plural what it is one of.
+    pub fn say(&mut self, severity: Severity, kind: &'static str, file: &Path, line: Option<usize>, what: String) {
+        let (_, count) = self.counts.entry((file.to_owned(), kind)).or_insert((severity, 0));
+        *count += 1;
+        if *count <= TOLD {
+            self.issues.push(Issue { severity, file: file.to_owned(), line, what });
+        }
+    }
+
+    /// Everything that was said, and how much was left unsaid.
+    pub fn finish(mut self) -> Vec<Issue> {
+        for ((file, kind), (severity, count)) in self.counts {
+            if count > TOLD {
+                let what = format!("{count} {kind}; the first {TOLD} are listed");
+                self.issues.push(Issue::new(severity, file, what));
+            }
+        }
+        self.issues
+    }
+}
+
+/// Brings the boxes of a picture into its pixels and cuts them off at its borders, once its real size is known. Boxes
+/// without area and second ones are left out. `classes` names them for people.
+pub(crate) fn settle(item: &mut Item, size_px: [u32; 2], classes: &[String], teller: &mut Teller) {
+    let (Some(origin), Some(boxes)) = (item.origin.take(), item.target.boxes.as_mut()) else { return };
+    // An annotation file of one picture bears its name.
+    let of = match origin.file.file_stem() == item.path.file_stem() {
+        true => String::new(),
+        false => format!(" in {}", item.path.file_name().unwrap_or_default().to_string_lossy()),
+    };
+    compare_size(&origin, &item.path, size_px, teller);
+    let mut seen: HashMap<(u32, bool, [u32; 4]), usize> = HashMap::new();
+    let mut kept = Vec::with_capacity(boxes.len());
+    for (target, line) in boxes.iter().zip(origin.lines.iter().copied().chain(std::iter::repeat(0))) {
+        let name = classes.get(target.class as usize).map_or("?", String::as_str);
+        let mut say = |severity, kind, what: String| {
+            let what = format!("a box of {name}{of} {what}");
+            teller.say(severity, kind, &origin.file, (line > 0).then_some(line), what);
+        };
+        let (xyxy, remark) = match place(target.xyxy, origin.relative, size_px) {
+            Ok(placed) => placed,
+            Err(why) => {
+                say(Severity::Warning, "boxes without area in their picture", why + "; left out");
+                continue;
+            }
+        };
+        if let Some(first) = seen.insert((target.class, target.crowd, xyxy.map(f32::to_bits)), line) {
+            let first = if first > 0 { format!("as line {first}") } else { "as another".to_owned() };
+            say(Severity::Note, "boxes given twice", format!("is the same {first}; used once"));
+            continue;
+        }
+        if let Some(remark) = remark {
+            say(Severity::Warning, "boxes that do not fit their picture", remark);
+        }
+        kept.push(BoxTarget { xyxy, ..*target });
+    }
+    *boxes = kept;
+}
+
+/// A box in the pixels of its picture with what is odd about it, or why it is none.
+fn place(given: [f32; 4], relative: bool, size_px: [u32; 2]) -> Result<([f32; 4], Option<String>), String> {
+    let [width, height] = size_px.map(|px| px as f32);
+    let limits = [width, height, width, height];
+    let scale = if relative { limits } else { [1.0; 4] };
+    let [left, top, right, bottom]: [f32; 4] = std::array::from_fn(|i| given[i] * scale[i]);
+    let told = format!("({left}, {top}, {right}, {bottom})");
+    if [left, top, right, bottom].iter().any(|side| !side.is_finite()) {
+        return Err(format!("has a side that is no number {told}"));
+    }
+    if left == right || top == bottom {
+        return Err(format!("has no area {told}"));
+    }
+    let whole = [left.min(right), top.min(bottom), left.max(right), top.max(bottom)];
+    let cut: [f32; 4] = std::array::from_fn(|i| whole[i].clamp(0.0, limits[i]));
+    if !(cut[2] > cut[0] && cut[3] > cut[1]) {
+        return Err(format!("lies outside of the picture of {width}x{height} pixels {told}"));
+    }
+    let remark = if left > right || top > bottom {
+        Some(format!("has its sides exchanged {told}; turned round"))
+    } else if whole.iter().zip(cut).any(|(old, new)| (old - new).abs() > ROUNDING_PX) {
+        Some(format!("reaches out of the picture of {width}x{height} pixels {told}; cut off there"))
+    } else {
+        None
+    };
+    Ok((cut, remark))
+}
+
+/// Says where the annotations were made for a picture of another size.
+fn compare_size(origin: &Origin, picture: &Path, size_px: [u32; 2], teller: &mut Teller) {
+    let Some((told, line)) = origin.told_px.filter(|(told, _)| *told != size_px) else { return };
+    let [width, height] = size_px;
+    let line = (line > 0).then_some(line);
+    let name = picture.file_name().unwrap_or_default().to_string_lossy();
+    if told.contains(&0) {
+        let what = format!("gives no size of {name}");
+        return teller.say(Severity::Note, "pictures without a size", &origin.file, line, what);
+    }
+    let turned = if told == [height, width] {
+        " as its EXIF data turns it: the boxes may have been drawn on the unturned picture"
+    } else {
+        ""
+    };
+    let what = format!(
+        "{name} has {width}x{height} pixels, and not {}x{}{turned}; its boxes are read as pixels of the picture as it is",
+        told[0], told[1]
+    );
+    teller.say(Severity::Warning, "pictures of another size than told", &origin.file, line, what);
+}
+
+/// Puts pictures with boxes together for a reader.
+pub(super) struct Builder<'a> {
+    root: &'a Folder,
+    /// Class names with the numbers that the files give them; the position is the class of boxes in `items`.
+    names: Vec<(String, u64)>,
+    items: Vec<Item>,
+    known: HashMap<PathBuf, usize>,
+    /// Annotation files that were read.
+    pub read: BTreeSet<PathBuf>,
+    pub teller: Teller,
+    pub issues: Vec<Issue>,
+    /// Pictures that are known to be without objects because nothing is said of them.
+    pub background: Vec<PathBuf>,
+    /// What is said of pictures that are not used.
+    pub rest: &'static str,
+    /// Pictures that are not used for another reason, which was said.
+    pub left_out: BTreeSet<PathBuf>,
+}
+
+impl<'a> Builder<'a> {
+    pub fn new(root: &'a Folder) -> Self {
+        Self {
+            root,
+            names: Vec::new(),
+            items: Vec::new(),
+            known: HashMap::new(),
+            read: BTreeSet::new(),
+            teller: Teller::default(),
+            issues: Vec::new(),
+            background: Vec::new(),
+            rest: "is not named by the annotations: nothing is known of it; left out",
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    /// The class of a name; a new one has this number in the file, or the next free one.
+    pub fn class(&mut self, name: &str, number: Option<u64>) -> u32 {
+        let at = self.names.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            let next = self.names.iter().map(|(_, number)| number + 1).max().unwrap_or(0);
+            self.names.push((name.to_owned(), number.unwrap_or(next)));
+            self.names.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    /// Adds a picture; `false` where it is there already.
+    pub fn picture(&mut self, path: PathBuf, split: Option<Split>, boxes: Vec<BoxTarget>, origin: Origin) -> bool {
+        if self.known.contains_key(&path) {
+            return false;
+        }
+        self.known.insert(path.clone(), self.items.len());
+        let target = Target { boxes: Some(boxes), ..Target::default() };
+        self.items.push(Item { path, split, target, origin: Some(origin) });
+        true
+    }
+
+    /// Adds a box to a picture that was added.
+    pub fn add_box(&mut self, path: &Path, target: BoxTarget, line: usize) {
+        if let Some(item) = self.known.get(path).and_then(|at| self.items.get_mut(*at)) {
+            item.target.boxes.get_or_insert_default().push(target);
+            item.origin.get_or_insert_default().lines.push(line);
+        }
+    }
+
+    /// The set, with its classes in order of name; `whole` says that the listing is the set, so that what no annotation
+    /// names is left out.
+    pub fn draft(mut self, format: String, whole: bool) -> Draft {
+        let mut order: Vec<usize> = (0..self.names.len()).collect();
+        order.sort_by(|a, b| self.names.get(*a).cmp(&self.names.get(*b)));
+        let mut new = vec![0; order.len()];
+        for (to, from) in (0u32..).zip(&order) {
+            if let Some(place) = new.get_mut(*from) {
+                *place = to;
+            }
+        }
+        for target in self.items.iter_mut().flat_map(|item| item.target.boxes.iter_mut().flatten()) {
+            target.class = new.get(target.class as usize).copied().unwrap_or(target.class);
+        }
+        let named: Vec<(String, u64)> = order.iter().filter_map(|at| self.names.get(*at).cloned()).collect();
+        let (classes, category_ids) = named.into_iter().unzip();
+        let root = &self.root.path;
+        let one = "no annotation: counts as background (known to be without objects)";
+        let background = std::mem::take(&mut self.background);
+        fold(root, Severity::Note, background, one, |n| format!("{n} pictures: each has {one}"), &mut self.issues);
+        let mut found = self.items.len();
+        if whole {
+            let rest = self.root.images().into_iter().map(|file| file.path.clone());
+            let rest: Vec<PathBuf> = rest.filter(|path| !self.known.contains_key(path)).collect();
+            found += rest.len();
+            let rest = rest.into_iter().filter(|path| !self.left_out.contains(path)).collect();
+            let one = self.rest;
+            fold(root, Severity::Warning, rest, one, |n| format!("{n} pictures: each {one}"), &mut self.issues);
+            let mut others = self.root.clone();
+            forget(&mut others, &self.read.iter().map(PathBuf::as_path).collect());
+            note_other_files(&others, &mut self.issues);
+        }
+        self.issues.extend(self.teller.finish());
+        Draft {
+            task: Task::Detect,
+            format,
+            columns: vec![LabelColumn::single(classes)],
+            category_ids,
+            classes_from_pictures: false,
+            items: self.items,
+            found,
+            issues: self.issues,
+        }
+    }
+}
