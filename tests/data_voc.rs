@@ -114,7 +114,7 @@ fn a_set_of_every_quirk() {
         ("a.xml", "reaches out of the picture", Some(11)),
         ("a.xml", "lies outside of the picture", Some(13)),
         ("a.xml", "sides exchanged", Some(15)),
-        ("a.xml", "a box of dog is the same as line 7; used once", Some(17)),
+        ("a.xml", "a box of dog is the same as line 5; used once", Some(17)),
         ("a.xml", "of dog whose <xmin> is not a number (x)", Some(19)),
         ("a.xml", "of dog without a <bndbox>", Some(21)),
         ("a.xml", "without a name", Some(22)),
