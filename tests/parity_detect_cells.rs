@@ -197,6 +197,39 @@ fn the_losses_and_gradients_of_sim_ota_are_torchs() {
     }
 }
 
+#[test]
+fn the_forward_pass_with_task_aligned_heads_is_torchs() {
+    let fixture = fixture("yolov8n.json");
+    let network = network(&fixture);
+    let case = case(&fixture, "eval_160");
+    let tensors = case["tensors"].as_object().unwrap();
+    let names: Vec<&str> = tensors.keys().map(String::as_str).filter(|name| name.starts_with("model.")).collect();
+    let mut worst = 0.0_f64;
+    for (name, output) in names.iter().zip(taps(&network, case, &names)) {
+        worst = worst.max(compare(name, &numbers(output.map().unwrap()), &tensors[*name]));
+    }
+    assert_eq!(names.len(), 10);
+    // PyTorch has the cells of all levels along the last axis.
+    for (name, tap) in [("class.levels", "raw_scores"), ("box.levels", "raw_boxes")] {
+        let maps = taps(&network, case, &[name])[0].pyramid().unwrap();
+        let rows = Tensor::cat(maps.into_iter().map(|map| map.flatten::<3>(2, 3)).collect(), 2);
+        worst = worst.max(compare(tap, &numbers(rows), &tensors[tap]));
+    }
+    let shape = [2, 525, 84];
+    let rows = Tensor::<3>::from_data(TensorData::new(decoded(&network, case), shape), &Device::flex());
+    worst = worst.max(compare("decoded", &numbers(rows.swap_dims(1, 2)), &tensors["output_decoded"]));
+    println!("PARITY {}: forward {worst:.4} of the tolerance", fixture["model"]);
+}
+
+#[test]
+fn the_losses_and_gradients_of_task_alignment_are_torchs() {
+    let fixture = fixture("yolov8n.json");
+    for name in ["train_all", "train_head", "train_last"] {
+        // The sixteen constants of the distances are counted there.
+        check_training(&fixture, name, &[&["cls"], &["box", "dfl"]], 16);
+    }
+}
+
 fn table(json: &Json) -> Tensor<2> {
     let rows: Vec<Vec<f64>> = json.as_array().unwrap().iter().map(floats).collect();
     let shape = [rows.len(), rows[0].len()];

@@ -59,6 +59,21 @@ fn every_model_is_recognized_with_its_classes() {
     assert!(longest < Duration::from_secs(10), "{longest:?}");
 }
 
+/// `tests/reference/whole_detector.py` wrote the file; nothing in it is executed.
+#[test]
+fn a_whole_model_in_half_precision_is_recognized_without_its_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files/zip_whole_detector.pt");
+    let checkpoint = Checkpoint::open(&path).unwrap();
+    let found = recognize(&checkpoint).unwrap();
+    assert_eq!((found.variant.name, found.classes), ("yolov8n", Some(80)));
+    assert!(found.variant.note.unwrap().contains("AGPL-3.0"));
+    let report = plan(&checkpoint, &tensors("yolov8n")).unwrap();
+    let counts = report.counts();
+    assert_eq!((counts.loaded, counts.missing, counts.remade, counts.unused), (298, 0, 0, 0), "{counts:?}");
+    assert_eq!(report.nested_under.as_deref(), Some("model"));
+    assert!(report.rows.iter().filter(|row| row.wanted_shape.is_some()).all(|row| row.dtype == Some("float16")));
+}
+
 #[test]
 fn timm_names_are_those_of_timm() {
     let text = include_str!("fixtures/timm_names.json");

@@ -5,7 +5,7 @@ use super::lines::{GraphLine, Line, LoadLine, NodeLine, TensorLine};
 use super::output::{self, Align};
 use super::recognize::{self, Recognized, Unfit, Wish};
 use super::{Failure, Outcome, models};
-use crate::graph::{Describe as _, Graph, Node, NodeFacts, Source};
+use crate::graph::{Describe as _, Graph, Node, NodeFacts, Shape, Source};
 use crate::session::{ModelTask, find_model};
 use crate::train::{Near, Stranger, named_classes, open_weights};
 use crate::weights::{Checkpoint, ClassNames, Row, RowState};
@@ -88,7 +88,7 @@ fn show_graph(graph: &Graph, task: ModelTask, json: bool) -> Outcome {
             node.part.to_string(),
             node.block.kind().to_owned(),
             inputs(graph, node).join(", "),
-            dims(&facts.output.shape.dims()),
+            shape(&facts.output.shape),
             output::count(facts.params),
             output::short(facts.macs),
         ]
@@ -117,6 +117,12 @@ fn inputs<'a>(graph: &'a Graph, node: &'a Node) -> Vec<&'a str> {
         Source::Node(id) => graph.nodes.get(id.0).map(|node| node.path.as_str()),
     };
     node.inputs.iter().filter_map(name).collect()
+}
+
+/// Its axes, or words where it is no single tensor.
+fn shape(shape: &Shape) -> String {
+    let axes = shape.dims();
+    if axes.is_empty() { shape.to_string() } else { dims(&axes) }
 }
 
 fn dims(dims: &[usize]) -> String {

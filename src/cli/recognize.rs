@@ -59,7 +59,8 @@ pub(super) fn recognize(checkpoint: &Checkpoint, wish: Wish<'_>) -> Result<Resul
     let size = wish.size_px.unwrap_or(variant.preprocess.size[0] as usize);
     let graph = variant.graph(classes, size).map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;
     let wanted = wanted(&graph)?;
-    let report = plan(checkpoint, &wanted).map_err(|error: WeightsError| Failure::Input(format!("{error}.")))?;
+    let mut report = plan(checkpoint, &wanted).map_err(|error: WeightsError| Failure::Input(format!("{error}.")))?;
+    report.notes.extend(variant.note.map(str::to_owned));
     let similarity = similarity(checkpoint, &wanted);
     Ok(Ok(Recognized { variant, graph, similarity, report }))
 }

@@ -18,6 +18,8 @@ pub enum Role {
     FixedScale,
     /// Shift of a normalisation that never trains (a buffer: no gradient).
     FixedShift,
+    /// A constant that checkpoints keep though it never changes (a buffer: no gradient).
+    Constant,
     /// Running mean of a batch normalisation (a buffer: no gradient).
     RunningMean,
     /// Running variance of a batch normalisation (a buffer: no gradient).
@@ -28,13 +30,13 @@ impl Role {
     /// Whether the tensor is a statistic and not a learnable parameter.
     #[must_use]
     pub fn is_buffer(self) -> bool {
-        matches!(self, Self::FixedScale | Self::FixedShift | Self::RunningMean | Self::RunningVar)
+        matches!(self, Self::Constant | Self::FixedScale | Self::FixedShift | Self::RunningMean | Self::RunningVar)
     }
 
     /// Whether the tensor belongs to a normalisation layer.
     #[must_use]
     pub fn is_norm(self) -> bool {
-        !matches!(self, Self::Weight | Self::Bias)
+        !matches!(self, Self::Weight | Self::Bias | Self::Constant)
     }
 }
 
@@ -55,6 +57,8 @@ pub enum Init {
     },
     /// Normal with this standard deviation.
     Normal(f32),
+    /// 0, 1, 2, …
+    Counting,
 }
 
 /// One tensor of a block or of a whole network.

@@ -6,6 +6,7 @@ mod mobilenet;
 mod network;
 mod resnet;
 mod vgg;
+mod yolov8;
 mod yolox;
 
 pub use catalogue::{Accuracy, ClassTensor, ModelTask, PublicWeights, Variant};
@@ -14,7 +15,7 @@ pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 /// All models, family by family. A new family is a file here and a line in this list.
 #[must_use]
 pub fn catalogue() -> Vec<Variant> {
-    let detectors = [faster_rcnn::variants(), yolox::variants()].concat();
+    let detectors = [faster_rcnn::variants(), yolox::variants(), yolov8::variants()].concat();
     [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors].concat()
 }
 

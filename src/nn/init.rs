@@ -69,6 +69,7 @@ pub fn values(spec: &TensorSpec, seed: u64) -> Vec<f32> {
     let mut rng = Rng::keyed(seed, &spec.name);
     match spec.init {
         Init::Constant(value) => vec![value; count],
+        Init::Counting => (0..count).map(|i| i as f32).collect(),
         Init::Normal(std) => (0..count).map(|_| rng.normal() * std).collect(),
         Init::KaimingNormalFanOut => {
             let fan_out: usize = spec.shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, n)| n).product();

@@ -5,6 +5,7 @@
 
 mod basic;
 pub mod boxes;
+mod c2f;
 mod csp;
 mod heads;
 mod init;
@@ -21,6 +22,7 @@ mod value;
 pub mod visit;
 
 pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, activate};
+pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
@@ -88,4 +90,7 @@ blocks!(
     SppBottleneck,
     CellPredictor,
     Tower,
+    C2f,
+    Sppf,
+    DistanceLevels,
 );

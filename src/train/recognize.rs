@@ -102,23 +102,25 @@ pub fn recognize(checkpoint: &Checkpoint) -> Result<Found, Stranger> {
     Err(Stranger { path: checkpoint.path.clone(), tensors: checkpoint.entries.len(), nearest })
 }
 
-/// How many classes the head of a model has in a file, where all its tensors that count them agree.
+/// How many classes the head of a model has in a file, where all its tensors that count them agree and have the shapes
+/// that they have for so many.
 #[must_use]
 pub fn classes_in_file(variant: &Variant, report: &LoadReport) -> Option<usize> {
     let mut found = None;
+    let mut counting = Vec::new();
     for tensor in variant.class_tensors() {
         let Some(row) = report.rows.iter().find(|row| row.name == tensor.name) else { continue };
         let Some(there) = &row.file_shape else { continue };
-        if there.get(1..) != row.wanted_shape.as_deref().and_then(|here| here.get(1..)) {
-            return None;
-        }
         let rows = there.first()?.checked_sub(tensor.more)?;
         let classes = (rows.is_multiple_of(tensor.each) && rows > 0).then_some(rows / tensor.each)?;
         if *found.get_or_insert(classes) != classes {
             return None;
         }
+        counting.push((tensor.name, there.clone()));
     }
-    found
+    let facts = variant.graph(found?, variant.preprocess.size[0] as usize).and_then(|graph| graph.facts()).ok()?;
+    let is_so = |(name, shape): &(String, Vec<usize>)| facts.tensors().any(|t| t.name == *name && t.shape == *shape);
+    found.filter(|_| counting.iter().all(is_so))
 }
 
 /// Why a file does not fit a model.

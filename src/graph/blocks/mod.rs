@@ -2,6 +2,7 @@
 //! `nn` holds the module of each under the same name; `tests/graph.rs` compares the two.
 
 mod basic;
+mod c2f;
 mod csp;
 mod heads;
 mod levels;
@@ -11,6 +12,7 @@ mod sequence;
 mod towers;
 
 pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
+pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
 pub use levels::Levels;
@@ -84,6 +86,9 @@ blocks!(
     SppBottleneck,
     CellPredictor,
     Tower,
+    C2f,
+    Sppf,
+    DistanceLevels,
 );
 
 /// The only input of a block that takes one.

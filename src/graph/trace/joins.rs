@@ -4,6 +4,7 @@ use super::Trace;
 use crate::graph::GraphError;
 use crate::graph::op::Op;
 use crate::graph::signal::{Shape, Signal};
+use crate::graph::tensor::{Init, Role};
 
 impl Trace {
     /// Maps of one size, one after the other along the channels.
@@ -55,6 +56,11 @@ impl Trace {
         }
         let output = x.seen(Shape::map(4 * channels, height / 2, width / 2), 1, 2);
         Ok(self.layer("", Op::SpaceToDepth { channels }, &[x], output, 0))
+    }
+
+    /// Names a constant that holds 0, 1, 2, … for the layer that follows: `{name}.weight`.
+    pub fn counting(&mut self, name: &str, shape: Vec<usize>) {
+        self.tensor(name, "weight", shape, Role::Constant, Init::Counting);
     }
 
     /// One of `of` equal parts of a map's channels, counted from 0.

@@ -91,3 +91,31 @@ pub(super) fn candidates(boxes: Tensor<3>, best: Tensor<3>, least: f32) -> Resul
     };
     Ok(numbers.chunks_exact((cells * 6).max(1)).map(of_picture).collect())
 }
+
+/// A tensor of these values.
+pub(super) fn on<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The smallest values with their places, by rising value.
+#[derive(Debug)]
+pub(super) struct Least {
+    most: usize,
+    pub kept: Vec<(f32, usize)>,
+}
+
+impl Least {
+    /// At most so many.
+    pub(super) fn of(most: usize) -> Self {
+        Self { most, kept: Vec::with_capacity(most + 1) }
+    }
+
+    pub(super) fn offer(&mut self, value: f32, at: usize) {
+        if self.kept.len() == self.most && self.kept.last().is_some_and(|(last, _)| value.total_cmp(last).is_ge()) {
+            return;
+        }
+        let place = self.kept.partition_point(|(kept, _)| kept.total_cmp(&value).is_le());
+        self.kept.insert(place, (value, at));
+        self.kept.truncate(self.most);
+    }
+}

@@ -16,6 +16,7 @@ mod palette;
 mod pass;
 mod save;
 mod sim_ota;
+mod task_aligned;
 mod two_stage;
 mod write;
 
@@ -46,8 +47,8 @@ use burn::tensor::Tensor;
 pub fn losses(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Tensor<1>>, RunError> {
     match detector {
         Detector::SimOta(method) => sim_ota::losses(method, outputs, ctx),
+        Detector::TaskAligned(method) => task_aligned::losses(method, outputs, ctx),
         Detector::TwoStage(method) => two_stage::losses(method, outputs, ctx),
-        _ => Err(RunError::Description(format!("{detector:?} cannot be trained yet"))),
     }
 }
 
@@ -58,8 +59,8 @@ pub fn losses(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<T
 pub fn candidates(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<Vec<Candidates>, RunError> {
     match detector {
         Detector::SimOta(method) => sim_ota::candidates(method, outputs),
+        Detector::TaskAligned(method) => task_aligned::candidates(method, outputs),
         Detector::TwoStage(method) => two_stage::candidates(method, outputs, ctx),
-        _ => Err(RunError::Description(format!("{detector:?} cannot be decoded yet"))),
     }
 }
 
@@ -71,6 +72,7 @@ pub fn candidates(detector: &Detector, outputs: &[Value], ctx: &Ctx) -> Result<V
 pub fn decoded(detector: &Detector, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
     match detector {
         Detector::SimOta(method) => sim_ota::decoded(method, outputs),
-        _ => Err(RunError::Description("the method has no cells".to_owned())),
+        Detector::TaskAligned(method) => task_aligned::decoded(method, outputs),
+        Detector::TwoStage(_) => Err(RunError::Description("the method has no cells".to_owned())),
     }
 }

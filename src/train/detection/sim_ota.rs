@@ -2,11 +2,11 @@
 //! (yolox 0.3.0): which cell answers for which object is decided anew in each step, by what the network says so far.
 
 use super::candidates::Candidates;
-use super::cells::{Cells, best_class, read, rows};
+use super::cells::{Cells, Least, best_class, on, read, rows};
 use crate::graph::SimOta;
 use crate::nn::boxes::{Overlap, corners, overlap};
 use crate::nn::{Ctx, Object, RunError, Value, loss};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 
 /// A cell may answer for an object when it lies within so many of its sides around the object's center.
 const CENTER_RADIUS: f32 = 2.5;
@@ -147,10 +147,6 @@ impl Targets {
     }
 }
 
-fn on<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
 fn centered([left, top, right, bottom]: [f32; 4]) -> [f32; 4] {
     [(left + right) / 2.0, (top + bottom) / 2.0, right - left, bottom - top]
 }
@@ -162,8 +158,8 @@ fn assign(cells: &Cells, objects: &[Object], guess: &[f32], classes: usize) -> V
     let mut best = vec![(f32::INFINITY, 0, 0.0); candidates.len()];
     let mut taken: Vec<Vec<usize>> = vec![Vec::new(); candidates.len()];
     for (index, object) in objects.iter().enumerate() {
-        let mut ious = Least::default();
-        let mut costs = Least::default();
+        let mut ious = Least::of(BEST);
+        let mut costs = Least::of(BEST);
         for (at, (candidate, best)) in candidates.iter().zip(&mut best).enumerate() {
             let iou = iou(object.xyxy, candidate.xyxy);
             let outside = if candidate.is_near(object) { 0.0 } else { OUTSIDE_COST };
@@ -190,23 +186,6 @@ fn assign(cells: &Cells, objects: &[Object], guess: &[f32], classes: usize) -> V
         matches.push(Match { cell: candidate.cell, object, iou });
     }
     matches
-}
-
-/// The smallest values with their places, by rising value.
-#[derive(Default)]
-struct Least {
-    kept: Vec<(f32, usize)>,
-}
-
-impl Least {
-    fn offer(&mut self, value: f32, at: usize) {
-        if self.kept.len() == BEST && self.kept.last().is_some_and(|(last, _)| value.total_cmp(last).is_ge()) {
-            return;
-        }
-        let place = self.kept.partition_point(|(kept, _)| kept.total_cmp(&value).is_le());
-        self.kept.insert(place, (value, at));
-        self.kept.truncate(BEST);
-    }
 }
 
 /// A cell that lies in an object or near its center, with what it says.

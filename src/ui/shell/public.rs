@@ -21,6 +21,9 @@ pub(super) fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     if !variant.weights.is_empty() {
         folder(ui, ctx);
     }
+    if let Some(note) = variant.note {
+        ui.label(RichText::new(note).size(11.0).color(ctx.theme.weak));
+    }
 }
 
 fn card(ui: &mut Ui, ctx: &mut Context<'_>, weights: &PublicWeights, state: Option<&WeightsState>) {
