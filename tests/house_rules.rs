@@ -32,7 +32,7 @@ const PLAIN: [&str; 9] = [
 ];
 
 /// Families, which only `models/` knows.
-const FAMILIES: [&str; 6] = ["resnet", "vgg", "mobilenet", "yolo", "unet", "sam_"];
+const FAMILIES: [&str; 7] = ["resnet", "vgg", "mobilenet", "rcnn", "yolo", "unet", "sam_"];
 
 /// Where a family may be named nevertheless: the default plan, the model of the carried backbone, names of data layouts.
 const FAMILY_EXCEPTIONS: [&str; 3] = ["train/plan.rs", "train/builtin.rs", "data/formats/"];
