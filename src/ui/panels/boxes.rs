@@ -163,6 +163,14 @@ impl Layer<'_> {
         }
     }
 
+    /// The same over a picture that covers `tile` and is cut there.
+    pub fn paint_cover(&self, painter: &Painter, theme: &Theme, tile: Rect) {
+        let size = vec2(self.size_px[0].max(1) as f32, self.size_px[1].max(1) as f32);
+        let scale = (tile.width() / size.x).max(tile.height() / size.y);
+        let clipped = painter.with_clip_rect(tile.intersect(painter.clip_rect()));
+        self.paint(&clipped, theme, Rect::from_center_size(tile.center(), size * scale));
+    }
+
     fn solid(&self, painter: &Painter, theme: &Theme, rect: Rect, color: Color32, text: &str) {
         painter.rect_stroke(rect, 1, Stroke::new(if self.named { 2.0 } else { 1.5 }, color), StrokeKind::Middle);
         self.name(painter, theme, rect, color, text);

@@ -90,14 +90,17 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
     response.on_hover_ui(|ui| about(ui, ctx, row));
 }
 
-/// Scrolls to the chosen model when the list appears and when another is chosen, not against a person's own scrolling.
+/// Scrolls to the chosen model when the list appears, when another is chosen and when the list gets another height, not
+/// against a person's own scrolling.
 fn bring_into_view(ui: &Ui, response: &egui::Response, name: &'static str) {
     /// Until the height of the list has settled.
     const FRAMES: u64 = 4;
     let (id, now) = (egui::Id::unique("chosen model"), ui.ctx().cumulative_frame_nr());
-    let seen: Option<(&'static str, u64, u64)> = ui.data(|data| data.get_temp(id));
-    let since = seen.filter(|&(before, _, last)| before == name && now <= last + 1).map_or(now, |(_, since, _)| since);
-    ui.data_mut(|data| data.insert_temp(id, (name, since, now)));
+    let height = ui.clip_rect().height().round() as u64;
+    let seen: Option<([u64; 3], &'static str)> = ui.data(|data| data.get_temp(id));
+    let same = |seen: &([u64; 3], &str)| seen.1 == name && now <= seen.0[1] + 1 && seen.0[2] == height;
+    let since = seen.filter(same).map_or(now, |(seen, _)| seen[0]);
+    ui.data_mut(|data| data.insert_temp(id, ([since, now, height], name)));
     if now - since < FRAMES {
         if !ui.clip_rect().contains_rect(response.rect) {
             response.scroll_to_me_animation(None, egui::style::ScrollAnimation::none());

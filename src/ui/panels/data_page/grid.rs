@@ -1,5 +1,7 @@
 //! The pictures of the set: only rows in sight are laid out and decoded, so that any number scrolls.
 
+use super::super::boxes::Layer;
+use super::super::live::Show;
 use super::super::textures::Textures;
 use super::super::{format, kit, samples};
 use super::filter::in_set;
@@ -121,7 +123,16 @@ fn tile(
     if let Some(told) = data.columns.get(column).and_then(|column| column.told(label)) {
         chip(ui, cx, &told, label, rect);
     } else if let Some(boxes) = &sample.target.boxes {
-        let text = format!("{} objects", boxes.len());
+        let layer = Layer {
+            show: Show::Truth,
+            truth: Some(boxes),
+            found: &[],
+            classes: data.classes(),
+            size_px: sample.size_px,
+            named: false,
+        };
+        layer.paint_cover(ui.painter(), theme, rect);
+        let text = crate::format::plural(boxes.len(), "object");
         let at = rect.left_bottom() + vec2(4.0, -4.0);
         kit::plate(ui.painter(), theme, at, Align2::LEFT_BOTTOM, &text, theme.text, rect.width() - 8.0);
     }

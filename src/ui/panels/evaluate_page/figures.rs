@@ -55,7 +55,14 @@ fn figures(subject: Subject<'_>, findings: &Findings) -> Vec<Figure> {
     };
     let before = |text: Option<String>| text.map_or(String::new(), |text| format!("{text} before training"));
     let mut all = Vec::new();
-    for (name, value) in subject.metrics(findings.head).into_iter().take(5) {
+    let mut metrics = subject.metrics(findings.head);
+    if findings.detected.is_some() {
+        // How many are found before how large they are.
+        let place = |name: &str| ["ap", "ap50", "ap75", "ar100"].iter().position(|known| *known == name).unwrap_or(4);
+        metrics.sort_by_key(|(name, _)| place(name));
+        metrics.truncate(4);
+    }
+    for (name, value) in metrics.into_iter().take(5) {
         let opens = match name {
             "top1" | "subset" | "f1" | "ap50" => Some(Pick::Wrong),
             "top5" => Some(Pick::BeyondFive),

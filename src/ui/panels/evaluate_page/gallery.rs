@@ -1,10 +1,12 @@
 //! The pictures behind a number, the largest loss first.
 
+use super::super::boxes::{self, Layer};
+use super::super::live::Show;
 use super::super::textures::Textures;
 use super::super::{format, kit, samples};
 use super::findings::{Findings, Item, Pick};
 use super::{EvaluateState, head};
-use crate::train::Told;
+use crate::train::{Choice, Told};
 use crate::ui::{Action, Context};
 use egui::{Align2, CursorIcon, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 use std::sync::Arc;
@@ -80,12 +82,26 @@ fn tile(
     }
     let image = rect.with_max_y(rect.bottom() - LINES);
     samples::paint_cover(ui.painter(), cx, textures, sample.map(|sample| &sample.image), image, kit::RADIUS);
+    if let (Some(sample), Some(found), Some(results)) = (sample, &findings.detected, findings.results())
+        && let Some(answer) = boxes::measured(results, item.index())
+    {
+        let own = Choice { confidence: found.confidence as f32, ..answer.own };
+        let layer = Layer {
+            show: Show::Difference,
+            truth: sample.target.boxes.as_deref(),
+            found: &answer.chosen(own),
+            classes: &results.classes,
+            size_px: sample.size_px,
+            named: false,
+        };
+        layer.paint_cover(ui.painter(), theme, image);
+    }
     let color = if item.is_right() { theme.good } else { theme.bad };
     let active = response.hovered() || response.has_focus();
     let stroke = Stroke::new(if active { 2.5 } else { 1.5 }, color);
     ui.painter().rect_stroke(image, kit::RADIUS, stroke, StrokeKind::Inside);
     let line = |y: f32, (text, number): (String, String), size: f32, color: egui::Color32| {
-        let room = 38.0;
+        let room = if number.is_empty() { 0.0 } else { 38.0 };
         let at = pos2(rect.left() + 2.0, y);
         kit::text_at(ui.painter(), at, Align2::LEFT_CENTER, &text, size, color, rect.width() - room - 4.0);
         let at = pos2(rect.right() - 2.0, y);
