@@ -64,7 +64,8 @@ fn configured(graph: Graph, case: &Json) -> Graph {
             modes.infer = number(&format!("rpn_{when}_nms_top_n_test"), modes.infer);
         }
         proposals.learning.samples = number("rpn_batch_size_per_image", proposals.learning.samples);
-        method.regions.learning.samples = number("box_batch_size_per_image", method.regions.learning.samples);
+        // torchvision's own number where the case names none; the small variant has one of ours.
+        method.regions.learning.samples = number("box_batch_size_per_image", 512);
     })
 }
 

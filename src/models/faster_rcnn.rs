@@ -4,7 +4,7 @@
 //! `fasterrcnn_resnet50_fpn` is torchvision's first recipe: the backbone's norms never train and have no epsilon, as its
 //! published weights were trained. `fasterrcnn_resnet50_fpn_v2` is its second (Li et al. 2021, arXiv:2111.11429): norms
 //! that train, in the pyramid and the box head too, a proposing head of two convolutions, a box head of four. With
-//! `ResNet`-18 below it is ours: torchvision publishes none. Left out: masks, keypoints.
+//! `ResNet`-18 below it is ours: torchvision publishes none. It looks at fewer regions. Left out: masks, keypoints.
 //!
 //! What several heads share (the proposing head's convolutions, the box head's layers) belongs to the neck; a head is
 //! what tells one thing. So a frozen backbone leaves all of the detector to train, as one wants with a backbone from
@@ -98,7 +98,13 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
     let Some(&(_, _, backbone, second)) = VARIANTS.iter().find(|variant| variant.0 == name) else {
         return Err(GraphError::Structure(format!("there is no Faster R-CNN named {name}")));
     };
-    let method = TwoStage::new(classes);
+    let mut method = TwoStage::new(classes);
+    if backbone == "resnet18" {
+        // For machines without a graphics card: the layers on regions cost more than the backbone. A picture's 128 learned
+        // regions are those of Girshick 2015 (arXiv:1504.08083), its 300 told ones those of Ren et al. 2015.
+        method.regions.learning.samples = 128;
+        method.proposals.after_nms.infer = 300;
+    }
     let mut b = Builder::new(name, size_px, size_px);
     let body = resnet::body(&mut b, backbone, "backbone.body", body_norm(backbone, second))?;
     b.part(Part::Neck);
