@@ -19,6 +19,23 @@ pub struct Augment {
     pub flip: f32,
     /// Random changes of color.
     pub jitter: Jitter,
+    /// For pictures with boxes: random size and place in the input.
+    pub shift: Option<Shift>,
+    /// For pictures with boxes: probability of a crop that keeps a part of an object.
+    pub object_crop: f32,
+    /// For pictures with boxes: probability of four pictures in one.
+    pub mosaic: f32,
+    /// Epochs at the end without mosaic, so that training ends on pictures as they are.
+    pub close_mosaic: u32,
+}
+
+/// Random size and place of a picture in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shift {
+    /// Smallest and largest factor of its size.
+    pub scale: [f32; 2],
+    /// Largest shift from the middle, in parts of the input's sides.
+    pub by: f32,
 }
 
 /// Range of a random resized crop.
@@ -51,7 +68,7 @@ impl Default for Augment {
         Self {
             random_resized_crop: Some(CropRange { scale: [0.35, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }),
             flip: 0.5,
-            jitter: Jitter::default(),
+            ..Self::none()
         }
     }
 }
@@ -60,7 +77,43 @@ impl Augment {
     /// No change at all.
     #[must_use]
     pub fn none() -> Self {
-        Self { random_resized_crop: None, flip: 0.0, jitter: Jitter::default() }
+        Self {
+            random_resized_crop: None,
+            flip: 0.0,
+            jitter: Jitter::default(),
+            shift: None,
+            object_crop: 0.0,
+            mosaic: 0.0,
+            close_mosaic: 0,
+        }
+    }
+
+    /// The usual changes for detectors: mirrored every other time, size and place at random, some crops around objects,
+    /// mosaic but in the last epochs, and color as in YOLOX (Ge et al. 2021): value by 0.4, saturation by 0.7, hue by 0.015.
+    #[must_use]
+    pub fn detection() -> Self {
+        Self {
+            flip: 0.5,
+            jitter: Jitter { brightness: 0.4, contrast: 0.0, saturation: 0.7, hue: 0.015 },
+            shift: Some(Shift { scale: [0.5, 1.5], by: 0.1 }),
+            object_crop: 0.3,
+            mosaic: 0.5,
+            close_mosaic: 10,
+            ..Self::none()
+        }
+    }
+
+    /// What applies in an epoch (from 0) of so many: without mosaic in the last ones, but never in more than half.
+    #[must_use]
+    pub fn at_epoch(&self, epoch: u32, epochs: u32) -> Self {
+        let closed = self.close_mosaic.min(epochs / 2);
+        let mosaic = if epoch.saturating_add(closed) >= epochs { 0.0 } else { self.mosaic };
+        Self { mosaic, ..self.clone() }
+    }
+
+    /// Whether it moves pictures as [`super::compose`] does, which needs their boxes.
+    pub(crate) fn composes(&self) -> bool {
+        self.shift.is_some() || self.object_crop > 0.0 || self.mosaic > 0.0
     }
 
     /// Whether every view of a picture is the same.
@@ -130,7 +183,7 @@ fn crop_box(width: u32, height: u32, range: &CropRange, rng: &mut Rng) -> [u32; 
 }
 
 /// The four changes in random order, as torchvision's `ColorJitter`.
-fn apply_jitter(image: &mut Rgb8, jitter: &Jitter, rng: &mut Rng) {
+pub(super) fn apply_jitter(image: &mut Rgb8, jitter: &Jitter, rng: &mut Rng) {
     let mut order = [0, 1, 2, 3];
     rng.shuffle(&mut order);
     let mut factor = |spread: f32| rng.range_f64(f64::from((1.0 - spread).max(0.0)), f64::from(1.0 + spread)) as f32;
@@ -212,6 +265,11 @@ mod tests {
         assert_ne!(view(1, 2, 3), view(2, 2, 3));
         assert_ne!(view(1, 2, 3), view(1, 3, 3));
         assert_ne!(view(1, 2, 3), view(1, 2, 4));
+        let last: Vec<bool> = (0..6).map(|epoch| Augment::detection().at_epoch(epoch, 6).mosaic > 0.0).collect();
+        assert_eq!(last, [true, true, true, false, false, false]);
+        assert!(
+            Augment::detection().at_epoch(89, 100).mosaic > 0.0 && Augment::detection().at_epoch(90, 100).mosaic == 0.0
+        );
         let plain = apply(&image, &rule, &Augment::none(), &mut view_rng(1, 2, 3));
         assert_eq!(plain, preprocess(&image, &rule));
     }

@@ -10,10 +10,12 @@ use rayon::prelude::*;
 
 use super::augment::{self, view_rng};
 use super::cache::Stage;
+use super::compose::{Tile, compose};
 use super::mask::{load_mask, place_mask};
 use super::transform::{normalize, preprocess, resize, shorter_side_to};
 use super::{
-    Augment, DataError, Dataset, Issue, PixelCache, Placement, Sample, Severity, Target, image, on_decode_pool,
+    Augment, BoxTarget, DataError, Dataset, Issue, PixelCache, Placement, Sample, Severity, Split, Target, image,
+    on_decode_pool,
 };
 use crate::graph::{Interpolation, Preprocess};
 
@@ -135,6 +137,8 @@ struct Work {
     stop: Arc<AtomicBool>,
     /// Names what the cache holds for this view.
     kind: u64,
+    /// Pictures to train on whose boxes are known: what a mosaic may take.
+    partners: Vec<usize>,
 }
 
 /// One picture of a batch but its pixels.
@@ -164,7 +168,13 @@ impl Work {
             .hash(&mut kind);
         }
         let kind = kind.finish();
-        Self { dataset, view, cache, stop, kind }
+        let mosaic = view.augment.as_ref().is_some_and(|augment| augment.mosaic > 0.0);
+        let known = |index: &usize| {
+            dataset.samples.get(*index).is_some_and(|s| s.target.boxes.is_some() && s.target.mask.is_none())
+        };
+        let partners =
+            if mosaic { dataset.indices(Split::Train).into_iter().filter(known).collect() } else { Vec::new() };
+        Self { dataset, view, cache, stop, kind, partners }
     }
 
     fn run(&self, order: &[usize], batch: usize, batches: &SyncSender<RawBatch>) {
@@ -222,15 +232,56 @@ impl Work {
         }
     }
 
-    fn load(&self, index: usize, sample: &Sample, out: &mut [f32]) -> Result<Loaded, DataError> {
-        let stage = match self.cache.get(self.kind, index) {
-            Some(stage) => stage,
-            None => {
-                let stage = stage(image::load(&sample.image)?, &self.view);
-                self.cache.put(self.kind, index, &stage);
-                stage
+    fn staged(&self, index: usize, sample: &Sample) -> Result<Stage, DataError> {
+        if let Some(stage) = self.cache.get(self.kind, index) {
+            return Ok(stage);
+        }
+        let stage = stage(image::load(&sample.image)?, &self.view);
+        self.cache.put(self.kind, index, &stage);
+        Ok(stage)
+    }
+
+    /// A random view of a picture with boxes, with three others in it where a mosaic is drawn.
+    fn composed(
+        &self,
+        index: usize,
+        sample: &Sample,
+        boxes: &[BoxTarget],
+        augment: &Augment,
+        out: &mut [f32],
+    ) -> Result<Loaded, DataError> {
+        let View { rule, seed, epoch, .. } = &self.view;
+        let mut rng = view_rng(*seed, *epoch, index);
+        let mut stages = vec![(self.staged(index, sample)?, boxes)];
+        if rng.chance(augment.mosaic) && !self.partners.is_empty() {
+            for _ in 0..3 {
+                let partner = self.partners.get(rng.below(self.partners.len())).copied().unwrap_or(index);
+                let other = self.dataset.samples.get(partner).unwrap_or(sample);
+                // A file that broke is told of when its own turn comes; here this picture takes its place.
+                stages.push(match (self.staged(partner, other), &other.target.boxes) {
+                    (Ok(stage), Some(boxes)) => (stage, boxes.as_slice()),
+                    _ => (self.staged(index, sample)?, boxes),
+                });
             }
-        };
+        }
+        let tile =
+            |(stage, boxes): &(Stage, &'_ [BoxTarget])| (Arc::clone(&stage.image), stage.placement, boxes.to_vec());
+        let held: Vec<_> = stages.iter().map(tile).collect();
+        let tiles: Vec<Tile<'_>> =
+            held.iter().map(|(image, placement, boxes)| Tile { image, placement: *placement, boxes }).collect();
+        let composed = compose(&tiles, rule, augment, MIN_VISIBLE, &mut rng);
+        normalize(&composed.input, rule, out);
+        let target = Target { labels: sample.target.labels.clone(), boxes: Some(composed.boxes), mask: None };
+        Ok(Loaded { target, mask: None, placement: composed.placement })
+    }
+
+    fn load(&self, index: usize, sample: &Sample, out: &mut [f32]) -> Result<Loaded, DataError> {
+        if let (Some(augment), Some(boxes), None) = (&self.view.augment, &sample.target.boxes, &sample.target.mask)
+            && augment.composes()
+        {
+            return self.composed(index, sample, boxes, augment, out);
+        }
+        let stage = self.staged(index, sample)?;
         let View { rule, augment, seed, epoch } = &self.view;
         let (placement, min_visible) = match augment {
             None => {
@@ -273,6 +324,11 @@ fn stage(image: super::Rgb8, view: &View) -> Stage {
 /// input. Pictures of twice that are reduced first, cached or not: a 12-megapixel photo then costs a tenth.
 fn working_side(view: &View) -> Option<u32> {
     let augment = view.augment.as_ref()?;
+    if augment.composes() {
+        // Half of a picture at its largest size.
+        let largest = augment.shift.map_or(1.0, |shift| f64::from(shift.scale[1]).clamp(0.1, 4.0));
+        return Some((2.0 * largest * f64::from(view.rule.size[0].max(view.rule.size[1]))).ceil() as u32);
+    }
     let smallest = augment.random_resized_crop.map_or(1.0, |range| f64::from(range.scale[0]).clamp(0.01, 1.0).sqrt());
     let longest = f64::from(view.rule.size[0].max(view.rule.size[1]));
     Some((1.25 * longest / smallest).ceil() as u32)

@@ -15,6 +15,7 @@ mod builtin;
 pub mod cache;
 mod check;
 pub mod color;
+pub mod compose;
 mod error;
 mod formats;
 pub mod image;
@@ -25,6 +26,7 @@ pub mod loader;
 mod mask;
 mod open;
 pub mod sample;
+pub mod sampling;
 mod specimen;
 mod split;
 pub mod transform;
@@ -35,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-pub use augment::{Augment, CropRange, Jitter};
+pub use augment::{Augment, CropRange, Jitter, Shift};
 pub use builtin::open_builtin;
 pub use cache::PixelCache;
 pub use error::DataError;

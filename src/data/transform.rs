@@ -319,7 +319,8 @@ pub(crate) fn mirror(image: &mut Rgb8) {
     }
 }
 
-fn paste(onto: &mut Rgb8, part: &Rgb8, left: u32, top: u32) {
+/// Copies a picture onto another at `left`, `top`, where it must fit.
+pub(crate) fn paste(onto: &mut Rgb8, part: &Rgb8, left: u32, top: u32) {
     let (stride, from) = (onto.stride().max(1), left as usize * 3);
     let rows = onto.pixels.chunks_exact_mut(stride).skip(top as usize);
     for (row, source) in rows.zip(part.pixels.chunks_exact(part.stride().max(1))) {

@@ -262,7 +262,8 @@ impl Setup {
         let mut order = detection::known(self.network.graph(), &self.dataset, Split::Train);
         Rng::keyed(plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
         let rest = order.get((skip * plan.batch).min(order.len())..).unwrap_or_default().to_vec();
-        let augment = (!plan.augment.is_none()).then(|| plan.augment.clone());
+        let augment = plan.augment.at_epoch(epoch.saturating_sub(1), plan.epochs);
+        let augment = (!augment.is_none()).then_some(augment);
         let view = View { rule: self.rule.clone(), augment, seed: plan.seed, epoch: u64::from(epoch) };
         Loader::start_cached(Arc::clone(&self.dataset), rest, plan.batch, view, Arc::clone(cache))
     }
