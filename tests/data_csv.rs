@@ -264,14 +264,6 @@ fn beside_class_folders_a_table_of_a_few_is_only_noted_and_can_be_opened_itself(
 
 #[test]
 fn what_is_no_set_is_refused_with_the_reason() {
-    let boxes = rows("file,xmin,ymin,xmax,ymax,label", 3, |n| format!(",1,2,3,{n},cat"));
-    assert!(
-        error(set(3, &boxes).path()).contains("looks like a CSV with boxes data set"),
-        "{}",
-        error(set(3, &boxes).path())
-    );
-    let retina = rows("", 3, |_| ",1,2,3,4,cat".to_owned());
-    assert!(error(set(3, &retina).path()).contains("CSV with boxes"));
     let none = rows("file,caption,score", 30, |n| format!(",text {n},0.{n}5"));
     let dir = set(30, &none);
     let told = error(&dir.path().join("labels.csv"));

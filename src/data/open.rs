@@ -368,12 +368,13 @@ fn draft(path: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Resul
 fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, DataError>) -> Result<Draft, DataError> {
     match csv::open(path, alone) {
         Recognition::Read(draft) if draft.issues.iter().all(|issue| issue.severity < Severity::Error) => Ok(*draft),
-        Recognition::NotReadYet(file) => Err(csv::boxes(path, file)),
         _ => match csv::open(path, &around()?) {
             Recognition::Read(draft) => Ok(*draft),
-            Recognition::NotReadYet(file) => Err(csv::boxes(path, file)),
             Recognition::No(why) => Err(DataError::NotATable { path: path.to_owned(), why }),
             Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
+            Recognition::NotReadYet(_) => {
+                Err(DataError::NotATable { path: path.to_owned(), why: "it is not read yet".to_owned() })
+            }
         },
     }
 }

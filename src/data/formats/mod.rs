@@ -64,10 +64,6 @@ pub(crate) enum Recognition {
 pub(crate) trait Reader: Sync {
     /// Name of the layout, for people.
     fn name(&self) -> &'static str;
-    /// Name of what is known, but not read yet.
-    fn unread(&self) -> &'static str {
-        self.name()
-    }
     /// Looks at the listing (and into annotation files), decodes nothing.
     fn recognize(&self, root: &Folder) -> Recognition;
 }
@@ -82,6 +78,13 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
     let mut beside = Vec::new();
     for reader in READERS {
         match reader.recognize(root) {
+            Recognition::Read(draft) if draft.task == Task::Detect && class_folders::is_certain(root) => {
+                let what = format!(
+                    "the pictures have boxes too ({}); the class folders are used (drop the file of the boxes by itself)",
+                    draft.format
+                );
+                beside.push(Issue::new(Severity::Warning, &root.path, what));
+            }
             Recognition::Read(mut draft) => {
                 draft.issues.append(&mut beside);
                 return Ok(*draft);
@@ -92,18 +95,14 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
                 if let Recognition::Read(mut draft) = class_folders::ClassFolders.recognize(root) {
                     let what = format!(
                         "looks like {} annotations, which this version does not read; the class folders are used",
-                        reader.unread()
+                        reader.name()
                     );
                     draft.issues.push(Issue::new(Severity::Warning, file, what));
                     return Ok(*draft);
                 }
             }
             Recognition::NotReadYet(file) => {
-                return Err(DataError::NotReadYet {
-                    path: root.path.clone(),
-                    format: reader.unread().to_owned(),
-                    file,
-                });
+                return Err(DataError::NotReadYet { path: root.path.clone(), format: reader.name().to_owned(), file });
             }
             Recognition::No(why) => tried.push((reader.name().to_owned(), why)),
         }

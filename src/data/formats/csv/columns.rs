@@ -6,7 +6,7 @@ use super::table::Table;
 use crate::data::{DEFAULT_COLUMN, Label, LabelColumn, Split};
 
 /// Headers of columns that are meant as labels; the first of them is the first head's.
-const LABEL_NAMES: [&str; 15] = [
+pub(super) const LABEL_NAMES: [&str; 15] = [
     "label",
     "labels",
     "class",

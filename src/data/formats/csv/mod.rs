@@ -3,6 +3,7 @@
 //!
 //! Tables named after parts of a set (`train.csv`, `val.csv`) with the same header are one set.
 
+mod boxes;
 mod columns;
 
 mod table;
@@ -17,10 +18,8 @@ use super::class_folders::{self, ClassFolders};
 use super::paths::{Finder, Found};
 use super::{Draft, Item, Reader, Recognition, fold, forget, note_other_files};
 use crate::data::listing::{Folder, extension};
-use crate::data::{DataError, Issue, Label, LabelColumn, Severity, Split, Target, Task};
+use crate::data::{Issue, Label, LabelColumn, Severity, Split, Target, Task};
 
-/// Name of the layout of tables with boxes.
-const BOXES: &str = "CSV with boxes";
 /// Extensions of tables.
 pub(crate) const EXTENSIONS: [&str; 2] = ["csv", "tsv"];
 /// Tables of one folder that are looked at.
@@ -36,20 +35,15 @@ impl Reader for Csv {
         "CSV"
     }
 
-    fn unread(&self) -> &'static str {
-        BOXES
-    }
-
     fn recognize(&self, root: &Folder) -> Recognition {
         let files = root.all_files().into_iter().filter(|file| EXTENSIONS.contains(&extension(&file.path).as_str()));
         let files: Vec<&Path> = files.map(|file| file.path.as_path()).take(MAX_TABLES).collect();
         match read(root, &files, true) {
-            Ok(Answer::Boxes(path)) => Recognition::NotReadYet(path),
-            Ok(Answer::Set(table, draft)) if beaten(root, &draft) => Recognition::Beside(
+            Ok((table, draft)) if beaten(root, &draft) => Recognition::Beside(
                 table,
                 "a table that names pictures; the class folders are used, drop the table itself to use its columns",
             ),
-            Ok(Answer::Set(_, draft)) => Recognition::Read(draft),
+            Ok((_, draft)) => Recognition::Read(draft),
             Err(why) => Recognition::No(why),
         }
     }
@@ -68,23 +62,9 @@ fn beaten(root: &Folder, draft: &Draft) -> bool {
 /// Reads one table that was opened itself; `listing` holds its folder, or the table alone.
 pub(crate) fn open(path: &Path, listing: &Folder) -> Recognition {
     match read(listing, &[path], false) {
-        Ok(Answer::Boxes(path)) => Recognition::NotReadYet(path),
-        Ok(Answer::Set(_, draft)) => Recognition::Read(draft),
+        Ok((_, draft)) => Recognition::Read(draft),
         Err(why) => Recognition::No(why),
     }
-}
-
-/// What to say of a table of boxes.
-pub(crate) fn boxes(path: &Path, file: PathBuf) -> DataError {
-    DataError::NotReadYet { path: path.to_owned(), format: BOXES.to_owned(), file }
-}
-
-/// What tables are.
-enum Answer {
-    /// Of boxes; this file is.
-    Boxes(PathBuf),
-    /// Of labels, with the file that decided it.
-    Set(PathBuf, Box<Draft>),
 }
 
 /// A table with where its cells point.
@@ -104,18 +84,21 @@ impl Read {
 }
 
 /// Reads the tables that belong together: the one that finds most pictures, and others like it. `whole` says that the
-/// listing is the set, so that what no table names is left out.
-fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<Answer, String> {
+/// listing is the set, so that what no table names is left out. Also the file that decided it.
+fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<(PathBuf, Box<Draft>), String> {
     if files.is_empty() {
         return Err("no .csv or .tsv file".to_owned());
     }
-    let mut tables = Vec::new();
+    let (mut tables, mut boxed) = (Vec::new(), Vec::new());
     let mut why = String::new();
     for path in files {
         let finder = Finder::new(&root.path, path.parent().unwrap_or(&root.path), Some(root));
         match Table::read(path, &|cell| finder.is_picture(cell)) {
-            Ok(table) if has_boxes(&table) => return Ok(Answer::Boxes(table.path)),
             Ok(table) => {
+                if let Some(corners) = boxes::corners(&table) {
+                    boxed.push((table, corners));
+                    continue;
+                }
                 let files = table.rows.iter().map(|row| finder.find(row.cell(table.image))).collect();
                 let split = split_of_name(&table.path);
                 tables.push(Read { meaning: meaning(&table), files, split, table });
@@ -123,6 +106,11 @@ fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<Answer, String> {
             Err(reason) if why.is_empty() => why = format!("{} {reason}", name(path)),
             Err(_) => {}
         }
+    }
+    if let Some(decided) = boxes::decided(&boxed).map(Path::to_owned)
+        && let Some(draft) = boxes::draft(root, boxed, whole)
+    {
+        return Ok((decided, Box::new(draft)));
     }
     let usable = |read: &&Read| !read.meaning.labels.is_empty() && read.at() > 0;
     let best = tables.iter().enumerate().rev().filter(|(_, read)| usable(read)).max_by_key(|(_, read)| read.at());
@@ -150,7 +138,7 @@ fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<Answer, String> {
         collector.issues.push(Issue::new(Severity::Note, &read.table.path, "another table of pictures; not read"));
     }
     set.iter().for_each(|read| collector.table(read));
-    Ok(Answer::Set(decided, Box::new(collector.draft(root, &set, whole))))
+    Ok((decided, Box::new(collector.draft(root, &set, whole))))
 }
 
 fn name(path: &Path) -> String {
@@ -161,27 +149,6 @@ fn name(path: &Path) -> String {
 fn split_of_name(path: &Path) -> Option<Split> {
     let stem = path.file_stem()?.to_string_lossy().into_owned();
     stem.split(|c: char| !c.is_alphanumeric()).find_map(split_word)
-}
-
-/// Whether a table gives corners of boxes: by its header, or four numbers beside each picture and a word after them.
-fn has_boxes(table: &Table) -> bool {
-    const CORNERS: [[&str; 4]; 4] = [
-        ["xmin", "ymin", "xmax", "ymax"],
-        ["x1", "y1", "x2", "y2"],
-        ["x_min", "y_min", "x_max", "y_max"],
-        ["left", "top", "right", "bottom"],
-    ];
-    if let Some(header) = &table.header {
-        let header: Vec<String> = header.iter().map(|name| name.to_lowercase()).collect();
-        let has = |name: &str| header.iter().any(|own| own == name);
-        return CORNERS.iter().any(|names| names.iter().all(|name| has(name))) || has("bbox");
-    }
-    let is_number = |column: usize| {
-        let mut cells = table.rows.iter().map(|row| row.cell(column)).filter(|cell| !cell.is_empty()).peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
-    };
-    let corners = table.image + 1..table.image + 5;
-    table.width == table.image + 6 && corners.clone().all(is_number) && !is_number(corners.end)
 }
 
 /// Puts tables together.
