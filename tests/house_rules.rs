@@ -31,8 +31,8 @@ const PLAIN: [&str; 9] = [
     "session/thumbs.rs",
 ];
 
-/// Families, which only `models/` knows.
-const FAMILIES: [&str; 7] = ["resnet", "vgg", "mobilenet", "rcnn", "yolo", "unet", "sam_"];
+/// Families, which only `models/` knows. (YOLO alone is also the name of a text format.)
+const FAMILIES: [&str; 8] = ["resnet", "vgg", "mobilenet", "rcnn", "yolox", "yolov", "unet", "sam_"];
 
 /// Where a family may be named nevertheless: the default plan, the model of the carried backbone, names of data layouts.
 const FAMILY_EXCEPTIONS: [&str; 3] = ["train/plan.rs", "train/builtin.rs", "data/formats/"];

@@ -197,6 +197,30 @@ fn the_losses_and_gradients_of_sim_ota_are_torchs() {
     }
 }
 
+/// yolox 0.3.0 in float64 on the fixture's network with stored statistics (`tests/reference/sim_ota.py`).
+#[test]
+fn the_distance_of_the_last_epochs_and_pictures_without_objects_count_as_torch_has_it() {
+    let fixture = fixture("yolox_nano.json");
+    let (network, case) = (network(&fixture), case(&fixture, "train_all"));
+    let outputs = network.inference().forward(images(case), Mode::Infer, &mut Ctx::default()).unwrap();
+    let losses = |objects: Vec<Vec<Object>>, closing: bool| {
+        let mut ctx = Ctx::default();
+        (ctx.pictures.objects, ctx.pictures.closing) = (Some(objects), closing);
+        let terms = detection::losses(network.graph().detector.as_ref().unwrap(), &outputs, &ctx).unwrap();
+        terms.into_iter().map(|term| f64::from(numbers(term)[0])).collect::<Vec<f64>>()
+    };
+    let mut first_only = objects(case);
+    first_only[1].clear();
+    for (ours, wanted) in [
+        (losses(objects(case), false), [59.128_455_36, 4.997_534_91, 184.427_363_28]),
+        (losses(objects(case), true), [59.128_455_36, 4.997_534_91 + 6.691_460_36, 184.427_363_28]),
+        (losses(first_only, false), [59.885_645_94, 4.996_310_83, 275.282_726_57]),
+    ] {
+        let close = ours.iter().zip(wanted).all(|(have, want)| (have - want).abs() < 1e-5 * want);
+        assert!(close, "{ours:?} and not {wanted:?}");
+    }
+}
+
 #[test]
 fn the_forward_pass_with_task_aligned_heads_is_torchs() {
     let fixture = fixture("yolov8n.json");
