@@ -114,7 +114,7 @@ fn a_set_of_every_quirk() {
         ("a.xml", "reaches out of the picture", Some(11)),
         ("a.xml", "lies outside of the picture", Some(13)),
         ("a.xml", "sides exchanged", Some(15)),
-        ("a.xml", "a box of dog is the same as line 5; used once", Some(17)),
+        ("a.xml", "a box of dog is the same as the one in line 5; used once", Some(17)),
         ("a.xml", "of dog whose <xmin> is not a number (x)", Some(19)),
         ("a.xml", "of dog without a <bndbox>", Some(21)),
         ("a.xml", "without a name", Some(22)),
@@ -190,8 +190,6 @@ fn blood_cells() {
     let total: Vec<usize> = (0..3).map(|class| all.iter().map(|counts| counts[class]).sum()).collect();
     // 361, 4155 and 372 in the files, of which two have no area.
     assert_eq!(total, [361, 4153, 372]);
-    // And two files that are neither pictures nor annotations.
-    assert_eq!(set.issues.len(), 4, "{:#?}", set.issues);
     for (file, what) in
         [("BloodImage_00338.xml", "(504, 337, 504, 337)"), ("BloodImage_00343.xml", "(181, 329, 181, 329)")]
     {

@@ -11,6 +11,8 @@ use crate::data::{BoxTarget, Issue, LabelColumn, Severity, Split, Target, Task};
 const TOLD: usize = 100;
 /// Pixels by which a box may stand out of its picture by rounding alone.
 const ROUNDING_PX: f32 = 1.0;
+/// Boxes of one class that overlap by more than this (IoU) may be one object given twice.
+const SAME: f32 = 0.9;
 
 /// Where the boxes of a picture come from.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +66,7 @@ pub(crate) fn settle(item: &mut Item, size_px: [u32; 2], classes: &[String], tel
         false => format!(" in {}", item.path.file_name().unwrap_or_default().to_string_lossy()),
     };
     compare_size(&origin, &item.path, size_px, teller);
-    let mut seen: HashMap<(u32, bool, [u32; 4]), usize> = HashMap::new();
-    let mut kept = Vec::with_capacity(boxes.len());
+    let (mut kept, mut kept_lines): (Vec<BoxTarget>, Vec<usize>) = (Vec::new(), Vec::new());
     for (target, line) in boxes.iter().zip(origin.lines.iter().copied().chain(std::iter::repeat(0))) {
         let name = classes.get(target.class as usize).map_or("?", String::as_str);
         let mut say = |severity, kind, what: String| {
@@ -79,17 +80,35 @@ pub(crate) fn settle(item: &mut Item, size_px: [u32; 2], classes: &[String], tel
                 continue;
             }
         };
-        if let Some(first) = seen.insert((target.class, target.crowd, xyxy.map(f32::to_bits)), line) {
-            let first = if first > 0 { format!("as line {first}") } else { "as another".to_owned() };
-            say(Severity::Note, "boxes given twice", format!("is the same {first}; used once"));
+        let one = BoxTarget { xyxy, ..*target };
+        let earlier = || kept.iter().zip(&kept_lines);
+        let as_line = |line: usize| if line > 0 { format!("the one in line {line}") } else { "another one".to_owned() };
+        if let Some((_, first)) = earlier().find(|(other, _)| **other == one) {
+            say(Severity::Note, "boxes given twice", format!("is the same as {}; used once", as_line(*first)));
             continue;
+        }
+        if let Some((_, first)) = earlier().find(|(other, _)| overlap(&one, other) > SAME) {
+            let what = format!("is nearly the same as {}; both are used", as_line(*first));
+            say(Severity::Note, "boxes that are nearly given twice", what);
         }
         if let Some(remark) = remark {
             say(Severity::Warning, "boxes that do not fit their picture", remark);
         }
-        kept.push(BoxTarget { xyxy, ..*target });
+        kept.push(one);
+        kept_lines.push(line);
     }
     *boxes = kept;
+}
+
+/// Intersection over union of two boxes of one class; 0 for those of different ones and for crowds.
+fn overlap(a: &BoxTarget, b: &BoxTarget) -> f32 {
+    if a.class != b.class || a.crowd || b.crowd {
+        return 0.0;
+    }
+    let area = |[left, top, right, bottom]: [f32; 4]| (right - left).max(0.0) * (bottom - top).max(0.0);
+    let [a, b] = [a.xyxy, b.xyxy];
+    let shared = area([a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])]);
+    shared / (area(a) + area(b) - shared).max(f32::MIN_POSITIVE)
 }
 
 /// A box in the pixels of its picture with what is odd about it, or why it is none.

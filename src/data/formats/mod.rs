@@ -129,6 +129,12 @@ pub(crate) fn recognize_file(
     let read = match extension(path).as_str() {
         "json" if coco::is_coco(path) => coco::read(&root()?, &[path], false),
         "yaml" | "yml" if yolo::is_data_yaml(path) => yolo::read(&root()?, path, false),
+        "xml" if voc::is_annotation(path) => {
+            let root = root()?;
+            let files = root.all_files();
+            let xml = files.iter().map(|file| file.path.as_path()).filter(|path| extension(path) == "xml");
+            Ok(voc::read(&root, &xml.collect::<Vec<_>>()))
+        }
         _ => return Ok(None),
     };
     read.map(Some).map_err(|why| DataError::NotATable { path: path.to_owned(), why })

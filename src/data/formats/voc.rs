@@ -1,7 +1,8 @@
 //! Pascal VOC: an XML file for each picture (`Annotations/` beside `JPEGImages/`, or next to the pictures), and lists of
 //! the parts of the set in `ImageSets/Main/`.
 //!
-//! Coordinates count from 1 and include the last pixel, so 1 is taken from left and top (as detectron2 does). Objects that
+//! Coordinates count from 1 and include the last pixel, so 1 is taken from left and top (as detectron2 does). Tools that write
+//! the format often count from 0; a corner at 0 anywhere in the set says that they did, and then nothing is taken. Objects that
 //! are marked difficult are objects. A picture without a file is unlabelled and left out; a file without objects
 //! says that there is none.
 
@@ -36,14 +37,20 @@ impl Reader for Voc {
         if files.is_empty() {
             return Recognition::No("no .xml file".to_owned());
         }
-        if !files.iter().take(50).any(|path| super::known::peek(path).contains("<annotation")) {
+        if !files.iter().take(50).any(|path| is_annotation(path)) {
             return Recognition::No("no .xml file with an <annotation>".to_owned());
         }
         Recognition::Read(Box::new(read(root, &files)))
     }
 }
 
-fn read(root: &Folder, files: &[&Path]) -> Draft {
+/// Whether a file is an annotation, as far as its ends show.
+pub(super) fn is_annotation(path: &Path) -> bool {
+    super::known::peek(path).contains("<annotation")
+}
+
+/// Reads the annotation files of a set.
+pub(super) fn read(root: &Folder, files: &[&Path]) -> Draft {
     let mut builder = Builder::new(root);
     builder.rest = "has no annotation file: nothing is known of it; left out";
     let read: Vec<Result<Annotation, NotOne>> =
@@ -66,11 +73,13 @@ fn read(root: &Folder, files: &[&Path]) -> Draft {
     for name in names {
         builder.class(name, None);
     }
+    let mut corners = annotations.iter().flat_map(|(_, a)| &a.objects).flat_map(|object| object.bndbox.iter().take(2));
+    let first = if corners.any(|corner| *corner < 1.0) { 0.0 } else { 1.0 };
     let pictures = Pictures::new(root);
     let lists = Lists::new(root, &mut builder);
     let mut taken = BTreeSet::new();
     for (path, annotation) in &annotations {
-        taken.extend(add(path, annotation, &pictures, &lists, &mut builder));
+        taken.extend(add(path, annotation, first, &pictures, &lists, &mut builder));
     }
     lists.missing(&taken, &pictures, &mut builder.teller);
     builder.left_out.extend(taken);
@@ -80,13 +89,26 @@ fn read(root: &Folder, files: &[&Path]) -> Draft {
         let what = format!("{difficult} objects are marked as difficult; they are used like the others");
         builder.issues.push(Issue::new(Severity::Note, &root.path, what));
     }
+    let foreign = annotations.iter().filter(|(_, a)| a.is_foreign).count();
+    if foreign > 0 {
+        let what = format!("{foreign} annotations give a path of another machine; pictures are found by name");
+        builder.issues.push(Issue::new(Severity::Note, &root.path, what));
+    }
+    let what = if first == 0.0 {
+        "corners at 0: pixels are counted from 0, and corners are taken as they are"
+    } else {
+        "no corner at 0: pixels are counted from 1 as in VOC, and 1 is taken off xmin and ymin"
+    };
+    builder.issues.push(Issue::new(Severity::Note, &root.path, what));
     builder.draft("Pascal VOC".to_owned(), true)
 }
 
-/// Adds the picture of an annotation file, and gives it back even where the lists leave it out.
+/// Adds the picture of an annotation file, and gives it back even where the lists leave it out. `first` is the number of the
+/// first pixel.
 fn add(
     path: &Path,
     annotation: &Annotation,
+    first: f64,
     pictures: &Pictures<'_>,
     lists: &Lists,
     builder: &mut Builder<'_>,
@@ -112,7 +134,7 @@ fn add(
     let boxes = annotation.objects.iter().map(|object| {
         let [left, top, right, bottom] = object.bndbox;
         // Left as it is where it has no area, so that it is told as such.
-        let first = if left == right || top == bottom { 0.0 } else { 1.0 };
+        let first = if left == right || top == bottom { 0.0 } else { first };
         let xyxy = [left - first, top - first, right, bottom].map(|side| side as f32);
         BoxTarget { class: builder.class(&object.name, None), xyxy, crowd: false }
     });

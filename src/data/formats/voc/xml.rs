@@ -4,6 +4,8 @@ use std::path::Path;
 
 use roxmltree::{Document, Node};
 
+use crate::data::formats::paths::is_absolute;
+
 /// No annotation of one picture is longer.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -12,6 +14,8 @@ const MAX_BYTES: u64 = 64 << 20;
 pub(super) struct Annotation {
     /// The picture's name, as the file gives it.
     pub filename: Option<String>,
+    /// Whether it gives a path that is not on this machine.
+    pub is_foreign: bool,
     /// Width and height in pixels, as the file gives them.
     pub size_px: Option<[u32; 2]>,
     pub objects: Vec<Object>,
@@ -70,8 +74,14 @@ fn parse(text: &str) -> Result<Annotation, NotOne> {
         let side = |name| child(size, name).and_then(number).map(|v| v as u32);
         Some([side("width")?, side("height")?])
     });
-    let mut annotation =
-        Annotation { filename: child(root, "filename").and_then(text_of), size_px: size, ..Annotation::default() };
+    let path = child(root, "path").and_then(text_of);
+    let is_foreign = path.is_some_and(|path| is_absolute(&path.replace('\\', "/")) && !Path::new(&path).is_file());
+    let mut annotation = Annotation {
+        is_foreign,
+        filename: child(root, "filename").and_then(text_of),
+        size_px: size,
+        ..Annotation::default()
+    };
     for node in root.children().filter(|node| node.has_tag_name("object")) {
         let line = line_of(&document, node);
         match object(node, line) {

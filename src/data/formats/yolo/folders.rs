@@ -59,10 +59,7 @@ impl<'a> Folders<'a> {
         let (at, exact) = match self.locate(&plain) {
             Some(found) => found,
             None => {
-                let outside = self
-                    .bases
-                    .iter()
-                    .any(|base| inside(&self.root.path, base, &plain).is_none() && base.join(&plain).exists());
+                let outside = self.bases.iter().any(|base| base.join(&plain).exists());
                 let why = if outside { "lies outside of the set's folder; not read" } else { "does not exist" };
                 meant.told = Some(format!("{entry} {why}"));
                 return meant;
@@ -75,7 +72,8 @@ impl<'a> Folders<'a> {
         if at.is_file() {
             self.list(&at, &mut meant);
         } else {
-            let folder = self.root.all_folders().into_iter().find(|folder| folder.path == at);
+            let folder =
+                self.root.all_folders().into_iter().find(|folder| folder.path.components().eq(at.components()));
             let all = folder.map(Folder::images).unwrap_or_default();
             meant.pictures = all.into_iter().map(|file| file.path.clone()).collect();
         }
@@ -88,16 +86,19 @@ impl<'a> Folders<'a> {
 
     /// The path of an entry, and whether it is where it says.
     fn locate(&self, entry: &str) -> Option<(PathBuf, bool)> {
-        let at = |base: &PathBuf, path: &str| inside(&self.root.path, base, path).filter(|at| at.exists());
-        if let Some(at) = self.bases.iter().find_map(|base| at(base, entry)) {
+        // Without a slash at its end, which the listing has not.
+        let there = |base: &PathBuf, path: &str| {
+            inside(&self.root.path, base, path).map(|at| at.components().collect::<PathBuf>()).filter(|at| at.exists())
+        };
+        if let Some(at) = self.bases.iter().find_map(|base| there(base, entry)) {
             return Some((at, true));
         }
         // `../train/images` as Roboflow writes it, or the end of another machine's path.
         let parts: Vec<&str> = entry.split('/').filter(|part| !["", ".", ".."].contains(part)).collect();
         let whole = if is_absolute(entry) { parts.len() } else { 1 };
         let mut ends = (0..whole).filter_map(|skip| parts.get(skip..)).map(|end| end.join("/"));
-        let found = ends.find_map(|end| self.bases.iter().find_map(|base| at(base, &end)));
-        found.filter(|at| *at != self.root.path).map(|at| (at, false))
+        let at = ends.find_map(|end| self.bases.iter().find_map(|base| there(base, &end)));
+        at.filter(|at| *at != self.root.path).map(|at| (at, false))
     }
 
     fn list(&self, file: &Path, meant: &mut Meant) {
