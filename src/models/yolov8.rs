@@ -21,8 +21,8 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 /// Values of the distribution of a distance.
 const BINS: usize = 16;
 
-const NOTE: &str = "no weights are offered here: bring your own .pt file; Ultralytics puts its yolov8 weights under AGPL-3.0 or \
-                    a license to buy, which holds for what is trained from them";
+const NOTE: &str = "no weights are offered here: bring your own .pt file; Ultralytics puts its yolov8 weights, and by its own \
+                    reading what is trained from them, under AGPL-3.0 or a license to buy";
 
 /// The family's rows.
 #[must_use]
