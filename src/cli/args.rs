@@ -192,6 +192,9 @@ pub(super) struct Recipe {
     /// How training pictures are varied
     #[arg(long, default_value = "on")]
     pub augment: AugmentName,
+    /// Show pictures of classes that fewer than this part of them have several times in an epoch
+    #[arg(long, value_name = "PART")]
+    pub repeat_rare: Option<f64>,
     /// Epochs without gain before the run ends
     #[arg(long, value_name = "EPOCHS")]
     pub patience: Option<u32>,

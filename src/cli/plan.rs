@@ -5,7 +5,7 @@ use super::check::val_source;
 use super::{Failure, Outcome};
 use crate::data::{Augment, CropRange, Jitter, LabelColumn, ValSource};
 use crate::graph::{FreezePlan, Graph};
-use crate::session::{Variant, find_model};
+use crate::session::{ModelTask, Variant, find_model};
 use crate::train::{
     About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
     WeightsSource, about_weights, head_plans, public,
@@ -49,7 +49,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
         }),
         ..default
     };
-    recipe(&mut plan, &args.recipe, &graph)?;
+    recipe(&mut plan, &args.recipe, &graph, variant.task)?;
     timeline(&mut plan, args, &graph)?;
     match plan.problems().first() {
         None => Ok(plan),
@@ -146,7 +146,7 @@ fn public_weights(variant: &Variant, entry: &str) -> Result<WeightsSource, Failu
     Ok(WeightsSource::Public { entry: weights.name.to_owned() })
 }
 
-fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph) -> Result<(), Failure> {
+fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph, task: ModelTask) -> Result<(), Failure> {
     plan.optimizer = match (recipe.optimizer, OptimizerChoice::SGD, OptimizerChoice::ADAMW) {
         (OptimizerName::Sgd, OptimizerChoice::Sgd { momentum, weight_decay }, _) => OptimizerChoice::Sgd {
             momentum: recipe.momentum.unwrap_or(momentum),
@@ -190,9 +190,11 @@ fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph) -> Result<(), Failure
     plan.clip_norm = recipe.clip;
     plan.augment = match recipe.augment {
         AugmentName::Off => Augment::none(),
-        AugmentName::On => Augment::default(),
+        AugmentName::On => Plan::usual_augment(task),
+        AugmentName::Strong if task == ModelTask::Detect => Augment { mosaic: 1.0, ..Augment::detection() },
         AugmentName::Strong => strong(),
     };
+    plan.repeat_rare = recipe.repeat_rare;
     plan.early_stop = recipe.patience.map(|patience| EarlyStop { patience, min_gain: recipe.min_gain });
     plan.best_by = recipe.best_by.clone().unwrap_or_default();
     Ok(())

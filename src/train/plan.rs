@@ -3,7 +3,7 @@
 use super::timeline::FreezePhase;
 use crate::data::{Augment, LabelColumn};
 use crate::graph::FreezePlan;
-use crate::models::Variant;
+use crate::models::{ModelTask, Variant, find};
 use crate::weights::HeadPolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -178,6 +178,10 @@ pub struct Plan {
     pub clip_norm: Option<f64>,
     /// How training pictures are varied.
     pub augment: Augment,
+    /// Pictures with a class that fewer than this part (0-1) of them show come several times in an epoch (Gupta et al. 2019,
+    /// arXiv:1908.03195: by the root of how much rarer it is); none for each picture once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_rare: Option<f64>,
     /// When to stop before the last epoch.
     pub early_stop: Option<EarlyStop>,
     /// The metric that picks the best checkpoint: `top1`, `miou`, …, or `loss`; empty for the task's own.
@@ -211,6 +215,7 @@ impl Default for Plan {
             loss_weights: BTreeMap::new(),
             clip_norm: None,
             augment: Augment::default(),
+            repeat_rare: None,
             early_stop: None,
             best_by: String::new(),
             device: DeviceChoice::Auto,
@@ -236,8 +241,24 @@ impl Plan {
         self.heads = columns;
     }
 
-    /// Takes another model, and with it what belongs to a model: input size, freezing over time, learning rates of stages.
+    /// How training pictures are varied for a task, if nobody says otherwise.
+    #[must_use]
+    pub fn usual_augment(task: ModelTask) -> Augment {
+        match task {
+            ModelTask::Detect => Augment::detection(),
+            ModelTask::Classify | ModelTask::Segment => Augment::default(),
+        }
+    }
+
+    /// Takes another model, and with it what belongs to a model: input size, freezing over time, learning rates of stages;
+    /// for another task also how pictures are varied.
     pub fn choose(&mut self, variant: &Variant) {
+        let before = find(&self.model).map_or(variant.task, |before| before.task);
+        if before != variant.task {
+            self.augment = Self::usual_augment(variant.task);
+            self.best_by.clear();
+            self.repeat_rare = None;
+        }
         variant.name.clone_into(&mut self.model);
         self.size_px = variant.preprocess.size[0];
         self.freeze = FreezePlan::default();
@@ -277,6 +298,10 @@ impl Plan {
         check(
             self.clip_norm.is_none_or(|norm| norm.is_finite() && norm > 0.0),
             "The gradient norm to clip at must be positive.".to_owned(),
+        );
+        check(
+            self.repeat_rare.is_none_or(|part| part > 0.0 && part <= 1.0),
+            "The part of the pictures below which a class is rare must lie between 0 and 1.".to_owned(),
         );
         check(
             self.warmup_epochs.is_finite() && self.warmup_epochs >= 0.0,

@@ -115,6 +115,8 @@ pub struct Trainer {
     best_by: String,
     saved_at: Instant,
     images_per_s: f64,
+    /// Training pictures of an epoch.
+    epoch_len: usize,
     history: Vec<EpochNews>,
 }
 
@@ -168,6 +170,7 @@ impl Trainer {
             name => name.to_owned(),
         };
         let pinned = pinned(setup.network.graph(), &setup.dataset, PINNED, setup.plan.seed);
+        let epoch_len = setup.epoch_len();
         let history = folder.epochs().into_iter().filter(|news| news.epoch <= position.epoch).collect();
         Ok(Self {
             first_epoch: position.epoch,
@@ -182,12 +185,13 @@ impl Trainer {
             best_by,
             saved_at: Instant::now(),
             images_per_s: 0.0,
+            epoch_len,
             history,
         })
     }
 
     fn steps_per_epoch(&self) -> usize {
-        self.known(Split::Train).div_ceil(self.setup.plan.batch)
+        self.epoch_len.div_ceil(self.setup.plan.batch)
     }
 
     /// Pictures of a split that count.

@@ -8,7 +8,9 @@ use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
 use super::public;
 use super::recognize::{Found, Misfit, recognize};
-use crate::data::{self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View};
+use crate::data::{
+    self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View, sampling,
+};
 use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess, TensorSpec};
 use crate::models::{Network, find};
 use crate::nn::values;
@@ -254,13 +256,42 @@ impl Setup {
         Ok(Self { plan, dataset, network, rule, load: load.map(Arc::new) })
     }
 
+    /// The training pictures of an epoch (from 1) in its own order: all that count, those with rare classes several times
+    /// where the plan says so.
+    fn order(&self, epoch: u32) -> Vec<usize> {
+        let (plan, dataset) = (&self.plan, &self.dataset);
+        let mut all = detection::known(self.network.graph(), dataset, Split::Train);
+        let Some(threshold) = plan.repeat_rare else {
+            Rng::keyed(plan.seed, &format!("order/{epoch}")).shuffle(&mut all);
+            return all;
+        };
+        let classes: Vec<_> = all.iter().map(|&at| dataset.classes_of(at)).collect();
+        let factors = sampling::repeat_factors(&classes, threshold);
+        let mut order = sampling::epoch_order(&all, &factors, plan.seed, u64::from(epoch));
+        // As many in each epoch: what chance gives too few is drawn again, from the start.
+        let count = factors.iter().sum::<f64>().round() as usize;
+        while order.len() < count && !order.is_empty() {
+            order.extend_from_within(..order.len().min(count - order.len()));
+        }
+        order.truncate(count);
+        order
+    }
+
+    /// Training pictures of an epoch.
+    #[must_use]
+    pub fn epoch_len(&self) -> usize {
+        match self.plan.repeat_rare {
+            None => detection::known(self.network.graph(), &self.dataset, Split::Train).len(),
+            Some(_) => self.order(1).len(),
+        }
+    }
+
     /// The training pictures of an epoch (from 1) in its own order, varied as the plan says, without the first `skip`
     /// batches.
     #[must_use]
     pub fn loader(&self, epoch: u32, skip: usize, cache: &Arc<PixelCache>) -> Loader {
         let plan = &self.plan;
-        let mut order = detection::known(self.network.graph(), &self.dataset, Split::Train);
-        Rng::keyed(plan.seed, &format!("order/{epoch}")).shuffle(&mut order);
+        let order = self.order(epoch);
         let rest = order.get((skip * plan.batch).min(order.len())..).unwrap_or_default().to_vec();
         let augment = plan.augment.at_epoch(epoch.saturating_sub(1), plan.epochs);
         let augment = (!augment.is_none()).then_some(augment);

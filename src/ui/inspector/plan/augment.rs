@@ -2,6 +2,7 @@
 
 use super::{Number, number, toggle};
 use crate::data::{Augment, CropRange, Jitter};
+use crate::session::{ModelTask, find_model};
 use crate::train::Plan;
 use crate::ui::context::Context;
 use crate::ui::widgets;
@@ -9,6 +10,10 @@ use egui::Ui;
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     widgets::section(ui, ctx.theme, "Augmentation");
+    if find_model(&ctx.plan().model).is_ok_and(|variant| variant.task == ModelTask::Detect) {
+        boxes(ui, ctx);
+        return;
+    }
     let help = "A crop of random size and shape, resized to the input. Teaches scale and position.";
     let set = |plan: &mut Plan, on: bool| {
         let usual = Augment::default().random_resized_crop;
@@ -43,6 +48,36 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
         plan.augment.jitter = if on { usual } else { Jitter::default() };
     };
     toggle(ui, ctx, "vary colors", help, |plan| plan.augment.jitter != Jitter::default(), set);
+}
+
+/// What moves boxes with their pictures.
+fn boxes(ui: &mut Ui, ctx: &mut Context<'_>) {
+    let usual = Augment::detection();
+    let help = "Mirrors every second picture. Switch it off where left and right mean something.";
+    let set = |plan: &mut Plan, on: bool| plan.augment.flip = if on { 0.5 } else { 0.0 };
+    toggle(ui, ctx, "mirror left to right", help, |plan| plan.augment.flip > 0.0, set);
+    let help = "Random size and place of the picture in the input. Teaches small and large objects.";
+    let shift = usual.shift;
+    let set = move |plan: &mut Plan, on: bool| plan.augment.shift = shift.filter(|_| on);
+    toggle(ui, ctx, "vary size and place", help, |plan| plan.augment.shift.is_some(), set);
+    let help = "Some pictures are cropped so that a part of an object stays.";
+    let crop = usual.object_crop;
+    let set = move |plan: &mut Plan, on: bool| plan.augment.object_crop = if on { crop } else { 0.0 };
+    toggle(ui, ctx, "crops around objects", help, |plan| plan.augment.object_crop > 0.0, set);
+    let help = "Some inputs are put together from four pictures; not in the last epochs, so that training ends on pictures \
+                as they are.";
+    let (mosaic, close) = (usual.mosaic, usual.close_mosaic);
+    let set = move |plan: &mut Plan, on: bool| {
+        (plan.augment.mosaic, plan.augment.close_mosaic) = if on { (mosaic, close) } else { (0.0, 0) };
+    };
+    toggle(ui, ctx, "mosaic of four", help, |plan| plan.augment.mosaic > 0.0, set);
+    let help = "Random brightness, saturation and hue.";
+    let jitter = usual.jitter;
+    let set = move |plan: &mut Plan, on: bool| plan.augment.jitter = if on { jitter } else { Jitter::default() };
+    toggle(ui, ctx, "vary colors", help, |plan| plan.augment.jitter != Jitter::default(), set);
+    let help = "Pictures with a class that fewer than a tenth of them show come several times in an epoch.";
+    let set = |plan: &mut Plan, on: bool| plan.repeat_rare = on.then_some(0.1);
+    toggle(ui, ctx, "repeat rare classes", help, |plan| plan.repeat_rare.is_some(), set);
 }
 
 /// Without the digits that a number of 32 bits does not have.
