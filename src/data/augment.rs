@@ -106,9 +106,15 @@ impl Augment {
     /// What applies in an epoch (from 0) of so many: without mosaic in the last ones, but never in more than half.
     #[must_use]
     pub fn at_epoch(&self, epoch: u32, epochs: u32) -> Self {
-        let closed = self.close_mosaic.min(epochs / 2);
-        let mosaic = if epoch.saturating_add(closed) >= epochs { 0.0 } else { self.mosaic };
+        let mosaic = if self.is_closing(epoch, epochs) { 0.0 } else { self.mosaic };
         Self { mosaic, ..self.clone() }
+    }
+
+    /// Whether an epoch (from 0) is one of the last, in which training ends on pictures as they are.
+    #[must_use]
+    pub fn is_closing(&self, epoch: u32, epochs: u32) -> bool {
+        let closed = self.close_mosaic.min(epochs / 2);
+        closed > 0 && epoch.saturating_add(closed) >= epochs
     }
 
     /// Whether it moves pictures as [`super::compose`] does, which needs their boxes.

@@ -133,7 +133,7 @@ fn steps(
             let Some(batch) = Batch::upload(raw, setup.network.device()) else { continue };
             let lr = sweep.rate(points.len());
             let Setup { network, plan, .. } = setup;
-            let rates = Rates { base: lr, stages: &plan.stage_lr };
+            let rates = Rates { base: lr, stages: &plan.stage_lr, closing: false };
             let result = train_step(network, &mut optimizer, &batch, &options, plan, points.len() as u64, rates);
             let loss = match result {
                 Ok(result) => result.losses.get("total").copied().unwrap_or(f64::NAN),

@@ -296,7 +296,8 @@ impl Trainer {
         // A rate set by hand replaces the plan's base; the schedule's shape and the phase's factor stay.
         let lr = self.position.lr.map_or(scheduled, |own| scheduled / plan.lr * own);
         let start = Instant::now();
-        let rates = Rates { base: lr, stages: phase.stage_lr };
+        let closing = plan.augment.is_closing(self.position.epoch, plan.epochs);
+        let rates = Rates { base: lr, stages: phase.stage_lr, closing };
         let result = train_step(network, &mut self.optimizer, batch, &self.options, plan, self.position.step, rates);
         let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
         ms.data = data_ms;

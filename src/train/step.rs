@@ -51,6 +51,8 @@ pub struct Rates<'a> {
     pub base: f64,
     /// Factors by stage.
     pub stages: &'a BTreeMap<String, f64>,
+    /// Whether the epochs have begun in which a run closes: a detector's boxes are then drawn to exact places too.
+    pub closing: bool,
 }
 
 /// Makes the step with this number (from 0, for dropout).
@@ -69,6 +71,7 @@ pub fn train_step(
     let start = Instant::now();
     let graph = std::sync::Arc::clone(network.graph());
     let mut ctx = Ctx { pictures: detection::pictures(batch), ..Ctx::of_step(plan.seed, step) };
+    ctx.pictures.closing = rates.closing;
     let outputs = network.forward(batch.images.clone(), Mode::Train, &mut ctx)?;
     let terms = losses::losses(&graph, &outputs, batch, options, &ctx)?;
     let Some(total) = losses::total(&graph, &terms, options) else {
@@ -88,7 +91,7 @@ pub fn train_step(
     network.device().sync().map_err(|error| RunError::Device(format!("{error:?}")))?;
     let backward = start.elapsed() - forward;
     network.apply_statistics(ctx);
-    let Rates { base, stages } = rates;
+    let Rates { base, stages, .. } = rates;
     let factor = |node: &Node| stages.get(&node.stage).or_else(|| stages.get(&node.path)).copied();
     optimizer.step(network, grads, scale, &|node| base * factor(node).unwrap_or(1.0));
     network.device().sync().map_err(|error| RunError::Device(format!("{error:?}")))?;
