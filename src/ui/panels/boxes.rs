@@ -44,7 +44,7 @@ impl BoxView {
     pub fn sliders(&mut self, ui: &mut Ui, theme: &Theme, own: Choice) {
         let before = self.choice.unwrap_or(own);
         let mut choice = before;
-        ui.spacing_mut().slider_width = 84.0;
+        ui.spacing_mut().slider_width = 60.0;
         let slider = |ui: &mut Ui, value: &mut f32, least: f32, name: &str, help: &str| {
             ui.label(RichText::new(name).size(11.5).color(theme.weak));
             let slider = egui::Slider::new(value, least..=1.0).max_decimals(2).trailing_fill(true);

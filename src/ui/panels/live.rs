@@ -95,7 +95,7 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if let Some(boxes) = samples.iter().find_map(|sample| boxes::of(&sample.prediction)) {
                 let own = boxes.own;
-                ui.label(egui::RichText::new(format!("epoch {epoch}")).size(11.5).color(theme.weak));
+                // The scrubber below says the epoch; the sliders need the room.
                 ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
                     ui.add_space(8.0);
                     state.boxes.sliders(ui, theme, own);
