@@ -5,7 +5,8 @@
 mod common;
 
 use common::{floats, uniform, usizes};
-use frostline::train::detection::{Candidates, filter, nms};
+use frostline::nn::nms::nms;
+use frostline::train::detection::{Candidates, filter};
 use serde_json::Value as Json;
 
 fn cases() -> Vec<Json> {
@@ -27,7 +28,7 @@ fn what_stays_is_what_torchvision_keeps() {
     let mut seen = 0;
     for case in cases() {
         let (boxes, scores) = (boxes(&case["boxes"]), singles(&case["scores"]));
-        let threshold = case["threshold"].as_f64().unwrap();
+        let threshold = case["threshold"].as_f64().unwrap() as f32;
         let classes: Option<Vec<u32>> =
             case.get("classes").map(|classes| usizes(classes).into_iter().map(|class| class as u32).collect());
         let want = usizes(&case["keep"]);

@@ -96,7 +96,7 @@ impl Boxes {
     #[must_use]
     pub fn chosen(&self, choice: Choice) -> Vec<BoxScore> {
         let all = &self.candidates;
-        let kept = filter(all, choice.confidence, f64::from(choice.overlap), MOST_BOXES);
+        let kept = filter(all, choice.confidence, choice.overlap, MOST_BOXES);
         let of = |at: usize| {
             let class = *all.classes.get(at)?;
             let known = self.classes.get(class as usize).cloned();

@@ -1,6 +1,5 @@
 //! Boxes as the measures of detection take them: what is there, what is said, and how much of each other they cover.
 
-use super::Candidates;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -52,20 +51,6 @@ pub struct ImageBoxes {
     pub truths: Vec<Truth>,
     /// What is said.
     pub detections: Vec<Detection>,
-}
-
-/// Some of the candidates as detections; `scale` and `offset` take a point of the boxes to the picture:
-/// `(x - offset) / scale`.
-#[must_use]
-pub fn detections(candidates: &Candidates, kept: &[usize], scale: [f64; 2], offset: [f64; 2]) -> Vec<Detection> {
-    let made = kept.iter().filter_map(|&i| {
-        let corners = candidates.boxes.get(i)?.map(f64::from);
-        let place = |value: f64, axis: usize| (value - offset[axis]) / scale[axis];
-        let (x, y) = (place(corners[0], 0), place(corners[1], 1));
-        let xywh = [x, y, place(corners[2], 0) - x, place(corners[3], 1) - y];
-        Some(Detection { class: *candidates.classes.get(i)?, xywh, score: f64::from(*candidates.scores.get(i)?) })
-    });
-    made.collect()
 }
 
 /// Square pixels of a box.
@@ -229,17 +214,6 @@ mod tests {
         assert_eq!(iou(&a, &[f64::NAN, 0.0, 5.0, 5.0], false), 0.0, "no number, no overlap");
         assert_eq!(iou(&[0.0, 0.0, f64::INFINITY, 5.0], &[0.0, 0.0, f64::INFINITY, 5.0], false), 0.0);
         assert_eq!(iou(&[3.0, 3.0, 0.0, 0.0], &[3.0, 3.0, 0.0, 0.0], false), 0.0, "no area, no overlap");
-    }
-
-    #[test]
-    fn candidates_go_back_to_the_picture() {
-        let candidates = Candidates {
-            boxes: vec![[0.0; 4], [20.0, 40.0, 60.0, 100.0]],
-            scores: vec![0.75, 0.5],
-            classes: vec![0, 7],
-        };
-        let found = detections(&candidates, &[1, 9], [2.0, 4.0], [10.0, 20.0]);
-        assert_eq!(found, [Detection { class: 7, xywh: [5.0, 5.0, 20.0, 15.0], score: 0.5 }]);
     }
 
     #[test]

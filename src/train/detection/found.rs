@@ -41,7 +41,7 @@ impl BoxResult {
             let (class, score) = (*candidates.classes.get(at)?, *candidates.scores.get(at)?);
             Some(FoundBox { class, score, xyxy: *candidates.boxes.get(at)? })
         };
-        let kept = filter(candidates, Self::LEAST, f64::from(overlap), MOST_BOXES);
+        let kept = filter(candidates, Self::LEAST, overlap, MOST_BOXES);
         Self { index: u32::try_from(index).unwrap_or(u32::MAX), found: kept.into_iter().filter_map(at).collect() }
     }
 }

@@ -20,7 +20,7 @@ mod task_aligned;
 mod two_stage;
 mod write;
 
-pub use boxes::{Detection, ImageBoxes, Truth, detections, iou};
+pub use boxes::{Detection, ImageBoxes, Truth, iou};
 pub use candidates::Candidates;
 pub use coco::{AREAS, ClassMetrics, CocoMetrics, LIMITS, RECALLS, THRESHOLDS, evaluate, threshold};
 pub use confusion::{DetectionConfusion, Hit};
@@ -28,7 +28,7 @@ pub use curves::{Asked, PrCurve, PrPoint, Ranked, best_mean_f1, pr_curves};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use found::{BoxResult, FoundBox, MOST_BOXES, boxes_of, judge, metrics};
 pub use marks::{Blame, Mark, Marks, NEAR, TruthMark, marks};
-pub use nms::{filter, nms};
+pub use nms::filter;
 pub use overlay::{OverlayBox, draw_boxes, overlay, png, write_png};
 pub use palette::{class_color, ink_on};
 pub use pass::{content, in_pictures, known, pictures};

@@ -5,6 +5,7 @@ use super::candidates::Candidates;
 use super::cells::{Cells, Least, best_class, on, read, rows};
 use crate::graph::SimOta;
 use crate::nn::boxes::{Overlap, corners, overlap};
+use crate::nn::nms::iou;
 use crate::nn::{Ctx, Object, RunError, Value, loss};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
@@ -161,7 +162,7 @@ fn assign(cells: &Cells, objects: &[Object], guess: &[f32], classes: usize) -> V
         let mut ious = Least::of(BEST);
         let mut costs = Least::of(BEST);
         for (at, (candidate, best)) in candidates.iter().zip(&mut best).enumerate() {
-            let iou = iou(object.xyxy, candidate.xyxy);
+            let iou = iou(&object.xyxy, &candidate.xyxy);
             let outside = if candidate.is_near(object) { 0.0 } else { OUTSIDE_COST };
             let cost = candidate.class_cost(object.class) - IOU_COST * (iou + 1e-8).ln() + outside;
             ious.offer(-iou, at);
@@ -180,7 +181,7 @@ fn assign(cells: &Cells, objects: &[Object], guess: &[f32], classes: usize) -> V
     for ((candidate, taken), (_, cheapest, best_iou)) in candidates.iter().zip(taken).zip(best) {
         let (object, iou) = match taken.as_slice() {
             [] => continue,
-            [only] => (*only, iou(objects[*only].xyxy, candidate.xyxy)),
+            [only] => (*only, iou(&objects[*only].xyxy, &candidate.xyxy)),
             _ => (cheapest, best_iou),
         };
         matches.push(Match { cell: candidate.cell, object, iou });
@@ -256,13 +257,6 @@ fn candidates_of<'a>(cells: &Cells, objects: &[Object], guess: &'a [f32], classe
         });
     }
     candidates
-}
-
-fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
-    let area = |[left, top, right, bottom]: [f32; 4]| (right - left) * (bottom - top);
-    let common = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0) * (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
-    let union = area(a) + area(b) - common;
-    if union > 0.0 { common / union } else { 0.0 }
 }
 
 /// The best class of each cell; its score is the product of the probabilities of class and objectness.

@@ -79,7 +79,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, findings: &Findings, state: &mut EvaluateS
     let whole = ui.available_width() - 8.0;
     let number = ((whole * 0.62) / 4.0).clamp(44.0, 84.0);
     let widths = [whole - 4.0 * number, number, number, number, number];
-    titles(ui, theme, widths, state);
+    titles(ui, theme, widths, findings.detected.is_some(), state);
     let order = order(&findings.scores, state.sort);
     ui.spacing_mut().item_spacing.y = 1.0;
     let scroll = egui::ScrollArea::vertical().id_salt("class scores").auto_shrink(false);
@@ -90,10 +90,11 @@ pub fn ui(ui: &mut Ui, theme: &Theme, findings: &Findings, state: &mut EvaluateS
     });
 }
 
-fn titles(ui: &mut Ui, theme: &Theme, widths: [f32; 5], state: &mut EvaluateState) {
+fn titles(ui: &mut Ui, theme: &Theme, widths: [f32; 5], boxes: bool, state: &mut EvaluateState) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
     let mut left = rect.left();
     for ((column, title, help), width) in COLUMNS.into_iter().zip(widths) {
+        let title = if boxes && column == Column::Pictures { "objects" } else { title };
         let cell = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
         left += width;
         let response = ui.interact(cell, ui.scope_id().with(("sort", title)), Sense::click());
