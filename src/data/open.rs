@@ -382,6 +382,7 @@ fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, Da
 fn kind_of_file(path: &Path) -> String {
     match extension(path).as_str() {
         "zip" | "tar" | "gz" | "tgz" | "7z" | "rar" | "xz" | "bz2" => "it is an archive; unpack it first".to_owned(),
+        "json" => "it is no whole COCO file with images, annotations and categories".to_owned(),
         _ => "it is a file".to_owned(),
     }
 }
