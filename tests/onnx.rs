@@ -15,7 +15,7 @@ use frostline::graph::{Builder, Conv, Graph, HeadKind, Norm, Part};
 use frostline::models::{Mode, ModelTask, Network, catalogue};
 use frostline::nn::Ctx;
 use frostline::train::host;
-use frostline::weights::{Draft, run_onnx, write_onnx};
+use frostline::weights::{BoxOutput, Draft, run_onnx, write_onnx};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ fn filled(graph: Graph) -> Network {
 fn write(network: &Network, to: &Path) {
     let draft = Draft::new(to).unwrap();
     let notes = [("model".to_owned(), network.graph().name.clone())];
-    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &notes).unwrap();
+    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &BoxOutput::default(), &notes)
+        .unwrap();
     draft.publish().unwrap();
 }
 
@@ -140,16 +141,6 @@ fn joined_and_folded_maps_say_the_same_in_another_engine() {
     assert!(worst < 1e-5, "{worst}");
 }
 
-#[test]
-fn a_detector_says_in_a_sentence_that_it_cannot_be_exported_yet() {
-    let variant = catalogue().into_iter().find(|variant| variant.task == ModelTask::Detect).unwrap();
-    let network = filled(variant.graph(3, 64).unwrap());
-    let folder = tempfile::tempdir().unwrap();
-    let draft = Draft::new(&folder.path().join("detector.onnx")).unwrap();
-    let error = write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &[]).unwrap_err();
-    assert!(error.to_string().ends_with("maps of different sizes, which cannot be exported yet"), "{error}");
-}
-
 /// All models with few classes and small pictures; with `FROSTLINE_ONNX_DIR` at their own size with a thousand classes, the
 /// files kept there with the network's own outputs (`.f32`), for other engines.
 #[test]
@@ -184,7 +175,8 @@ fn a_file_that_cannot_be_written_leaves_what_was_there() {
     std::fs::write(&target, "what was there").unwrap();
     let network = filled(tiny::two_heads());
     let draft = Draft::new(&target).unwrap();
-    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &[]).unwrap();
+    write_onnx(&draft, network.graph(), network.facts(), &network.tensors().unwrap(), &BoxOutput::default(), &[])
+        .unwrap();
     drop(draft);
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "what was there");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

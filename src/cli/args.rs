@@ -1,7 +1,7 @@
 //! The arguments, word for word as scripts use them.
 
 use crate::data::Split;
-use crate::session::Which;
+use crate::session::{BoxForm, Which};
 use crate::train::DeviceChoice;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -304,6 +304,15 @@ pub(super) struct ExportArgs {
     /// The file to write: .safetensors or .pth for PyTorch, or .onnx
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+    /// What a detector's .onnx gives: raw numbers of cells, decoded boxes, or the objects that suppression leaves
+    #[arg(long, value_name = "raw|decoded|objects", default_value = "decoded", value_parser = box_form)]
+    pub boxes: BoxForm,
+    /// With --boxes objects: least score [default: the detector's own]
+    #[arg(long, value_name = "SCORE", value_parser = share)]
+    pub confidence: Option<f32>,
+    /// With --boxes objects: overlap (IoU) from which the less likely of two boxes of one class goes [default: likewise]
+    #[arg(long, value_name = "IOU", value_parser = share)]
+    pub iou: Option<f32>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -409,6 +418,11 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
             _ => Err(known()),
         },
     }
+}
+
+fn box_form(text: &str) -> Result<BoxForm, String> {
+    let known = || format!("{text} is none of raw, decoded and objects");
+    BoxForm::ALL.into_iter().find(|form| form.name() == text).ok_or_else(known)
 }
 
 fn share(text: &str) -> Result<f32, String> {

@@ -4,7 +4,7 @@ use super::args::ExportArgs;
 use super::drive::Driver;
 use super::lines::{CheckLine, HeadCheckLine, Line, NameScore};
 use super::{Failure, Outcome, output};
-use crate::session::{Command, Event, ExportCheck, ExportFormat, Exported, HeadCheck};
+use crate::session::{BoxOutput, Command, Event, ExportCheck, ExportFormat, Exported, HeadCheck};
 use crate::train::{Answer, ClassScore, DeviceChoice, HeadPrediction};
 
 pub(super) fn export(args: &ExportArgs) -> Outcome {
@@ -14,7 +14,8 @@ pub(super) fn export(args: &ExportArgs) -> Outcome {
     ExportFormat::of(&args.to).map_err(Failure::Input)?;
     // One picture at most is computed, and the processor's arithmetic is the reference.
     let mut driver = Driver::new(DeviceChoice::Cpu)?;
-    driver.send(Command::Export { from: args.source.clone(), to: args.to.clone() })?;
+    let boxes = BoxOutput { form: args.boxes, confidence: args.confidence, overlap: args.iou };
+    driver.send(Command::Export { from: args.source.clone(), to: args.to.clone(), boxes })?;
     loop {
         match driver.next()? {
             Event::Exported(found) => return tell(&found, args.json),
@@ -67,6 +68,11 @@ fn show(check: &ExportCheck) -> Outcome {
     output::line(&format!("checked with {} on {}, {:.1} s", check.engine, check.picture, check.seconds))?;
     for head in &check.heads {
         output::line(&format!("  {:<16} max difference {:.2e} of {:.3}", head.head, head.max_abs_diff, head.max_abs))?;
+        if let (Answer::Boxes(program), Answer::Boxes(file)) = (&head.program.answer, &head.file.answer) {
+            let [program, file] = [program, file].map(|boxes| boxes.chosen(boxes.own).len());
+            let verdict = if head.same_top { "the same" } else { "NOT the same" };
+            output::line(&format!("  {:<16} network: {program} objects, file: {file}, {verdict}", ""))?;
+        }
         let (program, file) = (top(&head.program), top(&head.file));
         if let (Some(program), Some(file)) = (program, file) {
             let (name, other) = (&program.name, &file.name);

@@ -61,6 +61,12 @@ impl Detector {
         }
     }
 
+    /// The least score of what is shown while nobody has chosen another.
+    #[must_use]
+    pub fn confidence(&self) -> f32 {
+        0.3
+    }
+
     /// The intersection over union from which the less likely of two boxes of one class goes, as published.
     #[must_use]
     pub fn overlap(&self) -> f32 {

@@ -11,6 +11,7 @@ use crate::train::{
 };
 use crate::weights::LoadReport;
 use crate::weights::hub::Progress;
+pub use crate::weights::{BoxForm, BoxOutput};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -98,6 +99,8 @@ pub enum Command {
         from: PathBuf,
         /// The file; its extension says the format ([`ExportFormat`]).
         to: PathBuf,
+        /// What a detector's ONNX file gives.
+        boxes: BoxOutput,
     },
     /// Do something about public weights; done beside everything else, also while a run trains.
     Weights(WeightsCommand),

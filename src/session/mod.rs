@@ -18,8 +18,8 @@ pub use crate::train::save_backbone;
 pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
-    Belongs, Best, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck, ExportFormat, Exported,
-    HeadCheck, LiveSample, RunInfo, StepNews, StepTimes, WeightsCommand, WeightsState, Which,
+    Belongs, Best, BoxForm, BoxOutput, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck,
+    ExportFormat, Exported, HeadCheck, LiveSample, RunInfo, StepNews, StepTimes, WeightsCommand, WeightsState, Which,
 };
 pub use project::{Project, Recent};
 pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};

@@ -54,8 +54,8 @@ impl<'a> Steer<'a> {
                 self.stop.store(false, Ordering::Relaxed);
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
             }
-            Command::Export { from, to } => {
-                export(&from, &to, self.device, self.outbox);
+            Command::Export { from, to, boxes } => {
+                export(&from, &to, &boxes, self.device, self.outbox);
                 Ok(())
             }
             Command::Predict { .. }

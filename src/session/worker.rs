@@ -9,6 +9,7 @@ use crate::train::{
     self, Choice, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Misfit, Plan, Prediction, RunFile, RunFolder,
     Setup, Trainer, ValChoice, WeightsSource, Which,
 };
+use crate::weights::BoxOutput;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,7 +125,7 @@ impl Worker<'_> {
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
             }
             Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
-            Command::Export { from, to } => return export(&from, &to, &self.device, self.outbox),
+            Command::Export { from, to, boxes } => return export(&from, &to, &boxes, &self.device, self.outbox),
             // Without a run there is nothing to steer.
             Command::Pause
             | Command::Resume
@@ -362,10 +363,10 @@ pub(super) fn save_boxes(
 }
 
 /// Writes a run's best weights for elsewhere and says what became of it.
-pub(super) fn export(from: &Path, to: &Path, device: &Device, outbox: &Outbox) {
+pub(super) fn export(from: &Path, to: &Path, boxes: &BoxOutput, device: &Device, outbox: &Outbox) {
     let mut progress =
         |what: &str| outbox.send(Event::Progress { what: format!("exporting: {what}"), done: 0, total: 0 });
-    let exported = train::export_model(from, to, device, &mut progress);
+    let exported = train::export_model(from, to, boxes, device, &mut progress);
     let exported = exported.unwrap_or_else(|problem| train::Exported::failed(from, to, problem));
     outbox.send(Event::Exported(Arc::new(exported)));
 }

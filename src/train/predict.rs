@@ -56,13 +56,11 @@ pub fn predict(
 
 /// Candidates that are kept of each picture for the sliders of a preview.
 const KEPT: usize = 1000;
-/// The least score of what is shown at first.
-const SHOWN: f32 = 0.3;
 
 /// All heads of a detector give one answer together.
 pub fn boxes(graph: &Graph, detector: &Detector, mut found: Candidates, classes: &Arc<Vec<String>>) -> HeadPrediction {
     found.truncate(KEPT);
-    let own = Choice { confidence: SHOWN, overlap: detector.overlap() };
+    let own = Choice { confidence: detector.confidence(), overlap: detector.overlap() };
     let first = graph.heads.first();
     let kind = HeadKind::Detect { classes: detector.classes(), tells: Tells::Class };
     HeadPrediction {

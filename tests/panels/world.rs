@@ -95,7 +95,7 @@ impl World {
             Shows::Data => data_page::ui(ui, &mut cx, data, textures),
             Shows::Evaluate => evaluate_page::ui(ui, &mut cx, evaluate, textures),
             Shows::Predict => predict_page::ui(ui, &mut cx, predict, textures),
-            Shows::Export => export_page::ui(ui, &mut cx),
+            Shows::Export => export_page::ui(ui, &mut cx, &mut self.panels.export),
             Shows::Transfer => {
                 if let Some(report) = cx.load() {
                     weights::ui(ui, &mut cx, transfer, report);

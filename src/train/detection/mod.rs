@@ -31,7 +31,7 @@ pub use marks::{Blame, Mark, Marks, NEAR, TruthMark, marks};
 pub use nms::filter;
 pub use overlay::{OverlayBox, draw_boxes, overlay, png, write_png};
 pub use palette::{class_color, ink_on};
-pub use pass::{content, in_pictures, known, pictures};
+pub use pass::{content, in_pictures, known, pictures, to_picture};
 pub use save::{SavedBoxes, save_boxes};
 pub use write::{LabelFolder, label_lines, write_coco_results};
 
@@ -73,6 +73,51 @@ pub fn decoded(detector: &Detector, outputs: &[Value]) -> Result<Tensor<3>, RunE
     match detector {
         Detector::SimOta(method) => sim_ota::decoded(method, outputs),
         Detector::TaskAligned(method) => task_aligned::decoded(method, outputs),
-        Detector::TwoStage(_) => Err(RunError::Description("the method has no cells".to_owned())),
+        Detector::TwoStage(_) => Err(no_cells()),
     }
+}
+
+/// The same with the heads' raw numbers in place of the box: what an exported file gives before decoding.
+///
+/// # Errors
+/// As [`decoded`].
+pub fn raw(detector: &Detector, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
+    match detector {
+        Detector::SimOta(method) => sim_ota::raw(method, outputs),
+        Detector::TaskAligned(method) => task_aligned::raw(method, outputs),
+        Detector::TwoStage(_) => Err(no_cells()),
+    }
+}
+
+/// What [`raw`] gives of an input of `[height, width]` pixels, as [`decoded`] gives it.
+///
+/// # Errors
+/// When the method has no cells, or other ones.
+pub fn decode(detector: &Detector, raw: &Tensor<3>, input_px: [usize; 2]) -> Result<Tensor<3>, RunError> {
+    let cells = |strides: &[usize]| {
+        let sizes: Vec<[usize; 2]> = strides.iter().map(|side| input_px.map(|n| n.div_ceil(*side))).collect();
+        let cells = cells::Cells::of(&sizes, strides);
+        if cells.len() == raw.dims()[1] { Ok(cells) } else { Err(no_cells()) }
+    };
+    match detector {
+        Detector::SimOta(method) => Ok(sim_ota::decode(raw, &cells(&method.strides)?)),
+        Detector::TaskAligned(method) => Ok(task_aligned::decode(method, raw, &cells(&method.strides)?)),
+        Detector::TwoStage(_) => Err(no_cells()),
+    }
+}
+
+/// The candidates in what [`decoded`] gives, in input pixels.
+///
+/// # Errors
+/// When the method has no cells, or the device fails.
+pub fn candidates_in(detector: &Detector, decoded: &Tensor<3>) -> Result<Vec<Candidates>, RunError> {
+    match detector {
+        Detector::SimOta(_) => sim_ota::candidates_in(decoded),
+        Detector::TaskAligned(_) => task_aligned::candidates_in(decoded),
+        Detector::TwoStage(_) => Err(no_cells()),
+    }
+}
+
+fn no_cells() -> RunError {
+    RunError::Description("the method does not have such cells".to_owned())
 }

@@ -46,17 +46,21 @@ pub fn in_pictures(
 ) -> Result<Vec<Candidates>, RunError> {
     let mut all = super::candidates(detector, outputs, ctx)?;
     for (candidates, (placement, size_px)) in all.iter_mut().zip(placements) {
-        let [width, height] = size_px.map(|n| n as f32);
-        for xyxy in &mut candidates.boxes {
-            let (left, top) = placement.image_from_input(xyxy[0], xyxy[1]);
-            let (right, bottom) = placement.image_from_input(xyxy[2], xyxy[3]);
-            // A mirrored input has its left on the right.
-            let (left, right) = (left.min(right), left.max(right));
-            *xyxy =
-                [left.clamp(0.0, width), top.clamp(0.0, height), right.clamp(0.0, width), bottom.clamp(0.0, height)];
-        }
+        to_picture(candidates, placement, *size_px);
     }
     Ok(all)
+}
+
+/// Moves candidates from input pixels to pixels of the picture and cuts them at its border.
+pub fn to_picture(candidates: &mut Candidates, placement: &Placement, size_px: [u32; 2]) {
+    let [width, height] = size_px.map(|n| n as f32);
+    for xyxy in &mut candidates.boxes {
+        let (left, top) = placement.image_from_input(xyxy[0], xyxy[1]);
+        let (right, bottom) = placement.image_from_input(xyxy[2], xyxy[3]);
+        // A mirrored input has its left on the right.
+        let (left, right) = (left.min(right), left.max(right));
+        *xyxy = [left.clamp(0.0, width), top.clamp(0.0, height), right.clamp(0.0, width), bottom.clamp(0.0, height)];
+    }
 }
 
 /// The pictures of a split that the heads can learn from or be measured by. A detector leaves those out of whose objects

@@ -54,12 +54,17 @@ impl Said {
         let (raw, _) = rows(boxes, levels, 4)?;
         let (objectness, _) = rows(objectness, levels, 1)?;
         let cells = Cells::of(&sizes, &method.strides);
-        let (at, side) = cells.tensors(&raw.device());
-        let center = (raw.clone().narrow(2, 0, 2) + at) * side.clone();
-        let size = raw.clone().narrow(2, 2, 2).exp() * side;
-        let boxes = Tensor::cat(vec![center, size], 2);
+        let boxes = center_size(&raw, &cells);
         Ok(Self { cells, class, raw, boxes, objectness })
     }
+}
+
+/// Center and size in input pixels from the raw numbers of each cell, both `[batch, cells, 4]`.
+fn center_size(raw: &Tensor<3>, cells: &Cells) -> Tensor<3> {
+    let (at, side) = cells.tensors(&raw.device());
+    let center = (raw.clone().narrow(2, 0, 2) + at) * side.clone();
+    let size = raw.clone().narrow(2, 2, 2).exp() * side;
+    Tensor::cat(vec![center, size], 2)
 }
 
 /// The terms of class, box and objectness, `[1]` each, divided by the number of cells that answer for an object.
@@ -270,6 +275,25 @@ pub(super) fn candidates(method: &SimOta, outputs: &[Value]) -> Result<Vec<Candi
 pub(super) fn decoded(method: &SimOta, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
     let said = Said::new(method, outputs)?;
     Ok(Tensor::cat(vec![said.boxes, activation::sigmoid(said.objectness), activation::sigmoid(said.class)], 2))
+}
+
+/// Raw numbers of the boxes, probabilities of objectness and classes, `[batch, cells, 5 + classes]`.
+pub(super) fn raw(method: &SimOta, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
+    let said = Said::new(method, outputs)?;
+    Ok(Tensor::cat(vec![said.raw, activation::sigmoid(said.objectness), activation::sigmoid(said.class)], 2))
+}
+
+/// What [`raw`] gives as [`decoded`] gives it.
+pub(super) fn decode(raw: &Tensor<3>, cells: &Cells) -> Tensor<3> {
+    let probabilities = raw.clone().slice_dim(2, 4..);
+    Tensor::cat(vec![center_size(raw, cells), probabilities], 2)
+}
+
+/// The candidates in what [`decoded`] gives.
+pub(super) fn candidates_in(decoded: &Tensor<3>) -> Result<Vec<Candidates>, RunError> {
+    let objectness = decoded.clone().narrow(2, 4, 1);
+    let scores = decoded.clone().slice_dim(2, 5..) * objectness;
+    super::cells::candidates(corners(decoded.clone().narrow(2, 0, 4)), best_class(scores), LEAST_SCORE)
 }
 
 #[cfg(test)]

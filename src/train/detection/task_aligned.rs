@@ -4,7 +4,7 @@
 use super::candidates::Candidates;
 use super::cells::{Cells, Least, best_class, on, read, rows};
 use crate::graph::TaskAligned;
-use crate::nn::boxes::{Overlap, centered, overlap};
+use crate::nn::boxes::{Overlap, centered, corners, overlap};
 use crate::nn::{Ctx, Object, RunError, Value};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use std::f64::consts::PI;
@@ -50,18 +50,23 @@ impl Said {
         let (class, sizes) = rows(class, levels, method.classes)?;
         let (raw, _) = rows(boxes, levels, 4 * method.bins)?;
         let cells = Cells::of(&sizes, &method.strides);
-        let [batch, count, _] = raw.dims();
-        let device = raw.device();
-        let bins: Vec<f32> = (0..method.bins).map(|bin| bin as f32).collect();
-        let share = activation::softmax(raw.clone().reshape([batch, count, 4, method.bins]), 3);
-        let distance = (share * on(bins, [1, 1, 1, method.bins], &device)).sum_dim(3).reshape([batch, count, 4]);
-        let (corner, side) = cells.tensors(&device);
-        let center = corner + 0.5; // [1, cells, 2]
-        let from = center.clone() - distance.clone().narrow(2, 0, 2);
-        let to = center + distance.narrow(2, 2, 2);
-        let boxes = Tensor::cat(vec![from, to], 2) * side;
+        let boxes = corner_boxes(&raw, method.bins, &cells);
         Ok(Self { cells, class, raw, boxes })
     }
+}
+
+/// Left, top, right, bottom in input pixels, `[batch, cells, 4]`, from logits of distributions `[batch, cells, 4 * bins]`.
+fn corner_boxes(raw: &Tensor<3>, bins: usize, cells: &Cells) -> Tensor<3> {
+    let [batch, count, _] = raw.dims();
+    let device = raw.device();
+    let values: Vec<f32> = (0..bins).map(|bin| bin as f32).collect();
+    let share = activation::softmax(raw.clone().reshape([batch, count, 4, bins]), 3);
+    let distance = (share * on(values, [1, 1, 1, bins], &device)).sum_dim(3).reshape([batch, count, 4]);
+    let (corner, side) = cells.tensors(&device);
+    let center = corner + 0.5; // [1, cells, 2]
+    let from = center.clone() - distance.clone().narrow(2, 0, 2);
+    let to = center + distance.narrow(2, 2, 2);
+    Tensor::cat(vec![from, to], 2) * side
 }
 
 /// The terms of class and box, `[1]` each: divided by the sum of the scores that are to be reached, and times the number
@@ -248,6 +253,25 @@ pub(super) fn candidates(method: &TaskAligned, outputs: &[Value]) -> Result<Vec<
 pub(super) fn decoded(method: &TaskAligned, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
     let said = Said::new(method, outputs)?;
     Ok(Tensor::cat(vec![centered(said.boxes), activation::sigmoid(said.class)], 2))
+}
+
+/// Logits of the distances, probabilities of the classes, `[batch, cells, 4 * bins + classes]`.
+pub(super) fn raw(method: &TaskAligned, outputs: &[Value]) -> Result<Tensor<3>, RunError> {
+    let said = Said::new(method, outputs)?;
+    Ok(Tensor::cat(vec![said.raw, activation::sigmoid(said.class)], 2))
+}
+
+/// What [`raw`] gives as [`decoded`] gives it.
+pub(super) fn decode(method: &TaskAligned, raw: &Tensor<3>, cells: &Cells) -> Tensor<3> {
+    let numbers = 4 * method.bins;
+    let boxes = corner_boxes(&raw.clone().narrow(2, 0, numbers), method.bins, cells);
+    Tensor::cat(vec![centered(boxes), raw.clone().slice_dim(2, numbers..)], 2)
+}
+
+/// The candidates in what [`decoded`] gives.
+pub(super) fn candidates_in(decoded: &Tensor<3>) -> Result<Vec<Candidates>, RunError> {
+    let scores = decoded.clone().slice_dim(2, 4..);
+    super::cells::candidates(corners(decoded.clone().narrow(2, 0, 4)), best_class(scores), LEAST_SCORE)
 }
 
 #[cfg(test)]

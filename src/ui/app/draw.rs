@@ -167,7 +167,7 @@ fn other_page(ui: &mut Ui, ctx: &mut Context<'_>, panels: &mut Panels, page: Pag
         Page::Data => panels::data_page::ui(ui, ctx, &mut panels.data, textures),
         Page::Evaluate => panels::evaluate_page::ui(ui, ctx, &mut panels.evaluate, textures),
         Page::Predict => panels::predict_page::ui(ui, ctx, &mut panels.predict, textures),
-        Page::Export => panels::export_page::ui(ui, ctx),
+        Page::Export => panels::export_page::ui(ui, ctx, &mut panels.export),
         Page::Model | Page::Train => {}
     }
 }

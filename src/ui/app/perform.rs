@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Belongs, Command, Project, WeightsCommand, WeightsState, Which, find_model};
+use crate::session::{Belongs, BoxOutput, Command, Project, WeightsCommand, WeightsState, Which, find_model};
 use crate::train::{DataSource, Plan, WeightsSource, starting_from_run, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -281,7 +281,8 @@ impl App {
             Ask::SaveAs(_) => self.write_project(first),
             Ask::Export(_) => {
                 if let Some(from) = self.run_at_hand() {
-                    self.send(Command::Export { from, to: first });
+                    let boxes = BoxOutput { form: self.panels.export.boxes, ..BoxOutput::default() };
+                    self.send(Command::Export { from, to: first, boxes });
                 }
             }
         }

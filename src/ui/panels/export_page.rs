@@ -1,13 +1,21 @@
 //! The export page: where the best weights are, what the file holds, and writing it elsewhere.
 
 use super::{export_check, format, kit};
-use crate::session::{ExportFormat, RunView};
-use crate::ui::{Action, Context};
+use crate::graph::{Detector, HeadKind};
+use crate::session::{BoxForm, ExportFormat, RunView};
+use crate::ui::{Action, Context, widgets};
 use egui::{RichText, Ui, vec2};
 use std::path::Path;
 
+/// What the export page remembers.
+#[derive(Debug, Default)]
+pub struct ExportState {
+    /// What a detector's ONNX file is to give.
+    pub boxes: BoxForm,
+}
+
 /// Draws the page over all the room that `ui` has.
-pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
+pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState) {
     let (view, theme) = (cx.view, cx.theme);
     let run = view.run.as_ref();
     // A project that was opened again has the runs of earlier sessions.
@@ -27,7 +35,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
                 kit::title(ui, theme, "Take the model with you");
                 kit::weak(ui, theme, "The best weights of the run, for PyTorch or for any engine that reads ONNX.");
                 ui.add_space(14.0);
-                checkpoint(ui, cx, run, folder);
+                checkpoint(ui, cx, state, run, folder);
                 ui.add_space(10.0);
                 export_check::ui(ui, cx);
                 if let Some(run) = run {
@@ -35,7 +43,9 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
                     ui.add_space(10.0);
                     code(ui, cx, "PyTorch", &pytorch(run));
                     ui.add_space(10.0);
-                    code(ui, cx, "ONNX Runtime", &onnx_runtime(run));
+                    if !proposes(run) {
+                        code(ui, cx, "ONNX Runtime", &onnx_runtime(run, state.boxes));
+                    }
                 }
                 ui.add_space(16.0);
             });
@@ -43,7 +53,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
     });
 }
 
-fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: Option<&RunView>, folder: &Path) {
+fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState, run: Option<&RunView>, folder: &Path) {
     let theme = cx.theme;
     kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -72,9 +82,44 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, run: Option<&RunView>, folder: 
         let on = run.is_none_or(|run| run.best.is_some()) && export_check::running(cx).is_none();
         for format in ExportFormat::ALL {
             ui.add_space(8.0);
-            offer(ui, cx, format, on);
+            let lost = format == ExportFormat::Onnx && run.is_some_and(proposes);
+            offer(ui, cx, format, on && !lost);
+        }
+        if run.is_some_and(|run| run.info.graph.detector.is_some()) && !run.is_some_and(proposes) {
+            ui.add_space(8.0);
+            box_form(ui, cx, state);
         }
     });
+}
+
+/// Whether it is a detector that proposes regions first: that is not written as ONNX.
+fn proposes(run: &RunView) -> bool {
+    matches!(run.info.graph.detector, Some(Detector::TwoStage(_)))
+}
+
+/// How far a detector's ONNX file goes.
+fn box_form(ui: &mut Ui, cx: &Context<'_>, state: &mut ExportState) {
+    let theme = cx.theme;
+    ui.label(RichText::new("What the ONNX file of this detector gives").size(12.0).color(theme.weak));
+    ui.add_space(2.0);
+    let choices = [("raw numbers of cells", ""), ("decoded boxes", ""), ("objects", "")];
+    let selected = BoxForm::ALL.iter().position(|form| *form == state.boxes);
+    let clicked = widgets::segmented(ui, theme, "ONNX gives", &choices, selected, theme.accent);
+    if let Some(form) = clicked.and_then(|at| BoxForm::ALL.get(at)) {
+        state.boxes = *form;
+    }
+    let words = match state.boxes {
+        BoxForm::Raw => {
+            "Decoding and suppression of overlapping boxes are left to whoever runs it, as in the publishers' own files."
+        }
+        BoxForm::Decoded => {
+            "A box in input pixels and its scores for each cell; suppression of overlapping boxes is left to whoever runs it."
+        }
+        BoxForm::Objects => {
+            "Boxes, scores and classes of the objects that are left: decoding and suppression are inside, at the detector's own confidence and overlap."
+        }
+    };
+    ui.add(egui::Label::new(RichText::new(words).size(12.0).color(theme.weak)).wrap());
 }
 
 /// A format with what a file of it holds and the button that writes one.
@@ -155,8 +200,18 @@ fn pytorch(run: &RunView) -> String {
     let name = &graph.name;
     let classes = run.info.classes.len();
     let published = crate::session::find_model(name).is_ok_and(|model| !model.weights.is_empty());
+    if published && proposes(run) {
+        // One class more: the background.
+        return format!(
+            "from safetensors.torch import load_file\nfrom torchvision.models.detection import {name}\n\n\
+             model = {name}(weights_backbone=None, num_classes={})\n\
+             model.load_state_dict(load_file(\"{name}.safetensors\"))\nmodel.eval()",
+            classes + 1
+        );
+    }
+    let classifies = graph.heads.iter().all(|head| matches!(head.kind, HeadKind::Classify { .. }));
     // Further heads are nothing that the published network has.
-    if !published || graph.heads.len() > 1 {
+    if !published || !classifies || graph.heads.len() > 1 {
         return format!("from safetensors.torch import load_file\n\ntensors = load_file(\"{name}.safetensors\")");
     }
     format!(
@@ -166,14 +221,19 @@ fn pytorch(run: &RunView) -> String {
 }
 
 /// The lines of Python that run the ONNX file.
-fn onnx_runtime(run: &RunView) -> String {
+fn onnx_runtime(run: &RunView, boxes: BoxForm) -> String {
     let graph = &run.info.graph;
-    let heads: Vec<&str> = graph.heads.iter().map(|head| head.name.as_str()).collect();
+    let heads: Vec<&str> = match (&graph.detector, boxes) {
+        (None, _) => graph.heads.iter().map(|head| head.name.as_str()).collect(),
+        (Some(_), BoxForm::Objects) => vec!["boxes", "scores", "classes", "pictures"],
+        (Some(_), BoxForm::Raw | BoxForm::Decoded) => vec!["output"],
+    };
+    let note = if graph.detector.is_some() { "boxes" } else { "preprocess_in_words" };
     let input = graph.inputs.first().map_or("image", |input| input.name.as_str());
     format!(
         "import onnxruntime\n\n\
          session = onnxruntime.InferenceSession(\"{}.onnx\")\n\
-         print(session.get_modelmeta().custom_metadata_map[\"preprocess_in_words\"])\n\
+         print(session.get_modelmeta().custom_metadata_map[\"{note}\"])\n\
          {}, = session.run(None, {{\"{input}\": pictures}})  # float32 [batch, 3, {size}, {size}]",
         graph.name,
         heads.join(", "),

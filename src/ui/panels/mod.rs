@@ -32,6 +32,8 @@ pub struct Panels {
     pub evaluate: evaluate_page::EvaluateState,
     /// The predict page.
     pub predict: predict_page::PredictState,
+    /// The export page.
+    pub export: export_page::ExportState,
     /// How the weights go over.
     pub transfer: transfer::TransferState,
     /// The viewer over everything.

@@ -1,6 +1,9 @@
 //! From the record of a network's layers to ONNX operations. One function over [`Op`]: no family and no block is known.
 
-use super::proto::{Attribute, AttributeType, Dimension, FLOAT, Graph, Node, TensorShape, TensorType, Type, ValueInfo};
+use super::boxes::{self, BoxOutput};
+use super::proto::{
+    Attribute, AttributeType, Dimension, FLOAT, Graph, INT64, Node, TensorShape, TensorType, Type, ValueInfo,
+};
 use crate::graph::blocks::Activation;
 use crate::graph::{self, Facts, Layer, Op, Shape, ValueId};
 use std::collections::{HashMap, HashSet};
@@ -11,15 +14,28 @@ const BATCH: &str = "batch";
 /// A graph in ONNX's terms with the numbers that are no tensors of the network.
 pub(super) struct Lowered {
     pub graph: Graph,
-    /// Name, shape, values.
-    pub constants: Vec<(String, Vec<usize>, Vec<f32>)>,
+    pub constants: Vec<Constant>,
 }
 
-/// Writes down what `graph` computes.
+/// Numbers that are no tensor of the network.
+#[derive(PartialEq)]
+pub(super) struct Constant {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Numbers,
+}
+
+#[derive(PartialEq)]
+pub(super) enum Numbers {
+    Float(Vec<f32>),
+    Whole(Vec<i64>),
+}
+
+/// Writes down what `graph` computes; of a detector as far as `boxes` says.
 ///
 /// # Errors
 /// Words for what cannot be said in ONNX.
-pub(super) fn lower(graph: &graph::Graph, facts: &Facts) -> Result<Lowered, String> {
+pub(super) fn lower(graph: &graph::Graph, facts: &Facts, boxes: &BoxOutput) -> Result<Lowered, String> {
     let mut to = Lowering::default();
     to.taken.extend(facts.tensors().map(|tensor| tensor.name.clone()));
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -27,15 +43,10 @@ pub(super) fn lower(graph: &graph::Graph, facts: &Facts) -> Result<Lowered, Stri
         to.lowered.input.push(value_info(&name, &input.shape)?);
         to.names.insert(ValueId(i), name);
     }
+    boxes::reserve(&mut to, graph, boxes)?;
     // A head's output bears the head's name, so the names are given before the layers take theirs.
-    for head in &graph.heads {
+    for head in graph.heads.iter().filter(|_| graph.detector.is_none()) {
         let output = &facts.node(head.output).output;
-        if let Shape::Pyramid { levels } = &output.shape {
-            let (name, count) = (&head.name, levels.len());
-            return Err(format!(
-                "the head {name} ends in {count} maps of different sizes, which cannot be exported yet"
-            ));
-        }
         let name = to.fresh(&head.name);
         to.lowered.output.push(value_info(&name, &output.shape)?);
         to.heads.insert(output.value, name);
@@ -45,22 +56,25 @@ pub(super) fn lower(graph: &graph::Graph, facts: &Facts) -> Result<Lowered, Stri
             to.layer(&node.path, layer)?;
         }
     }
+    boxes::heads(&mut to, graph, facts, boxes)?;
     to.lowered.name.clone_from(&graph.name);
     Ok(Lowered { graph: to.lowered, constants: to.constants })
 }
 
 #[derive(Default)]
-struct Lowering {
-    lowered: Graph,
-    constants: Vec<(String, Vec<usize>, Vec<f32>)>,
+pub(super) struct Lowering {
+    pub lowered: Graph,
+    constants: Vec<Constant>,
     names: HashMap<ValueId, String>,
+    /// The names of the maps of a pyramid, finest first.
+    pub levels: HashMap<ValueId, Vec<String>>,
     heads: HashMap<ValueId, String>,
     taken: HashSet<String>,
 }
 
 impl Lowering {
     /// A name that nothing has yet.
-    fn fresh(&mut self, name: &str) -> String {
+    pub fn fresh(&mut self, name: &str) -> String {
         let mut candidate = name.to_owned();
         let mut n = 2;
         while !self.taken.insert(candidate.clone()) {
@@ -71,21 +85,30 @@ impl Lowering {
     }
 
     /// The name of a number that is no tensor of the network.
-    fn constant(&mut self, name: &str, shape: Vec<usize>, values: Vec<f32>) -> String {
-        if let Some((known, ..)) = self.constants.iter().find(|(_, s, v)| *s == shape && *v == values) {
-            return known.clone();
+    pub fn constant(&mut self, name: &str, shape: Vec<usize>, values: Vec<f32>) -> String {
+        self.numbers(name, shape, Numbers::Float(values))
+    }
+
+    /// The name of whole numbers, such as axes and shapes.
+    pub fn whole(&mut self, name: &str, values: Vec<i64>) -> String {
+        self.numbers(name, vec![values.len()], Numbers::Whole(values))
+    }
+
+    fn numbers(&mut self, name: &str, shape: Vec<usize>, values: Numbers) -> String {
+        if let Some(known) = self.constants.iter().find(|known| known.shape == shape && known.values == values) {
+            return known.name.clone();
         }
         let name = self.fresh(name);
-        self.constants.push((name.clone(), shape, values));
+        self.constants.push(Constant { name: name.clone(), shape, values });
         name
     }
 
-    fn push(&mut self, kind: &str, inputs: Vec<String>, attributes: Vec<Attribute>, output: &str) {
+    pub fn push(&mut self, kind: &str, inputs: Vec<String>, attributes: Vec<Attribute>, output: &str) {
         self.push_many(kind, inputs, attributes, output, vec![output.to_owned()]);
     }
 
     /// An operation with several outputs.
-    fn push_many(
+    pub fn push_many(
         &mut self,
         kind: &str,
         inputs: Vec<String>,
@@ -155,7 +178,12 @@ impl Lowering {
                     .collect();
                 self.push_many("Split", inputs, vec![int("axis", 1)], &output, outputs);
             }
-            Op::Levels => return Err(format!("{path} joins maps of several sizes, which cannot be exported yet")),
+            Op::Levels => {
+                // Tensors that the block keeps for its publisher's names are no maps.
+                inputs.truncate(layer.inputs.len());
+                self.levels.insert(layer.value, inputs);
+                return Ok(());
+            }
             Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
                 return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
             }
@@ -249,15 +277,15 @@ fn shares(n: usize, parts: usize) -> Vec<f32> {
     all
 }
 
-fn attribute(name: &str, kind: AttributeType) -> Attribute {
+pub(super) fn attribute(name: &str, kind: AttributeType) -> Attribute {
     Attribute { name: name.to_owned(), r#type: kind.into(), ..Attribute::default() }
 }
 
-fn int(name: &str, value: usize) -> Attribute {
+pub(super) fn int(name: &str, value: usize) -> Attribute {
     Attribute { i: Some(value as i64), ..attribute(name, AttributeType::Int) }
 }
 
-fn ints(name: &str, values: &[usize]) -> Attribute {
+pub(super) fn ints(name: &str, values: &[usize]) -> Attribute {
     Attribute { ints: values.iter().map(|&value| value as i64).collect(), ..attribute(name, AttributeType::Ints) }
 }
 
@@ -265,7 +293,7 @@ fn float(name: &str, value: f32) -> Attribute {
     Attribute { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
-fn word(name: &str, value: &str) -> Attribute {
+pub(super) fn word(name: &str, value: &str) -> Attribute {
     Attribute { s: Some(value.as_bytes().to_vec()), ..attribute(name, AttributeType::String) }
 }
 
@@ -275,8 +303,23 @@ fn value_info(name: &str, shape: &Shape) -> Result<ValueInfo, String> {
     if dims.is_empty() {
         return Err(format!("{name} is no single tensor ({shape})"));
     }
-    let mut dim = vec![Dimension { dim_param: Some(BATCH.to_owned()), dim_value: None }];
+    Ok(rows_info(name, BATCH, &dims, FLOAT))
+}
+
+/// A value whose first axis may have any length, with the axes `dims` after it.
+fn rows_info(name: &str, any: &str, dims: &[usize], elem_type: i32) -> ValueInfo {
+    let mut dim = vec![Dimension { dim_param: Some(any.to_owned()), dim_value: None }];
     dim.extend(dims.iter().map(|&n| Dimension { dim_value: Some(n as i64), dim_param: None }));
-    let tensor_type = TensorType { elem_type: FLOAT, shape: Some(TensorShape { dim }) };
-    Ok(ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor_type) }) })
+    let tensor_type = TensorType { elem_type, shape: Some(TensorShape { dim }) };
+    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
+}
+
+/// An output for each picture of the batch.
+pub(super) fn of_each_picture(name: &str, dims: &[usize]) -> ValueInfo {
+    rows_info(name, BATCH, dims, FLOAT)
+}
+
+/// An output with as many rows as objects are found in the whole batch.
+pub(super) fn of_each_object(name: &str, dims: &[usize], whole: bool) -> ValueInfo {
+    rows_info(name, "objects", dims, if whole { INT64 } else { FLOAT })
 }

@@ -5,16 +5,19 @@
 //! tensors under their public names ────┴► write ─► Draft ─ run (tract) ─ the same answers? ─► the file
 //! ```
 
+mod boxes;
 mod lower;
 mod proto;
 mod run;
 
+pub use boxes::{BoxForm, BoxOutput, MOST_OF_A_CLASS};
 pub use run::{ENGINE, OnnxOutput, run_onnx};
 
 use super::draft::Draft;
 use super::error::WeightsError;
 use crate::graph::{Facts, Graph};
 use crate::models::HostTensor;
+use lower::Numbers;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use std::io::Write;
@@ -27,7 +30,7 @@ const IR_VERSION: i64 = 8;
 const MAX_BYTES: u64 = 1 << 31;
 
 /// Writes a network for inference into `draft`: batch normalisations with their stored statistics, the batch axis free,
-/// the outputs named as the heads. `notes` become the file's `metadata_props`.
+/// the outputs named as the heads or, of a detector, what `boxes` asks for. `notes` become the file's `metadata_props`.
 ///
 /// # Errors
 /// What cannot be said in ONNX, a file that would be too large, or the operating system's refusal.
@@ -36,15 +39,20 @@ pub fn write_onnx(
     graph: &Graph,
     facts: &Facts,
     tensors: &[HostTensor],
+    boxes: &BoxOutput,
     notes: &[(String, String)],
 ) -> Result<(), WeightsError> {
-    let lowered = lower::lower(graph, facts).map_err(|what| draft.failed(what))?;
+    let lowered = lower::lower(graph, facts, boxes).map_err(|what| draft.failed(what))?;
     let mut initializers: Vec<Initializer<'_>> = Vec::with_capacity(tensors.len() + lowered.constants.len());
     for tensor in tensors {
-        initializers.push(Initializer::new(&tensor.spec.name, &tensor.spec.shape, &tensor.values));
+        initializers.push(Initializer::new(&tensor.spec.name, &tensor.spec.shape, Values::Float(&tensor.values)));
     }
-    for (name, shape, values) in &lowered.constants {
-        initializers.push(Initializer::new(name, shape, values));
+    for constant in &lowered.constants {
+        let values = match &constant.values {
+            Numbers::Float(values) => Values::Float(values),
+            Numbers::Whole(values) => Values::Whole(values),
+        };
+        initializers.push(Initializer::new(&constant.name, &constant.shape, values));
     }
     let note = |(key, value): &(String, String)| proto::Entry { key: key.clone(), value: value.clone() };
     let model = proto::Model {
@@ -73,8 +81,9 @@ pub fn write_onnx(
             begin(out, proto::GRAPH_INITIALIZER, tensor.len())?;
             out.write_all(&tensor.head)?;
             begin(out, proto::TENSOR_RAW_DATA, tensor.bytes())?;
-            for value in tensor.values {
-                out.write_all(&value.to_le_bytes())?;
+            match tensor.values {
+                Values::Float(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
+                Values::Whole(values) => values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?,
             }
         }
         Ok(())
@@ -89,21 +98,34 @@ fn begin(out: &mut impl Write, tag: u32, len: u64) -> std::io::Result<()> {
     out.write_all(&start)
 }
 
+#[derive(Clone, Copy)]
+enum Values<'a> {
+    Float(&'a [f32]),
+    Whole(&'a [i64]),
+}
+
 /// A tensor whose values are written straight from where they lie.
 struct Initializer<'a> {
     head: Vec<u8>,
-    values: &'a [f32],
+    values: Values<'a>,
 }
 
 impl<'a> Initializer<'a> {
-    fn new(name: &str, shape: &[usize], values: &'a [f32]) -> Self {
+    fn new(name: &str, shape: &[usize], values: Values<'a>) -> Self {
         let dims = shape.iter().map(|&n| n as i64).collect();
-        let head = proto::Tensor { dims, data_type: proto::FLOAT, name: name.to_owned() }.encode_to_vec();
+        let data_type = match values {
+            Values::Float(_) => proto::FLOAT,
+            Values::Whole(_) => proto::INT64,
+        };
+        let head = proto::Tensor { dims, data_type, name: name.to_owned() }.encode_to_vec();
         Self { head, values }
     }
 
     fn bytes(&self) -> u64 {
-        self.values.len() as u64 * 4
+        match self.values {
+            Values::Float(values) => size_of_val(values) as u64,
+            Values::Whole(values) => size_of_val(values) as u64,
+        }
     }
 
     fn len(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! The messages of ONNX's published `onnx.proto` that an exported classifier needs, with their field numbers.
+//! The messages of ONNX's published `onnx.proto` that an exported network needs, with their field numbers.
 
 /// The file: what wrote it, which operators it uses, the graph, notes. The graph is written after this message's other
 /// fields, so that the weights are never held twice.
@@ -114,6 +114,8 @@ pub(super) const TENSOR_RAW_DATA: u32 = 9;
 
 /// 32-bit floating point, as a tensor's and a value's type.
 pub(super) const FLOAT: i32 = 1;
+/// 64-bit integers, likewise.
+pub(super) const INT64: i32 = 7;
 
 /// An input or output.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -13,7 +13,7 @@ pub struct OnnxOutput {
     pub name: String,
     /// Its axes, batch first.
     pub shape: Vec<usize>,
-    /// Its values, row-major.
+    /// Its values, row-major; whole numbers as the nearest of these.
     pub values: Vec<f32>,
 }
 
@@ -33,7 +33,8 @@ fn run(path: &Path, shape: [usize; 4], inputs: &[f32]) -> TractResult<Vec<OnnxOu
     let model = model.into_optimized()?.into_runnable()?;
     let found = model.run(tvec![Tensor::from_shape(&shape, inputs)?.into()])?;
     let output = |(name, value): (String, &TValue)| {
-        let values = value.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+        let floats = value.cast_to::<f32>()?;
+        let values = floats.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
         Ok(OnnxOutput { name, shape: value.shape().to_vec(), values })
     };
     names.into_iter().zip(&found).map(output).collect()

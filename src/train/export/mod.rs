@@ -1,21 +1,20 @@
 //! A model leaves the program: under the public names, or as ONNX that another engine was seen to run alike.
 
+mod cells;
+mod check;
+
 use super::folder::{RunFile, export};
 use super::plan::{DataSource, WeightsSource};
-use super::predict::{decode, host};
-use super::prediction::{Answer, HeadPrediction};
+use super::prediction::HeadPrediction;
 use super::public;
 use super::setup::open_model;
-use crate::data::{ImageSource, Rgb8, image, specimen, transform};
-use crate::graph::HeadKind;
-use crate::models::{Mode, Network, find};
-use crate::nn::Ctx;
-use crate::weights::{self, Draft, ENGINE};
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::data::specimen;
+use crate::graph::{Detector, HeadKind};
+use crate::models::{Network, find};
+use crate::weights::{self, BoxForm, BoxOutput, Draft, ENGINE, MOST_OF_A_CLASS};
+use burn::tensor::Device;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// Largest difference that is taken for rounding, over the largest raw output (but at least 1).
 const TOLERANCE: f32 = 1e-3;
@@ -147,13 +146,15 @@ impl HeadCheck {
 }
 
 /// Writes the best weights of a run, or a checkpoint, to a file whose extension says the format. An ONNX file appears
-/// under its name only after another engine was seen to give the same answers.
+/// under its name only after another engine was seen to give the same answers; of a detector it goes as far as `boxes`
+/// says.
 ///
 /// # Errors
 /// A sentence with the cause. A file that was written and gives other answers is no error but a problem of the answer.
 pub fn export_model(
     from: &Path,
     to: &Path,
+    boxes: &BoxOutput,
     device: &Device,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Exported, String> {
@@ -171,9 +172,9 @@ pub fn export_model(
         }
         return Ok(done(from, to, to, None, None));
     }
-    let notes = notes(&network, &run).map_err(|error| cannot(error.to_string()))?;
+    let notes = notes(&network, &run, boxes).map_err(|error| cannot(error.to_string()))?;
     let draft = Draft::new(to).map_err(|error| error.to_string())?;
-    weights::write_onnx(&draft, network.graph(), network.facts(), &tensors, &notes)
+    weights::write_onnx(&draft, network.graph(), network.facts(), &tensors, boxes, &notes)
         .map_err(|error| error.to_string())?;
     drop(tensors);
     progress(&format!("comparing with {ENGINE}"));
@@ -182,7 +183,7 @@ pub fn export_model(
         DataSource::Sample => None,
     };
     let source = specimen(set).map_err(|error| error.to_string())?;
-    let check = check(&network, &run, &source, draft.path())?;
+    let check = check::check(&network, &run, boxes, &source, draft.path())?;
     let Some(wrong) = check.heads.iter().find(|head| !head.passes()) else {
         draft.publish().map_err(|error| error.to_string())?;
         return Ok(done(from, to, to, Some(check), None));
@@ -206,71 +207,10 @@ fn done(from: &Path, to: &Path, file: &Path, check: Option<ExportCheck>, problem
     Exported { from: from.to_path_buf(), to: to.to_path_buf(), file: Some(file.to_path_buf()), bytes, check, problem }
 }
 
-/// Runs the file at `path` and the network on one picture and its mirror image.
-fn check(network: &Network, run: &RunFile, source: &ImageSource, path: &Path) -> Result<ExportCheck, String> {
-    let rule = &run.preprocess;
-    let [height, width] = rule.size.map(|n| n as usize);
-    let loaded = image::load(source).map_err(|error| error.to_string())?;
-    let (input, placement) = transform::preprocess(&loaded, rule);
-    let shape = [2, 3, height, width];
-    let mut pixels = vec![0.0; shape.iter().product()];
-    let (first, second) = pixels.split_at_mut(3 * height * width);
-    transform::normalize(&input, rule, first);
-    transform::normalize(&mirrored(&input), rule, second);
-    let images = Tensor::from_data(TensorData::new(pixels.clone(), shape), network.device());
-    let failed = |error: crate::nn::RunError| format!("The exported file cannot be compared: {error}.");
-    let ours = network.forward(images, Mode::Infer, &mut Ctx::default()).map_err(failed)?;
-    let start = Instant::now();
-    let theirs = weights::run_onnx(path, shape, &pixels)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let mut heads = Vec::new();
-    for (i, ((head, ours), theirs)) in network.graph().heads.iter().zip(&ours).zip(theirs).enumerate() {
-        let names = class_names(network, run, i);
-        let numbers = host(ours).map_err(failed)?;
-        if ours.dims() != std::slice::from_ref(&theirs.shape) || numbers.len() != theirs.values.len() {
-            return Err(format!("The exported file's output {} has the shape {:?}.", theirs.name, theirs.shape));
-        }
-        let answer = |numbers: &[f32]| {
-            decode(head, numbers, ours, 0, &names, [loaded.width, loaded.height], &placement).map_err(failed)
-        };
-        let (program, file) = (answer(&numbers)?, answer(&theirs.values)?);
-        heads.push(HeadCheck {
-            head: head.name.clone(),
-            max_abs_diff: largest(numbers.iter().zip(&theirs.values).map(|(a, b)| a - b)),
-            max_abs: largest(numbers.iter().copied()),
-            same_top: same_top(&program, &file),
-            program,
-            file,
-        });
-    }
-    Ok(ExportCheck { engine: ENGINE, picture: source.name(), batch: shape[0], heads, seconds })
-}
-
-/// The greatest absolute value; NaN if there is one.
-fn largest(values: impl Iterator<Item = f32>) -> f32 {
-    values.map(f32::abs).fold(0.0, |max, x| if x.is_nan() || x > max { x } else { max })
-}
-
-/// Whether both decide for the same classes, or for the same class in each pixel.
-fn same_top(a: &HeadPrediction, b: &HeadPrediction) -> bool {
-    let decided = |head: &HeadPrediction| head.decided().iter().map(|score| score.class).collect::<BTreeSet<u32>>();
-    match (&a.answer, &b.answer) {
-        (Answer::Mask { ids: a, .. }, Answer::Mask { ids: b, .. }) => a == b,
-        (Answer::Boxes(a), Answer::Boxes(b)) => a.candidates.classes.first() == b.candidates.classes.first(),
-        _ => decided(a) == decided(b),
-    }
-}
-
 /// The names of the classes that a head tells apart.
 fn class_names(network: &Network, run: &RunFile, head: usize) -> Vec<String> {
     let column = network.graph().label_column(head).and_then(|column| run.columns().into_iter().nth(column));
     column.map_or_else(|| run.classes.clone(), |column| column.classes)
-}
-
-fn mirrored(picture: &Rgb8) -> Rgb8 {
-    let row = picture.width as usize * 3;
-    let turn = |row: &[u8]| row.chunks_exact(3).rev().flatten().copied().collect::<Vec<u8>>();
-    Rgb8 { pixels: picture.pixels.chunks_exact(row.max(1)).flat_map(turn).collect(), ..*picture }
 }
 
 /// A head in the notes of a file.
@@ -285,7 +225,7 @@ struct HeadNote<'a> {
 }
 
 /// What a file says of itself: model, classes, preprocessing, where the weights come from.
-fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, String)>> {
+fn notes(network: &Network, run: &RunFile, boxes: &BoxOutput) -> serde_json::Result<Vec<(String, String)>> {
     let heads: Vec<HeadNote<'_>> = network
         .graph()
         .heads
@@ -299,7 +239,7 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
                 HeadKind::Classify { .. } => "logits, one for each class; softmax makes them probabilities",
                 HeadKind::MultiLabel { .. } => "logits, one for each class; sigmoid makes each a probability by itself",
                 HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
-                HeadKind::Detect { .. } => "raw numbers of each candidate",
+                HeadKind::Detect { .. } => "part of what boxes describes",
             },
         })
         .collect();
@@ -316,8 +256,9 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
             format!("fine-tuned from {}", path.file_name().unwrap_or_default().to_string_lossy())
         }
     };
+    let boxes = network.graph().detector.as_ref().map(|detector| in_words(boxes, detector));
     let task = serde_json::to_value(heads.first().map(|head| head.kind))?;
-    Ok([
+    let all = [
         ("program", format!("Frostline {}", env!("CARGO_PKG_VERSION"))),
         ("model", network.graph().name.clone()),
         ("task", task["task"].as_str().unwrap_or_default().to_owned()),
@@ -326,7 +267,40 @@ fn notes(network: &Network, run: &RunFile) -> serde_json::Result<Vec<(String, St
         ("preprocess", serde_json::to_string(&run.preprocess)?),
         ("preprocess_in_words", run.preprocess.to_string()),
         ("license", format!("{weights}; the licenses of what it was trained from apply")),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .to_vec())
+    ];
+    let all = all.into_iter().chain(boxes.map(|boxes| ("boxes", boxes)));
+    Ok(all.map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// What the outputs of a detector's file hold.
+fn in_words(boxes: &BoxOutput, detector: &Detector) -> String {
+    let probabilities = match detector {
+        Detector::SimOta(_) => "the probability of an object, the probability of each class (a score is their product)",
+        Detector::TaskAligned(_) | Detector::TwoStage(_) => "the probability of each class",
+    };
+    let raw = match detector {
+        Detector::SimOta(_) => {
+            "offset of the center from the cell's corner in cells, logarithm of width and height in cells"
+        }
+        Detector::TaskAligned(_) | Detector::TwoStage(_) => {
+            "logits of the distances from the cell's center to left, top, right, bottom, a distribution over cells each"
+        }
+    };
+    let cells = "[batch, cells, numbers], cells of the finest level first, row by row";
+    match boxes.form {
+        BoxForm::Raw => {
+            format!("output: {cells}; {raw}; then {probabilities}; decoding and suppression are to be done")
+        }
+        BoxForm::Decoded => format!(
+            "output: {cells}; center x, center y, width, height in input pixels; then {probabilities}; suppression is to \
+             be done"
+        ),
+        BoxForm::Objects => format!(
+            "boxes: [objects, 4], left, top, right, bottom in input pixels; scores, classes, pictures (place in the batch): \
+             [objects]; at least {} sure, of a class none overlaps another by more than {}, {MOST_OF_A_CLASS} of a class \
+             in a picture at most",
+            boxes.confidence.unwrap_or_else(|| detector.confidence()),
+            boxes.overlap.unwrap_or_else(|| detector.overlap())
+        ),
+    }
 }
