@@ -11,6 +11,7 @@ use frostline::graph::{FreezePlan, HeadKind, HeadPlan, Preset, TensorSpec};
 use frostline::models::{Mode, ModelTask, SeeTensors, Variant};
 use frostline::nn::Ctx;
 use frostline::train::losses::{LossOptions, losses, total};
+use frostline::train::segmentation::MaskLoss;
 use frostline::train::{DataSource, DeviceChoice, Plan, Setup};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -249,7 +250,7 @@ fn the_gradient_of_the_sum_is_the_weighted_sum_of_gradients() {
     let gradients = |of: &dyn Fn(&[Tensor<1>]) -> Tensor<1>| {
         let mut ctx = Ctx::default();
         let outputs = setup.network.forward(batch.images.clone(), Mode::Train, &mut ctx).unwrap();
-        let grads = of(&losses(&graph, &outputs, &batch, &options, &ctx).unwrap()).backward();
+        let grads = of(&losses(&graph, &outputs, &batch, &options, &ctx).unwrap().heads).backward();
         let mut seen = Seen { grads: &grads, all: BTreeMap::new() };
         setup.network.see_tensors(&mut seen);
         seen.all
@@ -302,11 +303,11 @@ fn a_batch_of_which_a_column_knows_nothing_does_not_move_its_head() {
     let batch = Batch::upload(raw, &Device::flex()).unwrap();
     let mut ctx = Ctx::default();
     let outputs = setup.network.forward(batch.images.clone(), Mode::Infer, &mut ctx).unwrap();
-    let options = LossOptions::plain(BTreeMap::new());
+    let options = LossOptions::plain(BTreeMap::new(), MaskLoss::default());
     let terms = losses(&graph, &outputs, &batch, &options, &ctx).unwrap();
-    let values: Vec<f32> = terms.iter().map(|term| term.clone().inner().into_scalar::<f32>()).collect();
+    let values: Vec<f32> = terms.heads.iter().map(|term| term.clone().inner().into_scalar::<f32>()).collect();
     assert!(values[0] > 0.0 && values[1] == 0.0, "{values:?}");
-    let grads = total(&graph, &terms, &options).unwrap().backward();
+    let grads = total(&graph, &terms.heads, &options).unwrap().backward();
     let mut seen = Seen { grads: &grads, all: BTreeMap::new() };
     setup.network.see_tensors(&mut seen);
     let moves = |name: &str| seen.all.get(name).is_some_and(|grad| grad.iter().any(|&g| g != 0.0));

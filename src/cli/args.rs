@@ -3,6 +3,7 @@
 use crate::data::Split;
 use crate::session::{BoxForm, Which};
 use crate::train::DeviceChoice;
+use crate::train::segmentation::MaskLoss;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -186,6 +187,9 @@ pub(super) struct Recipe {
     /// Factor on a loss by its name, such as cls=0.5 (repeatable)
     #[arg(long, value_name = "LOSS=X", value_parser = stage_lr)]
     pub loss_weight: Vec<(String, f64)>,
+    /// What trains masks: a sum of ce, dice, jaccard, focal, lovasz and border, such as ce+0.5*dice [default: ce+dice]
+    #[arg(long, value_name = "SUM")]
+    pub mask_loss: Option<MaskLoss>,
     /// Global norm that gradients are clipped at
     #[arg(long, value_name = "NORM")]
     pub clip: Option<f64>,

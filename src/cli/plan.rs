@@ -187,6 +187,7 @@ fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph, task: ModelTask) -> R
         ClassWeightsName::Equal => ClassWeights::Equal,
         ClassWeightsName::Balanced => ClassWeights::Balanced,
     };
+    plan.mask_loss = recipe.mask_loss.clone().unwrap_or_default();
     plan.clip_norm = recipe.clip;
     plan.augment = match recipe.augment {
         AugmentName::Off => Augment::none(),

@@ -22,6 +22,7 @@ pub mod public;
 mod recognize;
 mod run;
 mod schedule;
+pub mod segmentation;
 mod setup;
 mod step;
 mod timeline;

@@ -1,5 +1,6 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
+use super::segmentation::MaskLoss;
 use super::timeline::FreezePhase;
 use crate::data::{Augment, LabelColumn};
 use crate::graph::FreezePlan;
@@ -100,7 +101,7 @@ pub enum ClassWeights {
     /// All equal.
     #[default]
     Equal,
-    /// Inverse to the number of training pictures of the class, mean 1.
+    /// Inverse to the number of training pictures of the class, mean 1; for pixels by median frequency.
     Balanced,
     /// Given, one for each class in the order of names.
     Given(Vec<f32>),
@@ -174,6 +175,9 @@ pub struct Plan {
     pub class_weights: ClassWeights,
     /// Weights of the losses, by name; 1 where none is given.
     pub loss_weights: BTreeMap<String, f64>,
+    /// What trains heads that tell a class for each pixel: a sum of `ce`, `dice`, `jaccard`, `focal`, `lovasz` and `border`.
+    #[serde(skip_serializing_if = "MaskLoss::is_default")]
+    pub mask_loss: MaskLoss,
     /// Gradients are scaled down to this global norm where they exceed it.
     pub clip_norm: Option<f64>,
     /// How training pictures are varied.
@@ -213,6 +217,7 @@ impl Default for Plan {
             label_smoothing: 0.0,
             class_weights: ClassWeights::Equal,
             loss_weights: BTreeMap::new(),
+            mask_loss: MaskLoss::default(),
             clip_norm: None,
             augment: Augment::default(),
             repeat_rare: None,

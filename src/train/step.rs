@@ -74,7 +74,7 @@ pub fn train_step(
     ctx.pictures.closing = rates.closing;
     let outputs = network.forward(batch.images.clone(), Mode::Train, &mut ctx)?;
     let terms = losses::losses(&graph, &outputs, batch, options, &ctx)?;
-    let Some(total) = losses::total(&graph, &terms, options) else {
+    let Some(total) = losses::total(&graph, &terms.heads, options) else {
         return Err(RunError::Description("the network has no head".to_owned()).into());
     };
     let losses = super::validate::named(&graph, &terms, options)?;

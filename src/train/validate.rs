@@ -172,9 +172,12 @@ impl LossSums {
         let terms = losses::losses(graph, outputs, batch, options, ctx)?;
         let values = named(graph, &terms, options)?;
         for (head, counted) in graph.heads.iter().zip(losses::counted(graph, batch)) {
-            let (sum, count) = self.0.entry(head.name.clone()).or_default();
-            *sum += values.get(&head.name).copied().unwrap_or_default() * counted as f64;
-            *count += counted;
+            let own = |name: &&String| name.split('/').next() == Some(head.name.as_str());
+            for name in values.keys().filter(own) {
+                let (sum, count) = self.0.entry(name.clone()).or_default();
+                *sum += values.get(name).copied().unwrap_or_default() * counted as f64;
+                *count += counted;
+            }
         }
         Ok(())
     }
@@ -194,17 +197,16 @@ impl LossSums {
 ///
 /// # Errors
 /// When the device fails.
-pub fn named(
-    graph: &Graph,
-    terms: &[burn::tensor::Tensor<1>],
-    options: &LossOptions,
-) -> Result<BTreeMap<String, f64>, RunError> {
-    let Some(total) = losses::total(graph, terms, options) else { return Ok(BTreeMap::new()) };
+pub fn named(graph: &Graph, terms: &losses::Terms, options: &LossOptions) -> Result<BTreeMap<String, f64>, RunError> {
+    let Some(total) = losses::total(graph, &terms.heads, options) else { return Ok(BTreeMap::new()) };
     // One small read-back for all of them.
     let mut all = vec![total.inner()];
-    all.extend(terms.iter().map(|term| term.clone().inner()));
+    let parts = terms.parts.iter().map(|(_, part)| part);
+    all.extend(terms.heads.iter().chain(parts).map(|term| term.clone().inner()));
     let numbers = host(&Value::Vector(burn::tensor::Tensor::cat(all, 0).unsqueeze()))?;
-    let names = std::iter::once("total".to_owned()).chain(graph.heads.iter().map(|head| head.name.clone()));
+    let heads = graph.heads.iter().map(|head| head.name.clone());
+    let parts = terms.parts.iter().map(|(name, _)| name.clone());
+    let names = std::iter::once("total".to_owned()).chain(heads).chain(parts);
     Ok(names.zip(numbers.into_iter().map(f64::from)).collect())
 }
 

@@ -57,7 +57,7 @@ pub fn evaluate(
     if split.is_none() {
         Arc::make_mut(&mut dataset).samples.iter_mut().for_each(|sample| sample.split = Split::Val);
     }
-    let options = LossOptions::plain(run.plan.loss_weights.clone());
+    let options = LossOptions::plain(run.plan.loss_weights.clone(), run.plan.mask_loss.clone());
     let pass = Pass {
         dataset: &dataset,
         split: split.unwrap_or(Split::Val),

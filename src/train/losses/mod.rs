@@ -3,7 +3,8 @@
 
 use super::detection;
 use super::plan::{ClassWeights, Plan};
-use crate::data::batch::{Batch, IGNORE};
+use super::segmentation::{self, MaskBatch, MaskLoss, MaskTerm};
+use crate::data::batch::Batch;
 use crate::data::{Dataset, Label, Sample, Split};
 use crate::graph::{Graph, HeadKind};
 use crate::nn::{Ctx, RunError, Value, loss};
@@ -20,10 +21,22 @@ pub struct LossOptions {
     pub class_weights: Vec<Option<Tensor<1>>>,
     /// Weights of the terms, by name.
     pub weights: BTreeMap<String, f64>,
+    /// What trains heads that tell a class for each pixel.
+    pub mask_loss: MaskLoss,
+}
+
+/// The losses of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// One for each head, `[1]`, in the graph's order.
+    pub heads: Vec<Tensor<1>>,
+    /// What a head's loss is the sum of, without weights, where it is one: `[1]`, named `head/part`.
+    pub parts: Vec<(String, Tensor<1>)>,
 }
 
 impl LossOptions {
-    /// The options of a plan for a graph on a set's training pictures. Given class weights are the first head's.
+    /// The options of a plan for a graph on a set's training pictures. Given class weights are the first head's. Balanced ones
+    /// of pixels are by median frequency, for which all training masks are read.
     ///
     /// # Errors
     /// A sentence, when given class weights do not fit the classes.
@@ -31,34 +44,44 @@ impl LossOptions {
         let mut class_weights = Vec::with_capacity(graph.heads.len());
         for (at, head) in graph.heads.iter().enumerate() {
             let column = graph.label_column(at);
+            let classes = head.kind.classes();
+            let pixels = matches!(head.kind, HeadKind::PixelClassify { .. });
             let values = match (&plan.class_weights, column) {
-                (ClassWeights::Equal, _) | (_, None) => None,
                 (ClassWeights::Balanced, Some(column)) => Some(balanced(&head.kind, dataset, column)),
-                (ClassWeights::Given(given), Some(0)) if given.len() == head.kind.classes() => Some(given.clone()),
-                (ClassWeights::Given(given), Some(0)) => {
-                    let (given, classes) = (given.len(), head.kind.classes());
-                    return Err(format!("{given} class weights were given for {classes} classes."));
+                (ClassWeights::Balanced, None) if pixels => {
+                    Some(segmentation::median_frequency(&segmentation::pixel_counts(dataset, classes)))
                 }
-                (ClassWeights::Given(_), Some(_)) => None,
+                (ClassWeights::Given(given), _) if at == 0 && (pixels || column.is_some()) => {
+                    if given.len() != classes {
+                        return Err(format!("{} class weights were given for {classes} classes.", given.len()));
+                    }
+                    Some(given.clone())
+                }
+                (ClassWeights::Equal | ClassWeights::Balanced | ClassWeights::Given(_), _) => None,
             };
             class_weights.push(values.map(|values| {
                 let count = values.len();
                 Tensor::from_data(TensorData::new(values, [count]), device)
             }));
         }
-        Ok(Self { smoothing: plan.label_smoothing, class_weights, weights: plan.loss_weights.clone() })
+        Ok(Self {
+            smoothing: plan.label_smoothing,
+            class_weights,
+            weights: plan.loss_weights.clone(),
+            mask_loss: plan.mask_loss.clone(),
+        })
     }
 
     /// No smoothing, no class weights; terms weighed as given.
     #[must_use]
-    pub fn plain(weights: BTreeMap<String, f64>) -> Self {
-        Self { smoothing: 0.0, class_weights: Vec::new(), weights }
+    pub fn plain(weights: BTreeMap<String, f64>, mask_loss: MaskLoss) -> Self {
+        Self { smoothing: 0.0, class_weights: Vec::new(), weights, mask_loss }
     }
 
     /// The same for validation: no smoothing, no class weights, so that numbers compare between plans.
     #[must_use]
     pub fn for_validation(&self) -> Self {
-        Self::plain(self.weights.clone())
+        Self::plain(self.weights.clone(), self.mask_loss.clone())
     }
 
     /// The weight of a term.
@@ -87,8 +110,7 @@ fn known(dataset: &Dataset, column: usize, split: Split) -> usize {
     dataset.samples.iter().filter(known).count()
 }
 
-/// A loss for each head, `[1]`, in the graph's order; zero where nothing is known for a head in this batch. `ctx` is that of
-/// the forward pass.
+/// The losses of a batch; zero where nothing is known for a head in it. `ctx` is that of the forward pass.
 ///
 /// # Errors
 /// When a head's targets are missing or its output has the wrong kind.
@@ -98,12 +120,37 @@ pub fn losses(
     batch: &Batch,
     options: &LossOptions,
     ctx: &Ctx,
-) -> Result<Vec<Tensor<1>>, RunError> {
+) -> Result<Terms, RunError> {
     if let Some(detector) = &graph.detector {
-        return detection::losses(detector, outputs, ctx);
+        return Ok(Terms { heads: detection::losses(detector, outputs, ctx)?, parts: Vec::new() });
     }
-    let each = outputs.iter().enumerate().take(graph.heads.len());
-    each.map(|(head, output)| of_head(graph, head, output, batch, options)).collect()
+    let mut terms = Terms::default();
+    for (at, (output, head)) in outputs.iter().zip(&graph.heads).enumerate() {
+        if matches!(head.kind, HeadKind::PixelClassify { .. }) {
+            let (sum, parts) = of_mask(at, &head.name, output, batch, options)?;
+            terms.heads.push(sum);
+            let named = parts.into_iter().map(|(term, part)| (format!("{}/{}", head.name, term.name()), part));
+            terms.parts.extend(named);
+        } else {
+            terms.heads.push(of_head(graph, at, output, batch, options)?);
+        }
+    }
+    Ok(terms)
+}
+
+/// The loss of a head that tells a class for each pixel, and what it is the sum of.
+fn of_mask(
+    at: usize,
+    name: &str,
+    output: &Value,
+    batch: &Batch,
+    options: &LossOptions,
+) -> Result<(Tensor<1>, Vec<(MaskTerm, Tensor<1>)>), RunError> {
+    let missing = || RunError::Description(format!("the head {name} needs a mask for every picture"));
+    let targets = batch.masks.clone().ok_or_else(missing)?;
+    let ids = batch.mask_ids.iter().map(|ids| ids.as_deref().unwrap_or_default()).collect();
+    let weights = options.class_weights.get(at).and_then(Option::as_ref);
+    segmentation::loss(output.map()?, &MaskBatch { targets, ids }, &options.mask_loss, weights, options.smoothing)
 }
 
 fn of_head(
@@ -137,12 +184,8 @@ fn of_head(
                 Some((targets, rows)) => loss::binary_cross_entropy(known(logits, rows), targets, weights),
             }
         }
-        HeadKind::PixelClassify { .. } => {
-            let what = || RunError::Description(format!("the head {} needs a mask for every picture", head.name));
-            loss::pixel_cross_entropy(output.map()?, batch.masks.clone().ok_or_else(what)?, IGNORE)
-        }
-        HeadKind::Detect { .. } => {
-            return Err(RunError::Description(format!("the head {} is trained with the others only", head.name)));
+        HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => {
+            return Err(RunError::Description(format!("the head {} has no loss by itself", head.name)));
         }
     })
 }
