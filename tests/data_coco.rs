@@ -79,7 +79,7 @@ fn a_file_of_every_quirk() {
         r#"{"id": 18, "file_name": "a.png", "width": 20, "height": 10}"#,
     ];
     let annotations = [
-        r#"{"id": 1, "image_id": 11, "category_id": 90, "bbox": [1, 2, 3.5, 4], "iscrowd": 0, "segmentation": [[1,2,4,2,4,6]]}"#,
+        r#"{"id": 1, "image_id": 11, "category_id": 90, "bbox": [1, 2, 3.5, 4], "area": 7.25, "iscrowd": 0, "segmentation": [[1,2,4,2,4,6]]}"#,
         r#"{"id": 2, "image_id": 11, "category_id": 3, "bbox": [0, 0, 20, 10], "iscrowd": 1, "segmentation": {"size": [10, 20], "counts": [0, 200]}}"#,
         r#"{"id": 3, "image_id": 12, "category_id": 7, "bbox": [5, 5, 0, 4]}"#,
         r#"{"id": 4, "image_id": 12, "category_id": 7, "bbox": [15, 5, 10, 4]}"#,
@@ -92,14 +92,15 @@ fn a_file_of_every_quirk() {
     ];
     let file = "annotations/all.json";
     write(&root, file, json(&images, &CATEGORIES, &annotations).as_bytes());
-    let one = |class, xyxy, crowd| BoxTarget { class, xyxy, crowd };
+    let one = |class, xyxy, crowd| BoxTarget { crowd, ..BoxTarget::new(class, xyxy) };
     let whole = open_at(&root);
     let alone = open_at(&root.join(file));
     for set in [&whole, &alone] {
         assert_eq!(set.task, Task::Detect);
         assert_eq!(set.classes(), ["ant", "bee", "zebra"]);
         assert_eq!(set.category_ids, [90, 7, 3]);
-        assert_eq!(boxes(set, "a.png"), [one(0, [1.0, 2.0, 4.5, 6.0], false), one(2, [0.0, 0.0, 20.0, 10.0], true)]);
+        let with_area = BoxTarget { area_px: Some(7.25), ..one(0, [1.0, 2.0, 4.5, 6.0], false) };
+        assert_eq!(boxes(set, "a.png"), [with_area, one(2, [0.0, 0.0, 20.0, 10.0], true)]);
         assert_eq!(
             boxes(set, "sub/b.png"),
             [

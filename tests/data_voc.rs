@@ -95,10 +95,10 @@ fn a_set_of_every_quirk() {
     let set = open_at(dir.path());
     assert_eq!((set.task, set.classes()), (Task::Detect, &["cat".to_owned(), "dog".to_owned()][..]));
     // 1-based and with its last pixel: 1 is taken from left and top only.
-    let one = |class, xyxy| BoxTarget { class, xyxy, crowd: false };
+    let one = |class, xyxy| BoxTarget::new(class, xyxy);
     let expected = [
         one(1, [0.0, 0.0, 20.0, 10.0]),
-        one(0, [2.5, 1.0, 7.0, 9.0]),
+        BoxTarget { difficult: true, ..one(0, [2.5, 1.0, 7.0, 9.0]) },
         one(0, [14.0, 4.0, 20.0, 8.0]),
         one(1, [3.0, 2.0, 6.0, 8.0]),
     ];

@@ -63,7 +63,7 @@ fn squares(count: usize) -> Vec<Sample> {
         let side = 20 + rng.below(11);
         let (left, top) = (rng.below(64 - side), rng.below(64 - side));
         let xyxy = [left, top, left + side, top + side].map(|edge| edge as f32);
-        let boxes = vec![BoxTarget { class: (at % 2) as u32, xyxy, crowd: false }];
+        let boxes = vec![BoxTarget::new((at % 2) as u32, xyxy)];
         sample(at, if at % 4 == 3 { Split::Val } else { Split::Train }, Some(boxes))
     };
     (0..count).map(&mut one).collect()
@@ -148,11 +148,11 @@ fn a_frozen_backbone_is_proved_and_every_method_trains() {
 
 #[test]
 fn odd_pictures_train() {
-    let object = |x: f32| BoxTarget { class: 0, xyxy: [x, 8.0, x + 24.0, 40.0], crowd: false };
+    let object = |x: f32| BoxTarget::new(0, [x, 8.0, x + 24.0, 40.0]);
     let many: Vec<BoxTarget> = (0..1000)
         .map(|i| {
             let (x, y) = ((i % 40) as f32, (i / 40) as f32);
-            BoxTarget { class: 0, xyxy: [x, y, x + 4.0 + (i % 7) as f32, y + 5.0], crowd: i % 50 == 0 }
+            BoxTarget { crowd: i % 50 == 0, ..BoxTarget::new(0, [x, y, x + 4.0 + (i % 7) as f32, y + 5.0]) }
         })
         .collect();
     // A batch without any box, one with some, one of one picture with a thousand; one is not annotated and left out.

@@ -199,7 +199,7 @@ mod tests {
             }
         }
         let xyxy = [x, y, x + w, y + h].map(|px| px as f32);
-        (image, BoxTarget { class: tile as u32, xyxy, crowd: false })
+        (image, BoxTarget::new(tile as u32, xyxy))
     }
 
     /// Painted pixels and boxes agree: inside of a box is its color, outside of all there is none.
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn without_changes_a_view_is_a_centered_letterbox() {
         let image = Rgb8::filled(40, 20, 200);
-        let one = BoxTarget { class: 0, xyxy: [10.0, 5.0, 30.0, 15.0], crowd: false };
+        let one = BoxTarget::new(0, [10.0, 5.0, 30.0, 15.0]);
         let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one] };
         let rule =
             Preprocess { size: [20, 20], resize: Resize::LetterboxCentre { fill: 7 }, ..Preprocess::imagenet(20) };

@@ -184,6 +184,18 @@ pub struct BoxTarget {
     pub xyxy: [f32; 4],
     /// Stands for a group of objects (COCO's `iscrowd`).
     pub crowd: bool,
+    /// Learned, but finding it or not counts for nothing (Pascal VOC's `difficult`).
+    pub difficult: bool,
+    /// Square pixels of its mask in the picture, where the set tells them: they decide between small, medium and large.
+    pub area_px: Option<f32>,
+}
+
+impl BoxTarget {
+    /// An object of which nothing else is known.
+    #[must_use]
+    pub fn new(class: u32, xyxy: [f32; 4]) -> Self {
+        Self { class, xyxy, crowd: false, difficult: false, area_px: None }
+    }
 }
 
 /// Where a picture's mask comes from.

@@ -418,7 +418,7 @@ mod tests {
 
     #[test]
     fn boxes_are_mirrored_and_cut() {
-        let target = BoxTarget { class: 3, xyxy: [-4.0, 2.0, 6.0, 8.0], crowd: true };
+        let target = BoxTarget { crowd: true, ..BoxTarget::new(3, [-4.0, 2.0, 6.0, 8.0]) };
         let mirrored = Placement::IDENTITY.mirrored(10);
         let placed = mirrored.place_box(&target, [10, 10], 0.1);
         // x becomes 4..14, cut at 10.

@@ -3,7 +3,7 @@
 //!
 //! Coordinates count from 1 and include the last pixel, so 1 is taken from left and top (as detectron2 does). Tools that write
 //! the format often count from 0; a corner at 0 anywhere in the set says that they did, and then nothing is taken. Objects that
-//! are marked difficult are objects. A picture without a file is unlabelled and left out; a file without objects
+//! are marked difficult are learned and not asked for. A picture without a file is unlabelled and left out; a file without objects
 //! says that there is none.
 
 mod lists;
@@ -86,7 +86,9 @@ pub(super) fn read(root: &Folder, files: &[&Path]) -> Draft {
     builder.left_out.extend(pictures.others());
     let difficult = annotations.iter().flat_map(|(_, a)| &a.objects).filter(|object| object.difficult).count();
     if difficult > 0 {
-        let what = format!("{difficult} objects are marked as difficult; they are used like the others");
+        let what = format!(
+            "{difficult} objects are marked as difficult; they are learned like the others, and whether they are found does not count"
+        );
         builder.issues.push(Issue::new(Severity::Note, &root.path, what));
     }
     let foreign = annotations.iter().filter(|(_, a)| a.is_foreign).count();
@@ -136,7 +138,7 @@ fn add(
         // Left as it is where it has no area, so that it is told as such.
         let first = if left == right || top == bottom { 0.0 } else { first };
         let xyxy = [left - first, top - first, right, bottom].map(|side| side as f32);
-        BoxTarget { class: builder.class(&object.name, None), xyxy, crowd: false }
+        BoxTarget { difficult: object.difficult, ..BoxTarget::new(builder.class(&object.name, None), xyxy) }
     });
     let boxes = boxes.collect();
     let origin = Origin {

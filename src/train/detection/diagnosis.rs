@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn zero_has_a_reason() {
-        let object = BoxTarget { class: 0, xyxy: [0.0, 0.0, 10.0, 10.0], crowd: false };
+        let object = BoxTarget::new(0, [0.0, 0.0, 10.0, 10.0]);
         let group = BoxTarget { crowd: true, ..object };
         let found = |class, xyxy| vec![BoxResult { index: 0, found: vec![FoundBox { class, score: 0.5, xyxy }] }];
         let none = vec![BoxResult { index: 0, found: Vec::new() }];

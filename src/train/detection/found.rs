@@ -86,7 +86,8 @@ pub fn judge(truth: &[BoxTarget], found: &[BoxScore], least_iou: f64) -> Marks {
 fn truth(target: &BoxTarget) -> Truth {
     let xywh = xywh(target.xyxy);
     let [_, _, width, height] = xywh;
-    Truth { class: target.class, xywh, area: width * height, crowd: target.crowd, ignore: false }
+    let area = target.area_px.map_or(width * height, f64::from);
+    Truth { class: target.class, xywh, area, crowd: target.crowd, ignore: target.difficult }
 }
 
 pub(super) fn xywh(xyxy: [f32; 4]) -> [f64; 4] {

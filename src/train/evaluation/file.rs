@@ -73,6 +73,10 @@ struct TrueBox {
     xyxy: [f32; 4],
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     crowd: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    difficult: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    area_px: Option<f32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,7 +89,14 @@ struct ClassPart {
 
 impl BoxPart {
     fn targets(&self) -> Vec<BoxTarget> {
-        self.truth.iter().map(|one| BoxTarget { class: one.class, xyxy: one.xyxy, crowd: one.crowd }).collect()
+        let target = |one: &TrueBox| BoxTarget {
+            class: one.class,
+            xyxy: one.xyxy,
+            crowd: one.crowd,
+            difficult: one.difficult,
+            area_px: one.area_px,
+        };
+        self.truth.iter().map(target).collect()
     }
 }
 
@@ -145,7 +156,14 @@ impl Evaluation {
         let of_boxes = move |head: usize, picture: &BoxResult| {
             let sample = self.set.samples.get(picture.index as usize)?;
             let truth = sample.target.boxes.iter().flatten();
-            let truth = truth.map(|one| TrueBox { class: one.class, xyxy: one.xyxy, crowd: one.crowd }).collect();
+            let truth = truth.map(|one| TrueBox {
+                class: one.class,
+                xyxy: one.xyxy,
+                crowd: one.crowd,
+                difficult: one.difficult,
+                area_px: one.area_px,
+            });
+            let truth = truth.collect();
             let boxes = BoxPart { found: picture.found.clone(), truth };
             Some(PictureLine { boxes: Some(boxes), ..line(head, picture.index, 0.0)? })
         };

@@ -50,6 +50,8 @@ pub(super) struct Annotation {
     /// Left, top, right, bottom in pixels.
     pub xyxy: [f32; 4],
     pub crowd: bool,
+    /// Square pixels of the mask.
+    pub area_px: Option<f32>,
     /// What is wrong with its mask.
     pub mask: Result<(), String>,
 }
@@ -123,7 +125,8 @@ impl Read for Annotation {
             }
         };
         let (image, category) = (id(value, "image_id")?, id(value, "category_id")?);
-        Ok(Self { image, category, xyxy, crowd, mask: check_mask(segmentation) })
+        let area_px = value.get("area").and_then(number).map(|area| area as f32).filter(|area| *area > 0.0);
+        Ok(Self { image, category, xyxy, crowd, area_px, mask: check_mask(segmentation) })
     }
 }
 

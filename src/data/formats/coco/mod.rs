@@ -268,7 +268,11 @@ impl Set<'_> {
             let what = "a crowd (iscrowd): it is not learned, and what is found in it is not counted as wrong";
             self.say(Severity::Note, "crowds", path, line, what.to_owned());
         }
-        let target = BoxTarget { class, xyxy: annotation.xyxy, crowd: annotation.crowd };
+        let target = BoxTarget {
+            crowd: annotation.crowd,
+            area_px: annotation.area_px,
+            ..BoxTarget::new(class, annotation.xyxy)
+        };
         self.builder.add_box(file, target, line);
         Some(place)
     }

@@ -139,7 +139,7 @@ fn rows(root: &Folder, table: &Table, corners: Corners, several: bool, builder: 
             Ok(Some((xyxy, class))) => {
                 let class = builder.class(class, None);
                 builder.picture(picture.clone(), split, Vec::new(), origin(table, row, corners));
-                builder.add_box(&picture, BoxTarget { class, xyxy, crowd: false }, row.line);
+                builder.add_box(&picture, BoxTarget::new(class, xyxy), row.line);
             }
             Err(why) => fail(why),
         }

@@ -272,7 +272,7 @@ impl<'a> Set<'a> {
                 self.say(Severity::Error, "classes without name", file, line, what);
                 continue;
             };
-            self.builder.add_box(picture, BoxTarget { class, xyxy: read.xyxy, crowd: false }, line);
+            self.builder.add_box(picture, BoxTarget::new(class, read.xyxy), line);
         }
     }
 
