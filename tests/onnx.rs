@@ -92,7 +92,7 @@ fn of_everything(function: Activation, height: usize, width: usize) -> Graph {
         nested: true,
     };
     let x = b.node("body", block, &[x]);
-    let x = b.node("pool", MaxPool { kernel: 2, stride: 2 }, &[x]);
+    let x = b.node("pool", MaxPool::new(2, 2), &[x]);
     b.part(Part::Head("cls".to_owned()));
     let x = b.node("parts", PoolFlatten { side: 3 }, &[x]);
     let x = b.node(

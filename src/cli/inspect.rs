@@ -17,8 +17,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Outcome {
     let name = args.what.to_string_lossy();
     match find_model(&name) {
         Ok(variant) => {
-            let published = variant.weights.first().map_or(1000, |weights| weights.classes);
-            let classes = args.classes.map_or(published, |classes| classes as usize);
+            let classes = args.classes.map_or(variant.usual_classes(), |classes| classes as usize);
             let size = args.size.unwrap_or(variant.preprocess.size[0]) as usize;
             let graph = variant.graph(classes, size);
             let graph = graph.map_err(|error| Failure::Input(format!("{}: {error}.", variant.name)))?;

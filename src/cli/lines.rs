@@ -97,6 +97,8 @@ pub(super) struct ModelWeights<'a> {
     pub url: &'a str,
     pub file: &'a str,
     pub license: &'a str,
+    /// Whether they fill the backbone only.
+    pub of_backbone: bool,
     pub trained_on: &'a str,
     pub classes: usize,
     /// For `--weights public:NAME`.

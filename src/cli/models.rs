@@ -48,6 +48,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
             url: public.url,
             file: public.file,
             license: public.license,
+            of_backbone: public.of_backbone,
             trained_on: public.trained_on,
             classes: public.classes,
             params: public.params,
@@ -69,7 +70,7 @@ fn model(variant: &Variant) -> Result<Model<'_>, Failure> {
         params: facts.params(),
         macs: facts.macs(),
         size: variant.preprocess.size[0],
-        classes: variant.weights.first().map(|public| public.classes),
+        classes: variant.weights.first().filter(|public| !public.of_backbone).map(|public| public.classes),
         preprocess: &variant.preprocess,
         preprocess_words: variant.preprocess.to_string(),
         built_in: variant.built_in,
@@ -83,7 +84,8 @@ fn row(model: &Model<'_>) -> Vec<String> {
     licenses.dedup();
     let entry = |public: &ModelWeights<'_>| {
         let here = if public.local.is_some() { "*" } else { "" };
-        format!("{}{here}", public.name)
+        let part = if public.of_backbone { " (backbone)" } else { "" };
+        format!("{}{here}{part}", public.name)
     };
     let entries: Vec<String> = model.weights.iter().map(entry).collect();
     let none = if model.built_in { "comes with the program" } else { "none" };
@@ -118,6 +120,9 @@ fn about(model: &Model<'_>) -> Vec<String> {
         lines.push(format!("public:{}", public.name));
         let mut say = |name: &str, value: String| lines.push(format!("  {name:<14} {value}"));
         say("trained on", format!("{}, {}", public.trained_on, format::plural(public.classes, "class")));
+        if public.of_backbone {
+            say("fills", "the backbone; the rest starts from random values".to_owned());
+        }
         match public.accuracy {
             Accuracy::Top1(top1) => say("top-1", format!("{top1} % as published")),
             Accuracy::BoxAp(ap) => say("box AP", format!("{ap} % on COCO as published")),

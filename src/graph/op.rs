@@ -16,6 +16,9 @@ pub struct ValueId(pub usize);
 pub enum Op {
     /// 2-d convolution; tensors weight `[outputs, inputs / groups, kernel, kernel]` and, with a bias, bias `[outputs]`.
     Conv(Conv),
+    /// Transposed 2-d convolution of one group; tensors weight `[inputs, outputs, kernel, kernel]` and, with a bias, bias
+    /// `[outputs]`.
+    ConvTransposed(Conv),
     /// Batch normalisation with the stored statistics; tensors scale, shift, mean, variance, each `[channels]`.
     BatchNorm(Norm),
     /// A function of each value.
@@ -65,6 +68,22 @@ pub enum Op {
         /// Height and width after.
         to: [usize; 2],
     },
+    /// Bilinear resize of a map.
+    ResizeBilinear {
+        /// Height and width before.
+        from: [usize; 2],
+        /// Height and width after.
+        to: [usize; 2],
+        /// Whether the outermost cells' centers coincide, else their edges do.
+        aligned: bool,
+    },
+    /// Zeros around a map.
+    Pad {
+        /// Rows above, columns to the left.
+        before: [usize; 2],
+        /// Rows below, columns to the right.
+        after: [usize; 2],
+    },
     /// Regions from objectness and boxes of anchors.
     Propose {
         /// How many at most.
@@ -104,6 +123,7 @@ impl fmt::Display for Op {
                 write!(f, "{depthwise}conv {0}×{0}", conv.kernel)?;
                 if conv.stride > 1 { write!(f, " / {}", conv.stride) } else { Ok(()) }
             }
+            Self::ConvTransposed(conv) => write!(f, "transposed conv {0}×{0} × {1}", conv.kernel, conv.stride),
             Self::BatchNorm(_) => f.write_str("batch norm"),
             Self::Activate { function } => f.write_str(function.name()),
             Self::MaxPool { kernel, stride, .. } => write!(f, "max pool {kernel}×{kernel} / {stride}"),
@@ -117,6 +137,8 @@ impl fmt::Display for Op {
             Self::Levels => f.write_str("levels"),
             Self::ConvLevels(conv) => write!(f, "conv {0}×{0} on levels", conv.kernel),
             Self::ResizeNearest { to: [height, width], .. } => write!(f, "resize to {height}×{width}"),
+            Self::ResizeBilinear { to: [height, width], .. } => write!(f, "resize to {height}×{width}, bilinear"),
+            Self::Pad { .. } => f.write_str("pad"),
             Self::Propose { count } => write!(f, "{count} proposals"),
             Self::RegionPool { side } => write!(f, "region pool {side}×{side}"),
             Self::Concat => f.write_str("join"),

@@ -50,6 +50,10 @@ pub enum Init {
     KaimingNormalFanOut,
     /// Uniform in ±√(3 / fan-in): torch's `kaiming_uniform_` with a = 1 (feature pyramids).
     KaimingUniform,
+    /// Uniform with variance 2 / fan-in (He et al. 2015): torch's `kaiming_uniform_` for layers before a `ReLU`.
+    HeUniform,
+    /// Uniform with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010): torch's `xavier_uniform_`.
+    XavierUniform,
     /// Uniform in ±1/√fan-in (torch's default for convolutions, linear layers and their biases).
     UniformFanIn {
         /// Inputs of one output value.

@@ -11,6 +11,7 @@ use super::signal::{Shape, Signal};
 use super::tensor::{Init, Role, TensorSpec};
 use serde::{Deserialize, Serialize};
 
+mod enlarge;
 mod joins;
 
 /// The numbers of a 2-d convolution.

@@ -36,6 +36,8 @@ pub struct PublicWeights {
     pub file: &'static str,
     /// License of the weights.
     pub license: &'static str,
+    /// Whether they are those of a classifier on the model's backbone: the rest of the model starts anew.
+    pub of_backbone: bool,
     /// What they were trained on.
     pub trained_on: &'static str,
     /// Classes of their head.
@@ -68,6 +70,7 @@ impl PublicWeights {
             url,
             file: url.rsplit('/').next().unwrap_or(url),
             license: "BSD-3-Clause",
+            of_backbone: false,
             trained_on: "ImageNet-1k",
             classes: 1000,
             preprocess: Preprocess { resize, ..Preprocess::imagenet(224) },
@@ -146,15 +149,24 @@ impl Variant {
         Ok(graph)
     }
 
-    /// The graph as published: the classes of its public weights (ImageNet's or COCO's where it has none), its default
-    /// size.
+    /// The classes of its public weights; ImageNet's, COCO's or, with the background, Pascal VOC's where it has none of its
+    /// own.
+    #[must_use]
+    pub fn usual_classes(&self) -> usize {
+        let usual = match self.task {
+            ModelTask::Classify => 1000,
+            ModelTask::Detect => 80,
+            ModelTask::Segment => 21,
+        };
+        self.weights.first().filter(|weights| !weights.of_backbone).map_or(usual, |weights| weights.classes)
+    }
+
+    /// The graph as published: its usual classes, its default size.
     ///
     /// # Errors
     /// Never for the variants of this program; `tests/graph.rs` builds them all.
     pub fn published(&self) -> Result<Graph, GraphError> {
-        let usual = if self.task == ModelTask::Detect { 80 } else { 1000 };
-        let classes = self.weights.first().map_or(usual, |weights| weights.classes);
-        self.graph(classes, self.preprocess.size[0] as usize)
+        self.graph(self.usual_classes(), self.preprocess.size[0] as usize)
     }
 
     /// The tensors whose first axis counts classes.

@@ -59,6 +59,7 @@ fn public(name: &str) -> Vec<PublicWeights> {
         url,
         file: url.rsplit('/').next().unwrap_or(url),
         license: "BSD-3-Clause",
+        of_backbone: false,
         trained_on: "COCO 2017",
         classes: 90,
         preprocess: preprocess(),
@@ -151,7 +152,7 @@ fn pyramid(b: &mut Builder, body: &resnet::Body, norm: Option<Norm>) -> Source {
         above = Some(inner);
     }
     levels.reverse();
-    levels.push(b.node("fpn.pool", MaxPool { kernel: 1, stride: 2 }, &[levels[3]]));
+    levels.push(b.node("fpn.pool", MaxPool::new(1, 2), &[levels[3]]));
     b.node("fpn.levels", Levels {}, &levels)
 }
 

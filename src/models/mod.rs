@@ -5,6 +5,8 @@ mod faster_rcnn;
 mod mobilenet;
 mod network;
 mod resnet;
+mod smp_unet;
+mod unet;
 mod vgg;
 mod yolov8;
 mod yolox;
@@ -16,7 +18,8 @@ pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 #[must_use]
 pub fn catalogue() -> Vec<Variant> {
     let detectors = [faster_rcnn::variants(), yolox::variants(), yolov8::variants()].concat();
-    [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors].concat()
+    let segmenters = [unet::variants(), smp_unet::variants()].concat();
+    [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors, segmenters].concat()
 }
 
 /// The public weights whose file usually has this name.

@@ -3,7 +3,7 @@
 //! torchvision's form (v1.5): the stride of a bottleneck sits in its 3×3 convolution. Left out: grouped and wide variants.
 
 use super::catalogue::{ModelTask, PublicWeights, Variant};
-use crate::graph::blocks::{BasicBlock, Bottleneck, Classifier, GlobalAvgPool, Stem};
+use crate::graph::blocks::{BasicBlock, Bottleneck, Classifier, GlobalAvgPool, MaxPool, Stem, StemConv};
 use crate::graph::{BlockSpec, Builder, Graph, GraphError, HeadKind, Norm, Part, Preprocess, Source};
 
 /// Name, title, whether it has bottlenecks, blocks in each stage.
@@ -43,7 +43,7 @@ pub fn variants() -> Vec<Variant> {
 }
 
 /// torchvision's entries.
-fn public(name: &str) -> Vec<PublicWeights> {
+pub(super) fn public(name: &str) -> Vec<PublicWeights> {
     let row = PublicWeights::torchvision;
     let (v1, v2) = ("IMAGENET1K_V1", "IMAGENET1K_V2");
     match name {
@@ -79,12 +79,36 @@ pub(super) struct Body {
 
 /// Adds stem and stages of the network `name`; their tensors stand under `prefix`.
 pub(super) fn body(b: &mut Builder, name: &str, prefix: &str, norm: Norm) -> Result<Body, GraphError> {
+    let (image, base) = (b.image(), width(name));
+    let stem = b.named("stem", prefix, Stem { inputs: 3, outputs: base, norm }, &[image]);
+    stages(b, name, prefix, norm, stem)
+}
+
+/// The same with the stem's pooling as a node of its own; the stem's map before it with its channels.
+pub(super) fn body_with_stem(
+    b: &mut Builder,
+    name: &str,
+    prefix: &str,
+    norm: Norm,
+) -> Result<((Source, usize), Body), GraphError> {
+    let (image, base) = (b.image(), width(name));
+    let stem = b.named("stem", prefix, StemConv { inputs: 3, outputs: base, norm }, &[image]);
+    let pool = MaxPool { kernel: 3, stride: 2, padding: 1 };
+    let pooled = b.named("maxpool", &format!("{prefix}.maxpool"), pool, &[stem]);
+    Ok(((stem, base), stages(b, name, prefix, norm, pooled)?))
+}
+
+/// Channels of the stem.
+fn width(name: &str) -> usize {
+    if name == MINI { 32 } else { 64 }
+}
+
+/// Adds the stages of the network `name` behind `x`, the stem's output.
+fn stages(b: &mut Builder, name: &str, prefix: &str, norm: Norm, mut x: Source) -> Result<Body, GraphError> {
     let Some(&(_, _, bottleneck, blocks)) = VARIANTS.iter().find(|variant| variant.0 == name) else {
         return Err(GraphError::Structure(format!("there is no ResNet named {name}")));
     };
-    let base = if name == MINI { 32 } else { 64 };
-    let image = b.image();
-    let mut x = b.named("stem", prefix, Stem { inputs: 3, outputs: base, norm }, &[image]);
+    let base = width(name);
     let mut body = Body { stages: [x; 4], channels: [base; 4] };
     let mut inputs = base;
     for (i, &count) in blocks.iter().enumerate() {

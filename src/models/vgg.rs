@@ -63,7 +63,7 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
             x = b.named(&format!("features.{}", block.at), "features", block, &[x]);
             inputs = outputs;
         }
-        x = b.node(&format!("features.{at}"), MaxPool { kernel: 2, stride: 2 }, &[x]);
+        x = b.node(&format!("features.{at}"), MaxPool::new(2, 2), &[x]);
         at += 1;
     }
     b.part(Part::Backbone);

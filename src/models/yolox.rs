@@ -44,6 +44,7 @@ pub fn variants() -> Vec<Variant> {
                 url,
                 file: url.rsplit('/').next().unwrap_or(url),
                 license: "Apache-2.0",
+                of_backbone: false,
                 trained_on: "COCO 2017",
                 classes: 80,
                 preprocess: preprocess(size),

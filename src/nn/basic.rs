@@ -41,6 +41,24 @@ impl Stem {
     }
 }
 
+/// See [`blocks::StemConv`].
+#[derive(Module, Debug)]
+pub struct StemConv {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+}
+
+impl StemConv {
+    pub(crate) fn new(spec: &blocks::StemConv, params: &mut Params<'_>) -> Result<Self, RunError> {
+        Ok(Self { conv1: Conv2d::new(spec.conv(), "conv1", params)?, bn1: BatchNorm::new(spec.norm, "bn1", params)? })
+    }
+
+    pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
+        let x = self.conv1.forward(single(inputs)?.map()?); // [batch, outputs, h / 2, w / 2]
+        Ok(Value::Map(activation::relu(self.bn1.forward(x, ctx))))
+    }
+}
+
 /// See [`blocks::ConvNormAct`].
 #[derive(Module, Debug)]
 pub struct ConvNormAct {
@@ -96,16 +114,17 @@ impl GlobalAvgPool {
 pub struct MaxPool {
     kernel: usize,
     stride: usize,
+    padding: usize,
 }
 
 impl MaxPool {
     #[expect(clippy::unnecessary_wraps, reason = "all blocks are made alike")]
     pub(crate) fn new(spec: &blocks::MaxPool, _: &mut Params<'_>) -> Result<Self, RunError> {
-        Ok(Self { kernel: spec.kernel, stride: spec.stride })
+        Ok(Self { kernel: spec.kernel, stride: spec.stride, padding: spec.padding })
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
-        let pool = MaxPoolOptions::new([self.kernel; 2]).with_stride([self.stride; 2]);
+        let pool = MaxPoolOptions::new([self.kernel; 2]).with_stride([self.stride; 2]).with_padding([self.padding; 2]);
         Ok(Value::Map(module::max_pool2d(single(inputs)?.map()?, pool))) // [batch, channels, h / stride, w / stride]
     }
 }

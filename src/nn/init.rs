@@ -81,6 +81,13 @@ pub fn values(spec: &TensorSpec, seed: u64) -> Vec<f32> {
             let bound = (3.0 / fan_in.max(1) as f32).sqrt();
             (0..count).map(|_| rng.range(-bound, bound)).collect()
         }
+        Init::HeUniform | Init::XavierUniform => {
+            let fan_in: usize = spec.shape.iter().skip(1).product();
+            let fan_out: usize = spec.shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, n)| n).product();
+            let fan = if spec.init == Init::HeUniform { fan_in } else { fan_in + fan_out };
+            let bound = (6.0 / fan.max(1) as f32).sqrt();
+            (0..count).map(|_| rng.range(-bound, bound)).collect()
+        }
         Init::UniformFanIn { fan_in } => {
             let own: usize = spec.shape.iter().skip(1).product();
             let bound = 1.0 / (if fan_in > 0 { fan_in } else { own.max(1) } as f32).sqrt();

@@ -4,7 +4,7 @@ use super::init::Params;
 use super::value::{Ctx, RunError};
 use crate::graph::{Conv, Norm};
 use burn::module::{Module, Param};
-use burn::tensor::ops::ConvOptions;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, TensorData, module};
 
 /// How batch normalisation behaves.
@@ -45,6 +45,37 @@ impl Conv2d {
         let Conv { stride, padding, dilation, groups, .. } = self.conv;
         let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups);
         module::conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+    }
+}
+
+/// Transposed 2-d convolution of one group.
+#[derive(Module, Debug)]
+pub struct ConvTranspose2d {
+    /// `[inputs, outputs, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    /// `[outputs]`
+    pub bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    conv: Conv,
+}
+
+impl ConvTranspose2d {
+    /// Makes the layer from the tensors of `name`.
+    ///
+    /// # Errors
+    /// When the description lacks them.
+    pub fn new(conv: Conv, name: &str, params: &mut Params<'_>) -> Result<Self, RunError> {
+        let weight = params.take(name, "weight")?;
+        let bias = if conv.bias { Some(params.take(name, "bias")?) } else { None };
+        Ok(Self { weight, bias, conv })
+    }
+
+    /// `[batch, inputs, h, w]` → `[batch, outputs, (h - 1) stride + kernel - 2 padding, …]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let Conv { stride, padding, .. } = self.conv;
+        let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
+        module::conv_transpose2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
     }
 }
 

@@ -17,20 +17,22 @@ pub mod regions;
 mod residual;
 pub mod resize;
 mod sequence;
+mod skips;
 mod towers;
 mod value;
 pub mod visit;
 
-pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, activate};
+pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, StemConv, activate};
 pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
 pub use init::{Params, values};
-pub use layers::{BatchNorm, Conv2d, Linear, NormMode, dropout};
+pub use layers::{BatchNorm, Conv2d, ConvTranspose2d, Linear, NormMode, dropout};
 pub use levels::Levels;
 pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
+pub use skips::{DoubleConv, DoubleConvDown, DoubleConvUp, MapClassifier, SkipDecoder};
 pub use towers::{CellPredictor, Tower};
 pub use value::{Ctx, Object, Pictures, RunError, Value};
 
@@ -93,4 +95,10 @@ blocks!(
     C2f,
     Sppf,
     DistanceLevels,
+    StemConv,
+    DoubleConv,
+    DoubleConvDown,
+    DoubleConvUp,
+    SkipDecoder,
+    MapClassifier,
 );

@@ -108,7 +108,7 @@ pub(super) fn preprocess(checkpoint: &Checkpoint) -> Result<Option<Preprocess>, 
 pub fn named_classes(checkpoint: &Checkpoint, variant: Option<&Variant>, count: usize) -> Option<ClassNames> {
     let own = class_names(checkpoint).into_iter().find(|names| names.names.len() == count);
     own.or_else(|| {
-        let public = variant?.weights.iter().find(|public| public.classes == count)?;
+        let public = variant?.weights.iter().find(|public| !public.of_backbone && public.classes == count)?;
         if public.trained_on.starts_with("COCO 2017") {
             return coco_classes(count).map(|names| ClassNames { names, source: "COCO's order".to_owned() });
         }

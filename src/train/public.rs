@@ -1,8 +1,8 @@
 //! The published weights of a model, as a plan names them.
 
 use super::plan::WeightsSource;
-use crate::graph::Preprocess;
-use crate::models::{PublicWeights, Variant};
+use crate::graph::{Preprocess, Resize};
+use crate::models::{ModelTask, PublicWeights, Variant};
 use crate::weights::hub::{self, Source};
 use std::path::PathBuf;
 
@@ -40,4 +40,19 @@ pub fn preprocess(variant: &Variant, source: &WeightsSource) -> Preprocess {
         _ => None,
     };
     public.map_or_else(|| variant.preprocess.clone(), |weights| weights.preprocess.clone())
+}
+
+/// The same beside `own`, what a checkpoint's pictures went through: it goes before what is usual for the model. Where a
+/// classifier's rule crops, only its colors do: boxes and masks want the whole picture.
+#[must_use]
+pub fn rule(variant: &Variant, source: &WeightsSource, own: Option<Preprocess>) -> Preprocess {
+    let usual = preprocess(variant, source);
+    let crops = |rule: &Preprocess| matches!(rule.resize, Resize::ShorterThenCrop { .. });
+    match own {
+        None => usual,
+        Some(own) if crops(&own) && variant.task != ModelTask::Classify => {
+            Preprocess { channels: own.channels, divide_by: own.divide_by, mean: own.mean, std: own.std, ..usual }
+        }
+        Some(own) => own,
+    }
 }

@@ -166,7 +166,7 @@ impl Setup {
         let checkpoint = origin::of_plan(&plan)?;
         // What the weights were trained with goes before what is usual for the model.
         let own = checkpoint.as_ref().map(origin::preprocess).transpose()?.flatten();
-        let rule = own.unwrap_or_else(|| public::preprocess(&variant, &plan.weights)).with_size(plan.size_px);
+        let rule = public::rule(&variant, &plan.weights, own).with_size(plan.size_px);
         let dataset = chosen(&plan, dataset)?;
         let graph = graph_of(&plan, &dataset)?;
         Self::build(plan, dataset, graph, rule, checkpoint.as_ref(), device)

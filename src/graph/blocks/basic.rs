@@ -76,6 +76,38 @@ impl Describe for Stem {
     }
 }
 
+/// ResNet's stem up to its `ReLU`, for a network that also uses what stands before the max-pool. Tensors `conv1`, `bn1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StemConv {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// The batch norm.
+    #[serde(default)]
+    pub norm: Norm,
+}
+
+impl StemConv {
+    /// The numbers of its convolution.
+    #[must_use]
+    pub fn conv(&self) -> Conv {
+        Conv::new(self.inputs, self.outputs, 7, 2)
+    }
+}
+
+impl Describe for StemConv {
+    fn kind(&self) -> &'static str {
+        "Stem"
+    }
+
+    fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
+        let x = t.conv("conv1", single(self.kind(), inputs)?, self.conv(), Init::KaimingNormalFanOut)?;
+        let x = t.batch_norm("bn1", &x, self.norm)?;
+        Ok(t.activation(Activation::Relu, &x))
+    }
+}
+
 /// Convolution, batch norm, activation. Tensors `0` (convolution) and `1` (norm), as in torch's `Sequential`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConvNormAct {
@@ -134,6 +166,17 @@ pub struct MaxPool {
     pub kernel: usize,
     /// Step between squares.
     pub stride: usize,
+    /// Cells added on each side, which are never the greatest.
+    #[serde(default)]
+    pub padding: usize,
+}
+
+impl MaxPool {
+    /// Without padding.
+    #[must_use]
+    pub fn new(kernel: usize, stride: usize) -> Self {
+        Self { kernel, stride, padding: 0 }
+    }
 }
 
 impl Describe for MaxPool {
@@ -142,7 +185,7 @@ impl Describe for MaxPool {
     }
 
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
-        t.max_pool(single(self.kind(), inputs)?, self.kernel, self.stride, 0)
+        t.max_pool(single(self.kind(), inputs)?, self.kernel, self.stride, self.padding)
     }
 }
 

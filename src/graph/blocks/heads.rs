@@ -67,6 +67,6 @@ impl Describe for PixelClassifier {
     fn trace(&self, t: &mut Trace, inputs: &[Signal]) -> Result<Signal, GraphError> {
         let x = single(self.kind(), inputs)?;
         let x = t.conv("", x, self.conv(), Init::UniformFanIn { fan_in: 0 })?;
-        t.upsample(&x, self.upsample)
+        if self.upsample > 1 { t.upsample(&x, self.upsample) } else { Ok(x) }
     }
 }

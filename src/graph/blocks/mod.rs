@@ -9,9 +9,10 @@ mod levels;
 mod regions;
 mod residual;
 mod sequence;
+mod skips;
 mod towers;
 
-pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem};
+pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, StemConv};
 pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
@@ -19,6 +20,7 @@ pub use levels::Levels;
 pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
+pub use skips::{DoubleConv, DoubleConvDown, DoubleConvUp, MapClassifier, SkipDecoder};
 pub use towers::{CellPredictor, Tower};
 
 use super::GraphError;
@@ -89,6 +91,12 @@ blocks!(
     C2f,
     Sppf,
     DistanceLevels,
+    StemConv,
+    DoubleConv,
+    DoubleConvDown,
+    DoubleConvUp,
+    SkipDecoder,
+    MapClassifier,
 );
 
 /// The only input of a block that takes one.

@@ -67,8 +67,9 @@ pub(crate) fn size(weights: &PublicWeights) -> Option<String> {
 
 fn about(weights: &PublicWeights) -> String {
     let hash = hub::Source::from(weights).hash_words().unwrap_or_else(|| "no SHA-256 is published".to_owned());
+    let fills = if weights.of_backbone { "Fill the backbone; the rest starts from random values.\n" } else { "" };
     format!(
-        "{}\n{hash}\nTrained on {}, {} classes\nInput: {}\nLicense of the weights: {}\n{}",
+        "{}\n{hash}\n{fills}Trained on {}, {} classes\nInput: {}\nLicense of the weights: {}\n{}",
         weights.file, weights.trained_on, weights.classes, weights.preprocess, weights.license, weights.url
     )
 }

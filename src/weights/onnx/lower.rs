@@ -187,6 +187,9 @@ impl Lowering {
             Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
                 return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
             }
+            Op::ConvTransposed(_) | Op::ResizeBilinear { .. } | Op::Pad { .. } => {
+                return Err(format!("{path} enlarges maps in a way that cannot be exported yet"));
+            }
             Op::Upsample { factor } => {
                 // Cell i of the result is cell floor(i / factor) of the input.
                 let attributes = vec![
