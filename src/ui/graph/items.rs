@@ -1,7 +1,7 @@
 //! What is placed as one thing: a node, a folded stage, or the column of an open stage.
 
 use super::layout::lane_of;
-use crate::graph::{Facts, Graph, NodeId, Part};
+use crate::graph::{Facts, Graph, HeadKind, NodeId, Part};
 use std::collections::BTreeSet;
 
 /// How an item looks.
@@ -32,7 +32,7 @@ pub struct Item {
     pub constant: bool,
     /// Step of the computation within the lane.
     pub column: usize,
-    /// Resolution: 0 is the finest.
+    /// Resolution, counted from below: 0 is the finest, or the coarsest in a U.
     pub row: usize,
 }
 
@@ -41,12 +41,23 @@ pub fn items(graph: &Graph, facts: &Facts, folded: &BTreeSet<String>) -> Vec<Ite
     let mut items = group(graph, facts, folded);
     let stride = |item: &Item| item.nodes.last().map_or(1, |&id| facts.node(id).output.stride_px);
     let strides: BTreeSet<u64> = items.iter().map(stride).collect();
+    let u = is_u(graph, facts);
     for item in &mut items {
         let own = stride(item);
-        item.row = strides.iter().position(|&stride| stride == own).unwrap_or(0);
+        let finer = strides.range(..own).count();
+        item.row = if u { strides.len() - 1 - finer } else { finer };
     }
-    rank(graph, &mut items);
+    rank(graph, &mut items, u);
     items
+}
+
+/// Whether the network goes down to a coarse map and up again, with skips across: its neck reads the backbone at several
+/// resolutions, and all that it tells is told of pixels. Such a network is drawn as the U that it is, coarse below.
+fn is_u(graph: &Graph, facts: &Facts) -> bool {
+    let part = |id: NodeId| &graph.node(id).part;
+    let skips = graph.edges().into_iter().filter(|&(a, b)| *part(a) == Part::Backbone && *part(b) == Part::Neck);
+    let levels: BTreeSet<u64> = skips.map(|(from, _)| facts.node(from).output.stride_px).collect();
+    levels.len() > 1 && graph.heads.iter().all(|head| matches!(head.kind, HeadKind::PixelClassify { .. }))
 }
 
 fn group(graph: &Graph, facts: &Facts, folded: &BTreeSet<String>) -> Vec<Item> {
@@ -96,8 +107,8 @@ fn is_chain(graph: &Graph, facts: &Facts, members: &[NodeId]) -> bool {
 }
 
 /// Columns: along an edge within a lane one further; an edge between rows stays in its column outside the backbone,
-/// so that a pyramid's levels stand above each other.
-fn rank(graph: &Graph, items: &mut [Item]) {
+/// so that a pyramid's levels stand above each other; in a U it goes on too, so that the way up mirrors the way down.
+fn rank(graph: &Graph, items: &mut [Item], u: bool) {
     let owner: Vec<usize> =
         graph.ids().map(|id| items.iter().position(|item| item.nodes.contains(&id)).unwrap_or(0)).collect();
     let edges: BTreeSet<(usize, usize)> =
@@ -109,7 +120,7 @@ fn rank(graph: &Graph, items: &mut [Item]) {
             if items[a].lane != items[b].lane {
                 continue;
             }
-            let ahead = usize::from(items[b].lane == 0 || items[a].row == items[b].row);
+            let ahead = usize::from(u || items[b].lane == 0 || items[a].row == items[b].row);
             let column = items[a].column + ahead;
             if column > items[b].column && column < items.len() {
                 items[b].column = column;

@@ -2,7 +2,8 @@
 //!
 //! Lanes stand side by side: backbone, neck, heads. Within a lane a column is a step of the computation; a row is a
 //! resolution, fine at the bottom, coarse at the top, so that a backbone climbs and a pyramid's levels line up with
-//! the stages that feed them. The frost line can then be drawn from top to bottom.
+//! the stages that feed them. A network that comes back to the pixels stands the other way round, as the U that it is
+//! known as: down on the left, up on the right, skips level across. The frost line can then be drawn from top to bottom.
 
 use super::items::{Item, ItemKind, items};
 use crate::graph::{Facts, Graph, NodeId, Part};

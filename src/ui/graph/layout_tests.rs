@@ -2,7 +2,7 @@ use super::*;
 use crate::graph::blocks::Activation;
 use crate::graph::blocks::{BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier, Stem};
 use crate::graph::{Builder, Conv, HeadKind, NodeId, Norm, Part};
-use crate::session::catalogue;
+use crate::session::{ModelTask, catalogue};
 use crate::ui::graph::{cut, state};
 
 fn request(folded: BTreeSet<String>, aspect_tenths: u32) -> Request {
@@ -91,6 +91,40 @@ fn a_neck_lines_up_with_the_stages_that_feed_it() {
     assert!(rect("inner2").center().y < rect("inner0").center().y, "coarse is above fine");
     let titles: Vec<&str> = placed.lanes.iter().map(|lane| lane.title.as_str()).collect();
     assert_eq!(titles, ["Backbone", "Neck", "Heads"]);
+}
+
+#[test]
+fn a_u_goes_down_on_the_left_and_up_on_the_right_with_level_skips() {
+    let mut seen = 0;
+    for variant in catalogue().into_iter().filter(|variant| variant.task == ModelTask::Segment) {
+        let graph = variant.published().unwrap();
+        let facts = graph.facts().unwrap();
+        for folded in [BTreeSet::new(), state::stages_of_several(&graph)] {
+            let placed = layout(&graph, &facts, &request(folded.clone(), 17));
+            let rect = |id: NodeId| placed.boxes[placed.box_of(id).unwrap()].rect;
+            for (from, to) in graph.edges() {
+                let (a, b) = (rect(from), rect(to));
+                let (from, to) = (graph.node(from), graph.node(to));
+                let who = format!("{}: {} to {}", graph.name, from.path, to.path);
+                let stacked = from.stage == to.stage;
+                assert!(stacked || a.right() < b.left(), "{who}: to the right");
+                let stride = |path: &str| facts.node(graph.find(path).unwrap()).output.stride_px;
+                let (fine, coarse) = (stride(&from.path), stride(&to.path));
+                match fine.cmp(&coarse) {
+                    std::cmp::Ordering::Less => assert!(a.center().y < b.center().y, "{who}: down"),
+                    std::cmp::Ordering::Greater => assert!(a.center().y > b.center().y, "{who}: up"),
+                    // An open stage's stack of blocks stands around its row.
+                    std::cmp::Ordering::Equal if !placed.stages.is_empty() => {}
+                    std::cmp::Ordering::Equal => {
+                        seen += usize::from(from.part == Part::Backbone && to.part == Part::Neck);
+                        assert!((a.center().y - b.center().y).abs() < 1.0, "{who}: level");
+                    }
+                }
+            }
+        }
+    }
+    // Four or three levels of the classic ones, twice, and four of those on a residual network.
+    assert!(seen >= 42, "{seen} skips");
 }
 
 /// Every cut of a chain can be reached by the pointer, and the line that is drawn for it lies between its two sides. The
