@@ -1,6 +1,7 @@
 //! Metrics of a whole validation set, per head.
 
 use super::multi_label::{self, LabelCounts};
+use super::segmentation::{MaskConfusion, mask_means};
 use crate::data::Label;
 use crate::graph::{Graph, Head, HeadKind};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct HeadCounts {
     count: u64,
     /// Of a head with several labels for a picture.
     labels: LabelCounts,
+    /// Of a head that tells a class for each pixel.
+    pixels: MaskConfusion,
 }
 
 /// Counts of all heads over a set.
@@ -29,10 +32,21 @@ impl Counts {
     #[must_use]
     pub fn new(graph: &Graph) -> Self {
         let of = |head: &Head| {
-            let several = matches!(head.kind, HeadKind::MultiLabel { .. });
-            let (one, many) = if several { (0, head.kind.classes()) } else { (head.kind.classes(), 0) };
-            let (confusion, labels) = (vec![vec![0; one]; one], LabelCounts::new(many));
-            HeadCounts { name: head.name.clone(), kind: head.kind.clone(), confusion, top5: 0, count: 0, labels }
+            let (one, many, pixels) = match head.kind {
+                HeadKind::MultiLabel { classes } => (0, classes, 0),
+                HeadKind::PixelClassify { classes } => (0, 0, classes),
+                HeadKind::Classify { classes } => (classes, 0, 0),
+                HeadKind::Detect { .. } => (0, 0, 0),
+            };
+            HeadCounts {
+                name: head.name.clone(),
+                kind: head.kind.clone(),
+                confusion: vec![vec![0; one]; one],
+                top5: 0,
+                count: 0,
+                labels: LabelCounts::new(many),
+                pixels: MaskConfusion::new(pixels),
+            }
         };
         Self { heads: graph.heads.iter().map(of).collect() }
     }
@@ -60,13 +74,10 @@ impl Counts {
         counts.add(truth as usize, argmax(logits.iter().copied()));
     }
 
-    /// Takes the class of one pixel in for head `head`; ids beyond the classes do not count.
-    pub fn pixel(&mut self, head: usize, predicted: usize, truth: u8) {
-        if let Some(counts) = self.heads.get_mut(head)
-            && usize::from(truth) < counts.confusion.len()
-        {
-            counts.count += 1;
-            counts.add(usize::from(truth), predicted);
+    /// Takes the pixels of one picture in for head `head`.
+    pub fn pixels(&mut self, head: usize, picture: &MaskConfusion) {
+        if let Some(counts) = self.heads.get_mut(head) {
+            counts.pixels.merge(picture);
         }
     }
 
@@ -100,6 +111,9 @@ impl HeadCounts {
     }
 
     fn metrics(&self) -> Vec<(&'static str, f64)> {
+        if let Some([miou, dice, accuracy]) = mask_means(&self.pixels.per_class()) {
+            return vec![("miou", miou), ("dice", dice), ("pixel_accuracy", accuracy)];
+        }
         if self.count == 0 {
             return self.labels.metrics();
         }
@@ -109,29 +123,8 @@ impl HeadCounts {
             HeadKind::Classify { classes } if classes > 5 => vec![("top1", share(correct)), ("top5", share(self.top5))],
             HeadKind::Classify { .. } => vec![("top1", share(correct))],
             HeadKind::MultiLabel { .. } => self.labels.metrics(),
-            HeadKind::PixelClassify { .. } => {
-                let (miou, dice) = self.overlap();
-                vec![("miou", miou), ("dice", dice), ("pixel_accuracy", share(correct))]
-            }
-            HeadKind::Detect { .. } => Vec::new(),
+            HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => Vec::new(),
         }
-    }
-
-    /// Mean intersection over union and mean Dice over the classes that occur in truth or prediction.
-    fn overlap(&self) -> (f64, f64) {
-        let (mut iou, mut dice, mut present) = (0.0, 0.0, 0.0);
-        for (class, row) in self.confusion.iter().enumerate() {
-            let hit = row.get(class).copied().unwrap_or(0) as f64;
-            let truth: u64 = row.iter().sum();
-            let predicted: u64 = self.confusion.iter().filter_map(|row| row.get(class)).sum();
-            let both = (truth + predicted) as f64;
-            if both > 0.0 {
-                iou += hit / (both - hit);
-                dice += 2.0 * hit / both;
-                present += 1.0;
-            }
-        }
-        (iou / f64::max(present, 1.0), dice / f64::max(present, 1.0))
     }
 }
 
@@ -208,9 +201,9 @@ mod tests {
     #[test]
     fn miou_and_dice_by_hand_with_an_absent_class_and_ignored_pixels() {
         let mut counts = Counts::new(&graph(HeadKind::PixelClassify { classes: 3 }));
-        for (predicted, truth) in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 0), (2, 255)] {
-            counts.pixel(0, predicted, truth);
-        }
+        let mut picture = MaskConfusion::new(3);
+        picture.add(&[0, 0, 0, 1, 1, 2], &[0, 0, 1, 1, 0, 255]);
+        counts.pixels(0, &picture);
         // class 0: 2 hits, 3 true, 3 predicted: IoU 2/4, Dice 4/6; class 1: 1 hit, 2, 2: IoU 1/3, Dice 2/4; class 2 absent
         let metrics = counts.metrics();
         assert!((metrics["miou"] - (0.5 + 1.0 / 3.0) / 2.0).abs() < 1e-12);

@@ -3,10 +3,11 @@
 use super::detection::{self, BoxResult};
 use super::evaluation::{HeadResults, LabelResult, PictureResult};
 use super::losses::{self, LossOptions};
-use super::metrics::{Counts, argmax};
+use super::metrics::Counts;
 use super::news::LiveSample;
 use super::predict::{boxes, decode, host};
 use super::prediction::Prediction;
+use super::segmentation::{self, MaskConfusion, MaskResult};
 use crate::data::batch::Batch;
 use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
 use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess};
@@ -95,12 +96,17 @@ pub fn validate(
             detected(&mut found, pass, &graph, detector, &outputs, &batch, &ctx)?;
             continue;
         }
-        let numbers = outputs.iter().map(host).collect::<Result<Vec<_>, _>>()?;
+        // Maps stay on the device: of them only ids are read, and what the fixed pictures show.
+        let read = |output: &Value| if matches!(output, Value::Map(_)) { Ok(Vec::new()) } else { host(output) };
+        let numbers = outputs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for (head, (numbers, output)) in numbers.iter().zip(&outputs).enumerate() {
             let column = graph.label_column(head);
             count_head(&mut counts, head, column, numbers, output, &batch);
-            if let Some((results, column)) = found.heads.get_mut(head).zip(column) {
+            let Some(results) = found.heads.get_mut(head) else { continue };
+            if let Some(column) = column {
                 keep_results(results, column, numbers, &batch);
+            } else if let Value::Map(logits) = output {
+                count_pixels(&mut counts, head, logits, &batch, results)?;
             }
         }
         for (at, &index) in batch.indices.iter().enumerate().filter(|(_, index)| pass.pinned.contains(index)) {
@@ -112,6 +118,10 @@ pub fn validate(
                 .map(|(i, (head, (numbers, output)))| {
                     let column = pass.dataset.columns.get(graph.label_column(i).unwrap_or_default());
                     let classes = column.map_or(&[][..], |column| column.classes.as_slice());
+                    if let Value::Map(all) = output {
+                        let own = Value::Map(all.clone().narrow(0, at, 1));
+                        return decode(head, &host(&own)?, &own, 0, classes, sample.size_px, placement);
+                    }
                     decode(head, numbers, output, at, classes, sample.size_px, placement)
                 })
                 .collect::<Result<_, RunError>>()?;
@@ -212,26 +222,33 @@ pub fn named(graph: &Graph, terms: &losses::Terms, options: &LossOptions) -> Res
 
 /// Takes a head's raw output in; `column` holds what it should say.
 fn count_head(counts: &mut Counts, head: usize, column: Option<usize>, numbers: &[f32], output: &Value, batch: &Batch) {
-    match output {
-        Value::Vector(x) => {
-            let [_, classes] = x.dims();
-            let Some(column) = column else { return };
-            for (logits, truth) in numbers.chunks(classes.max(1)).zip(batch.column(column)) {
-                counts.labelled(head, logits, truth);
-            }
-        }
-        Value::Map(x) => {
-            let [_, classes, height, width] = x.dims();
-            let plane = height * width;
-            for (own, mask) in numbers.chunks((classes * plane).max(1)).zip(&batch.mask_ids) {
-                for (pixel, &truth) in mask.iter().flatten().enumerate() {
-                    let at = |class: usize| own.get(class * plane + pixel).copied().unwrap_or(0.0);
-                    counts.pixel(head, argmax((0..classes).map(at)), truth);
-                }
-            }
-        }
-        Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) => {}
+    let (Value::Vector(x), Some(column)) = (output, column) else { return };
+    let [_, classes] = x.dims();
+    for (logits, truth) in numbers.chunks(classes.max(1)).zip(batch.column(column)) {
+        counts.labelled(head, logits, truth);
     }
+}
+
+/// Counts the pixels of a batch at the size of the input, to which masks were brought as in training; `counts` takes all of
+/// them, `results` each picture's.
+fn count_pixels(
+    counts: &mut Counts,
+    head: usize,
+    logits: &burn::tensor::Tensor<4>,
+    batch: &Batch,
+    results: &mut HeadResults,
+) -> Result<(), RunError> {
+    let [_, _, height, width] = batch.images.dims();
+    let classes = results.kind.classes();
+    let said = segmentation::said(logits.clone(), [height, width])?;
+    for ((said, truth), &index) in said.iter().zip(&batch.mask_ids).zip(&batch.indices) {
+        let Some(truth) = truth else { continue };
+        let mut picture = MaskConfusion::new(classes);
+        picture.add(said, truth);
+        counts.pixels(head, &picture);
+        results.masks.push(MaskResult::of(index, &picture));
+    }
+    Ok(())
 }
 
 /// Room for what each head says, with the names of what it tells apart.
@@ -241,12 +258,10 @@ fn no_results(graph: &Graph, dataset: &Dataset) -> Vec<HeadResults> {
         name: head.name.clone(),
         kind: head.kind.clone(),
         classes: match head.kind {
-            HeadKind::Detect { .. } => dataset.classes().to_vec(),
+            HeadKind::Detect { .. } | HeadKind::PixelClassify { .. } => dataset.classes().to_vec(),
             _ => classes(i).map(|column| column.classes.clone()).unwrap_or_default(),
         },
-        pictures: Vec::new(),
-        labelled: Vec::new(),
-        boxes: Vec::new(),
+        ..HeadResults::new("", head.kind.clone(), Vec::new())
     };
     graph.heads.iter().enumerate().map(of).collect()
 }

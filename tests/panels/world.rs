@@ -518,8 +518,7 @@ pub fn measured(data: &Dataset, names: &[String], per_class: usize) -> Evaluatio
         kind: HeadKind::Classify { classes },
         classes: names.to_vec(),
         pictures,
-        labelled: Vec::new(),
-        boxes: Vec::new(),
+        ..HeadResults::new("", HeadKind::Classify { classes }, Vec::new())
     };
     let share = |holds: fn(&PictureResult) -> bool| {
         head.pictures.iter().filter(|picture| holds(picture)).count() as f64 / head.pictures.len() as f64

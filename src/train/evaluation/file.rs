@@ -2,9 +2,10 @@
 //! picture and head. Written whole or not at all.
 
 use super::super::detection::{BoxResult, FoundBox};
+use super::super::segmentation::{ClassPixels, MaskResult};
 use super::results::{HeadResults, LabelResult, PictureResult, Told};
 use super::{Evaluation, TOP};
-use crate::data::{self, BoxTarget, Dataset, ImageSource, LabelColumn, Sample, Split, Target, Task};
+use crate::data::{self, BoxTarget, Dataset, ImageSource, LabelColumn, MaskTarget, Sample, Split, Target, Task};
 use crate::graph::HeadKind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +60,12 @@ struct PictureLine {
     /// Where objects are found in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boxes: Option<BoxPart>,
+    /// Where each pixel has a class, for each that is there or said: class, hits, pixels said, pixels there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pixels: Option<Vec<ClassPixels>>,
+    /// The file of the true mask, below the root where it lies there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask: Option<PathBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -143,7 +150,8 @@ impl Evaluation {
             let sample = self.set.samples.get(index as usize)?;
             let below = sample.image.path().and_then(|path| path.strip_prefix(&self.set.root).ok());
             let image = below.map_or_else(|| sample.image.name(), |path| path.display().to_string());
-            Some(PictureLine { image, size: sample.size_px, head, loss, class: None, labels: None, boxes: None })
+            let (class, labels, boxes, pixels, mask) = (None, None, None, None, None);
+            Some(PictureLine { image, size: sample.size_px, head, loss, class, labels, boxes, pixels, mask })
         };
         let of_class = move |head: usize, picture: &PictureResult| {
             let top = picture.top().to_vec();
@@ -167,11 +175,20 @@ impl Evaluation {
             let boxes = BoxPart { found: picture.found.clone(), truth };
             Some(PictureLine { boxes: Some(boxes), ..line(head, picture.index, 0.0)? })
         };
+        let of_pixels = move |head: usize, picture: &MaskResult| {
+            let mask = match &self.set.samples.get(picture.index as usize)?.target.mask {
+                Some(MaskTarget::File(path)) => Some(path.strip_prefix(&self.set.root).unwrap_or(path).to_owned()),
+                _ => None,
+            };
+            let pixels = Some(picture.classes.clone());
+            Some(PictureLine { pixels, mask, ..line(head, picture.index, 0.0)? })
+        };
         self.heads.iter().enumerate().flat_map(move |(at, head)| {
             let classes = head.pictures.iter().filter_map(move |picture| of_class(at, picture));
             let labels = head.labelled.iter().filter_map(move |picture| of_labels(at, picture));
             let boxes = head.boxes.iter().filter_map(move |picture| of_boxes(at, picture));
-            classes.chain(labels).chain(boxes)
+            let pixels = head.masks.iter().filter_map(move |picture| of_pixels(at, picture));
+            classes.chain(labels).chain(boxes).chain(pixels)
         })
     }
 
@@ -222,14 +239,7 @@ struct Build {
 
 impl Build {
     fn new(mut header: Header) -> Result<Self, String> {
-        let head = |head: HeadLine| HeadResults {
-            name: head.name,
-            kind: head.kind,
-            classes: head.classes,
-            pictures: Vec::new(),
-            labelled: Vec::new(),
-            boxes: Vec::new(),
-        };
+        let head = |head: HeadLine| HeadResults::new(&head.name, head.kind, head.classes);
         let heads: Vec<HeadResults> = std::mem::take(&mut header.heads).into_iter().map(head).collect();
         let whole = header.root.as_os_str().is_empty();
         let set = if whole {
@@ -240,6 +250,7 @@ impl Build {
                 name: header.set.clone(),
                 task: match heads.first().map(|head| &head.kind) {
                     Some(HeadKind::Detect { .. }) => Task::Detect,
+                    Some(HeadKind::PixelClassify { .. }) => Task::Segment,
                     _ => Task::Classify,
                 },
                 format: "as it was evaluated".to_owned(),
@@ -264,7 +275,8 @@ impl Build {
             .boxes
             .iter()
             .flat_map(|boxes| boxes.found.iter().map(|one| one.class).chain(boxes.truth.iter().map(|one| one.class)));
-        let mut classes = classes.chain(line.labels.iter().flatten().map(|told| told.class)).chain(boxes);
+        let pixels = line.pixels.iter().flatten().map(|own| own.class);
+        let mut classes = classes.chain(line.labels.iter().flatten().map(|told| told.class)).chain(boxes).chain(pixels);
         if !classes.all(known) || line.class.as_ref().is_some_and(|class| class.top.len() > TOP) {
             return Err("it names a class that is not there");
         }
@@ -278,23 +290,30 @@ impl Build {
                     image: ImageSource::File(self.header.root.join(&line.image)),
                     split: self.header.split.unwrap_or(Split::Val),
                     size_px: line.size,
-                    target: Target { boxes: line.boxes.as_ref().map(BoxPart::targets), ..Target::of_class(class) },
+                    target: Target {
+                        boxes: line.boxes.as_ref().map(BoxPart::targets),
+                        mask: line.mask.as_ref().map(|path| MaskTarget::File(self.header.root.join(path))),
+                        ..Target::of_class(class)
+                    },
                 });
                 self.known.insert(line.image.clone(), at);
                 at
             }
         };
         let at = u32::try_from(at).map_err(|_| "there are too many pictures")?;
-        match (&line.class, &line.labels, &line.boxes) {
+        match (&line.class, &line.labels, &line.boxes, &line.pixels) {
             (Some(class), ..) => {
                 let result = PictureResult::new(at, class.truth, class.rank, class.score, line.loss, &class.top);
                 head.pictures.push(result.ok_or("it has no class")?);
             }
-            (None, Some(told), _) => {
+            (None, Some(told), ..) => {
                 head.labelled.push(LabelResult { index: at, loss: line.loss, told: told.clone() });
             }
-            (None, None, Some(boxes)) => head.boxes.push(BoxResult { index: at, found: boxes.found.clone() }),
-            (None, None, None) => return Err("it says nothing"),
+            (None, None, Some(boxes), _) => head.boxes.push(BoxResult { index: at, found: boxes.found.clone() }),
+            (None, None, None, Some(classes)) => {
+                head.masks.push(MaskResult { index: at, classes: classes.clone() });
+            }
+            (None, None, None, None) => return Err("it says nothing"),
         }
         Ok(())
     }
@@ -304,6 +323,7 @@ impl Build {
             head.pictures.sort_by_key(|picture| picture.index);
             head.labelled.sort_by_key(|picture| picture.index);
             head.boxes.sort_by_key(|picture| picture.index);
+            head.masks.sort_by_key(|picture| picture.index);
         }
         Evaluation {
             source: run.to_path_buf(),
@@ -350,17 +370,13 @@ mod tests {
             kind: HeadKind::Classify { classes: 2 },
             classes: set.classes().to_vec(),
             pictures: pictures.to_vec(),
-            labelled: Vec::new(),
-            boxes: Vec::new(),
+            ..HeadResults::new("", HeadKind::Classify { classes: 2 }, Vec::new())
         };
         let labelled = [1, 2].map(|index| LabelResult::of_logits(index, &[0.5, -1.5], |class| class == 1).unwrap());
+        let names = vec!["x".to_owned(), "y".to_owned()];
         let tags = HeadResults {
-            name: "tags".to_owned(),
-            kind: HeadKind::MultiLabel { classes: 2 },
-            classes: vec!["x".to_owned(), "y".to_owned()],
-            pictures: Vec::new(),
             labelled: labelled.to_vec(),
-            boxes: Vec::new(),
+            ..HeadResults::new("tags", HeadKind::MultiLabel { classes: 2 }, names)
         };
         Evaluation {
             source: root.to_path_buf(),

@@ -2,6 +2,7 @@
 
 use super::super::detection::BoxResult;
 use super::super::metrics::argmax;
+use super::super::segmentation::{ClassPixels, MaskResult, over_set};
 use super::scores::{ClassScores, class_scores};
 use crate::graph::HeadKind;
 use serde::{Deserialize, Serialize};
@@ -164,9 +165,32 @@ pub struct HeadResults {
     pub labelled: Vec<LabelResult>,
     /// What a detector finds in each picture, with its first head; empty for all others.
     pub boxes: Vec<BoxResult>,
+    /// The pixels of each picture, of a head that tells a class for each; empty for all others.
+    pub masks: Vec<MaskResult>,
 }
 
 impl HeadResults {
+    /// No picture yet.
+    #[must_use]
+    pub fn new(name: &str, kind: HeadKind, classes: Vec<String>) -> Self {
+        let (name, pictures, labelled, boxes, masks) =
+            (name.to_owned(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { name, kind, classes, pictures, labelled, boxes, masks }
+    }
+
+    /// Pixels of each class over all pictures, of a head that tells a class for each.
+    #[must_use]
+    pub fn pixels(&self) -> Vec<ClassPixels> {
+        over_set(&self.masks, self.kind.classes())
+    }
+
+    /// The pixels of a picture by its index in the set.
+    #[must_use]
+    pub fn mask_of(&self, index: usize) -> Option<&MaskResult> {
+        let at = self.masks.binary_search_by_key(&index, |picture| picture.index as usize).ok()?;
+        self.masks.get(at)
+    }
+
     /// Counts `[truth][prediction]`.
     #[must_use]
     pub fn confusion(&self) -> Vec<Vec<u32>> {
@@ -212,11 +236,13 @@ impl HeadResults {
         self.pictures.get(at)
     }
 
-    /// Positions in [`HeadResults::pictures`] or [`HeadResults::labelled`], the largest loss first.
+    /// Positions in [`HeadResults::pictures`] or [`HeadResults::labelled`], the largest loss first; in [`HeadResults::masks`] the
+    /// least mean intersection over union first.
     #[must_use]
     pub fn worst_first(&self) -> Vec<u32> {
         let losses = self.pictures.iter().map(|picture| picture.loss);
-        let losses: Vec<f32> = losses.chain(self.labelled.iter().map(|picture| picture.loss)).collect();
+        let masks = self.masks.iter().map(|picture| picture.iou().map_or(0.0, |iou| 1.0 - iou as f32));
+        let losses: Vec<f32> = losses.chain(self.labelled.iter().map(|picture| picture.loss)).chain(masks).collect();
         let loss = |at: &u32| losses.get(*at as usize).copied().unwrap_or_default();
         let mut order: Vec<u32> = (0..u32::try_from(losses.len()).unwrap_or(u32::MAX)).collect();
         order.sort_by(|a, b| loss(b).total_cmp(&loss(a)).then(a.cmp(b)));
@@ -265,8 +291,7 @@ mod tests {
             kind: HeadKind::Classify { classes: 3 },
             classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
             pictures: made.collect(),
-            labelled: Vec::new(),
-            boxes: Vec::new(),
+            ..HeadResults::new("", HeadKind::Classify { classes: 3 }, Vec::new())
         }
     }
 
@@ -288,8 +313,7 @@ mod tests {
         let kind = HeadKind::MultiLabel { classes: 4 };
         let classes = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         let labelled = vec![found, right];
-        let head =
-            HeadResults { name: "tags".to_owned(), kind, classes, pictures: Vec::new(), labelled, boxes: Vec::new() };
+        let head = HeadResults { labelled, ..HeadResults::new("tags", kind, classes) };
         let scores = head.scores();
         assert_eq!((scores[0].precision, scores[0].recall, scores[0].support), (Some(1.0), Some(1.0), 2));
         assert_eq!((scores[1].precision, scores[1].recall, scores[1].f1), (Some(0.0), None, Some(0.0)));

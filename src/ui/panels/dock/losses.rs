@@ -44,10 +44,10 @@ struct Entry<'a> {
     validation: bool,
 }
 
-/// Names of the losses worth a curve: the total only where it is a sum of several.
+/// Names of the losses worth a curve: the total only where it is a sum of several heads'.
 fn names(run: &RunView) -> Vec<&String> {
     let mut names: BTreeSet<&String> = run.train_losses.keys().chain(run.val_losses.keys()).collect();
-    if names.len() == 2 {
+    if names.iter().filter(|name| !name.contains('/')).count() == 2 {
         names.retain(|name| *name != "total");
     }
     names.into_iter().collect()
