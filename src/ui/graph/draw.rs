@@ -6,7 +6,9 @@ use crate::ui::icons::Icon;
 use crate::ui::style::{regular, strong};
 use crate::ui::theme::Theme;
 use egui::epaint::{CubicBezierShape, PathStroke};
-use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
+use egui::text::{LayoutJob, TextWrapping};
+use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
+use std::sync::Arc;
 
 /// Below this zoom a box shows its name only.
 const NAMES_ONLY: f32 = 0.62;
@@ -94,19 +96,16 @@ pub fn node(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxF
 fn texts(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace<'_>, color: Color32) {
     let clip = painter.with_clip_rect(rect.shrink(2.0).intersect(painter.clip_rect()));
     let left = rect.left() + 10.0 * zoom;
+    let room = rect.right() - left - 4.0;
     if zoom < NAMES_ONLY {
         let size = (12.0 * zoom * 1.25).max(7.5);
-        clip.text(pos2(left, rect.center().y), Align2::LEFT_CENTER, face.name, strong(round(size)), theme.text);
+        let galley = fitted(&clip, face.name, strong(round(size)), theme.text, room);
+        clip.galley(pos2(left, rect.center().y - galley.size().y / 2.0), galley, theme.text);
         return;
     }
     let (name, small) = (strong(round(12.5 * zoom).max(10.0)), regular(round(10.5 * zoom).max(9.0)));
-    let room = rect.right() - left - 4.0;
     let line = |y: f32, text: &str, font: FontId, color: Color32| {
-        let mut galley = clip.layout_no_wrap(text.to_owned(), font.clone(), color);
-        if galley.size().x > room {
-            let size = round((font.size * room / galley.size().x - 0.25).max(6.5));
-            galley = clip.layout_no_wrap(text.to_owned(), FontId { size, ..font }, color);
-        }
+        let galley = fitted(&clip, text, font, color, room);
         clip.galley(pos2(left, rect.top() + y * zoom), galley, color);
     };
     line(7.0, face.name, name, theme.text);
@@ -119,6 +118,18 @@ fn texts(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace
     if !matches!(face.look, Look::Constant) {
         line(39.0, &words, small, color);
     }
+}
+
+/// Text on one line, smaller where it is wider than `room`, and cut with an ellipsis where that is not enough.
+fn fitted(painter: &Painter, text: &str, font: FontId, color: Color32, room: f32) -> Arc<Galley> {
+    let galley = painter.layout_no_wrap(text.to_owned(), font.clone(), color);
+    if galley.size().x <= room {
+        return galley;
+    }
+    let size = round((font.size * room / galley.size().x - 0.25).max(6.5));
+    let mut job = LayoutJob::simple_singleline(text.to_owned(), FontId { size, ..font }, color);
+    job.wrap = TextWrapping { max_width: room.max(1.0), max_rows: 1, break_anywhere: true, ..TextWrapping::default() };
+    painter.layout_job(job)
 }
 
 /// Half points keep the font atlas small while zooming.

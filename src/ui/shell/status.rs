@@ -4,6 +4,7 @@ use crate::session::{Command, Phase, RunView, StepTimes};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::icons::Icon;
+use crate::ui::panels::format::metric as metric_name;
 use crate::ui::{format, widgets};
 use egui::{Align, Layout, RichText, Ui};
 
@@ -119,7 +120,10 @@ fn idle(ui: &mut Ui, ctx: &mut Context<'_>) {
                 crate::session::Ending::Cancelled => "Run cancelled",
             };
             match &run.best {
-                Some(best) => format!("{how} · best {} {:.3} after epoch {}", best.metric, best.value, best.epoch),
+                Some(best) => {
+                    let metric = metric_name(&best.metric);
+                    format!("{how} · best {metric} {:.3} after epoch {}", best.value, best.epoch)
+                }
                 None => how.to_owned(),
             }
         }

@@ -5,6 +5,7 @@ use crate::train::{DataSource, Plan};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
 use crate::ui::icons::Icon;
+use crate::ui::panels::format::metric as metric_name;
 use crate::ui::style::{regular, strong};
 use crate::ui::{format, widgets};
 use egui::accesskit::Role;
@@ -199,7 +200,7 @@ fn number(ctx: &Context<'_>, page: Page) -> String {
         },
         Page::Evaluate => run
             .and_then(|run| run.best.as_ref())
-            .map_or_else(String::new, |best| format!("{} {:.3}", best.metric, best.value)),
+            .map_or_else(String::new, |best| format!("{} {:.3}", metric_name(&best.metric), best.value)),
         Page::Predict => ctx
             .view
             .predictions
