@@ -107,3 +107,38 @@ fn rare_classes_come_more_often() {
     let factors = set.repeat_factors(Split::Train, 0.675);
     assert!(factors[..9].iter().all(|factor| (factor - 1.5).abs() < 1e-9) && factors[9] == 1.0, "{factors:?}");
 }
+
+#[test]
+fn each_batch_has_one_of_the_sizes_and_boxes_that_fit_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = set(dir.path());
+    let train = set.indices(Split::Train);
+    let augment = Augment { sizes: vec![60, 90, 120], close_mosaic: 2, ..Augment::none() };
+    let mut seen = std::collections::BTreeSet::new();
+    for epoch in 0..6 {
+        let batches = load(&set, &train, 2, &augment, epoch);
+        for batch in &batches {
+            let [height, width] = batch.size_px;
+            assert_eq!(height, width);
+            assert_eq!(batch.pixels.len(), batch.indices.len() * 3 * (height * width) as usize);
+            seen.insert(height);
+            for one in batch.targets.iter().flat_map(|target| target.boxes.iter().flatten()) {
+                // A picture of 60 x 40 pixels in the upper left corner of a square; its box lies at 12, 10, 36, 30.
+                let scale = height as f32 / 60.0;
+                for (side, px) in one.xyxy.iter().zip([12.0, 10.0, 36.0, 30.0]) {
+                    assert!((side - px * scale).abs() < 1e-3, "{:?} at {height}", one.xyxy);
+                }
+            }
+        }
+        // A run that is taken up after two batches sees the same sizes.
+        let rest = load(&set, &train[4..], 2, &augment, epoch);
+        let sizes = |batches: &[RawBatch]| batches.iter().map(|batch| batch.size_px).collect::<Vec<_>>();
+        assert_eq!(sizes(&rest), sizes(&batches)[2..]);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [60, 90, 120]);
+    // The last epochs have the network's own size.
+    let last = load(&set, &train, 2, &augment.at_epoch(9, 10), 9);
+    assert!(last.iter().all(|batch| batch.size_px == [64, 96]));
+    assert_eq!(Augment::sizes_around(416), [288, 416, 512]);
+    assert_eq!(Augment::sizes_around(32), [32]);
+}

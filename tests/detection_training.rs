@@ -134,6 +134,7 @@ fn a_frozen_backbone_is_proved_and_every_method_trains() {
         let graph = find(model).unwrap().graph(2, 64).unwrap();
         let mut plan = plan(model, 1);
         plan.lr = 1e-4;
+        plan.augment.sizes = vec![64, 96];
         plan.freeze = FreezePlan::preset(&graph, &Preset::HeadOnly).unwrap();
         let (_, notes) = train(plan, &dataset, &dir.path().join("run"));
         for epoch in &notes.epochs {

@@ -196,6 +196,9 @@ pub(super) struct Recipe {
     /// How training pictures are varied
     #[arg(long, default_value = "on")]
     pub augment: AugmentName,
+    /// Sides of the input in pixels, one of which is drawn for each batch, such as 320,416,512 [default: always the same]
+    #[arg(long, value_name = "PX,…", value_delimiter = ',')]
+    pub sizes: Vec<u32>,
     /// Show pictures of classes that fewer than this part of them have several times in an epoch
     #[arg(long, value_name = "PART")]
     pub repeat_rare: Option<f64>,

@@ -195,6 +195,7 @@ fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph, task: ModelTask) -> R
         AugmentName::Strong if task == ModelTask::Detect => Augment { mosaic: 1.0, ..Augment::detection() },
         AugmentName::Strong => strong(),
     };
+    plan.augment.sizes.clone_from(&recipe.sizes);
     plan.repeat_rare = recipe.repeat_rare;
     plan.early_stop = recipe.patience.map(|patience| EarlyStop { patience, min_gain: recipe.min_gain });
     plan.best_by = recipe.best_by.clone().unwrap_or_default();

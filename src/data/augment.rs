@@ -27,6 +27,9 @@ pub struct Augment {
     pub mosaic: f32,
     /// Epochs at the end without mosaic, so that training ends on pictures as they are.
     pub close_mosaic: u32,
+    /// Sides of the input in pixels, one of which is drawn for each batch; empty: always the network's own. Few, because a
+    /// device prepares its kernels for each. The closing epochs have the network's own.
+    pub sizes: Vec<u32>,
 }
 
 /// Random size and place of a picture in the input.
@@ -85,6 +88,7 @@ impl Augment {
             object_crop: 0.0,
             mosaic: 0.0,
             close_mosaic: 0,
+            sizes: Vec::new(),
         }
     }
 
@@ -106,8 +110,11 @@ impl Augment {
     /// What applies in an epoch (from 0) of so many: without mosaic in the last ones, but never in more than half.
     #[must_use]
     pub fn at_epoch(&self, epoch: u32, epochs: u32) -> Self {
-        let mosaic = if self.is_closing(epoch, epochs) { 0.0 } else { self.mosaic };
-        Self { mosaic, ..self.clone() }
+        if self.is_closing(epoch, epochs) {
+            Self { mosaic: 0.0, sizes: Vec::new(), ..self.clone() }
+        } else {
+            self.clone()
+        }
     }
 
     /// Whether an epoch (from 0) is one of the last, in which training ends on pictures as they are.
@@ -115,6 +122,14 @@ impl Augment {
     pub fn is_closing(&self, epoch: u32, epochs: u32) -> bool {
         let closed = self.close_mosaic.min(epochs / 2);
         closed > 0 && epoch.saturating_add(closed) >= epochs
+    }
+
+    /// The sides that are usual around one: three quarters and five quarters of it, in whole cells of 32 pixels.
+    #[must_use]
+    pub fn sizes_around(side: u32) -> Vec<u32> {
+        let mut sizes: Vec<u32> = [3, 4, 5].map(|quarters| (side * quarters / 128).max(1) * 32).to_vec();
+        sizes.dedup();
+        sizes
     }
 
     /// Whether it moves pictures as [`super::compose`] does, which needs their boxes.

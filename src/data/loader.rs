@@ -186,16 +186,31 @@ impl Work {
         }
     }
 
+    /// The rule of one batch: with another size where several are drawn from. It hangs on the batch's first picture, so
+    /// that a run that is taken up in the middle of an epoch sees the same.
+    fn rule(&self, indices: &[usize]) -> Preprocess {
+        let View { rule, augment, seed, epoch } = &self.view;
+        let sizes = augment.as_ref().map_or(&[][..], |augment| augment.sizes.as_slice());
+        let first = indices.first().copied().unwrap_or_default();
+        // Not the numbers that the picture's own view is drawn from.
+        let mut rng = view_rng(!*seed, *epoch, first);
+        match sizes.get(rng.below(sizes.len().max(1))) {
+            Some(&side) => rule.clone().with_size(side),
+            None => rule.clone(),
+        }
+    }
+
     fn batch(&self, indices: &[usize]) -> RawBatch {
-        let [height, width] = self.view.rule.size;
+        let rule = self.rule(indices);
+        let [height, width] = rule.size;
         let length = 3 * height as usize * width as usize;
         let mut pixels = vec![0.0; indices.len() * length];
         let outcomes: Vec<Outcome> = pixels
             .par_chunks_mut(length.max(1))
             .zip(indices.par_iter())
-            .map(|(out, index)| self.one(*index, out))
+            .map(|(out, index)| self.one(*index, &rule, out))
             .collect();
-        let mut batch = RawBatch { size_px: self.view.rule.size, ..RawBatch::default() };
+        let mut batch = RawBatch { size_px: rule.size, ..RawBatch::default() };
         for (position, (index, outcome)) in indices.iter().zip(outcomes).enumerate() {
             match outcome {
                 Outcome::Loaded(loaded) => {
@@ -218,7 +233,7 @@ impl Work {
         batch
     }
 
-    fn one(&self, index: usize, out: &mut [f32]) -> Outcome {
+    fn one(&self, index: usize, rule: &Preprocess, out: &mut [f32]) -> Outcome {
         if self.stop.load(Ordering::Relaxed) {
             return Outcome::Stopped;
         }
@@ -226,7 +241,7 @@ impl Work {
             let what = format!("picture {index} does not exist ({} pictures)", self.dataset.samples.len());
             return Outcome::Failed(Issue::new(Severity::Error, &self.dataset.root, what));
         };
-        match self.load(index, sample, out) {
+        match self.load(index, sample, rule, out) {
             Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
             Err(error) => Outcome::Failed(Issue::new(Severity::Error, sample.image.name(), error.reason())),
         }
@@ -247,10 +262,11 @@ impl Work {
         index: usize,
         sample: &Sample,
         boxes: &[BoxTarget],
+        rule: &Preprocess,
         augment: &Augment,
         out: &mut [f32],
     ) -> Result<Loaded, DataError> {
-        let View { rule, seed, epoch, .. } = &self.view;
+        let View { seed, epoch, .. } = &self.view;
         let mut rng = view_rng(*seed, *epoch, index);
         let mut stages = vec![(self.staged(index, sample)?, boxes)];
         if rng.chance(augment.mosaic) && !self.partners.is_empty() {
@@ -275,14 +291,14 @@ impl Work {
         Ok(Loaded { target, mask: None, placement: composed.placement })
     }
 
-    fn load(&self, index: usize, sample: &Sample, out: &mut [f32]) -> Result<Loaded, DataError> {
+    fn load(&self, index: usize, sample: &Sample, rule: &Preprocess, out: &mut [f32]) -> Result<Loaded, DataError> {
         if let (Some(augment), Some(boxes), None) = (&self.view.augment, &sample.target.boxes, &sample.target.mask)
             && augment.composes()
         {
-            return self.composed(index, sample, boxes, augment, out);
+            return self.composed(index, sample, boxes, rule, augment, out);
         }
         let stage = self.staged(index, sample)?;
-        let View { rule, augment, seed, epoch } = &self.view;
+        let View { augment, seed, epoch, .. } = &self.view;
         let (placement, min_visible) = match augment {
             None => {
                 normalize(&stage.image, rule, out);
@@ -324,12 +340,13 @@ fn stage(image: super::Rgb8, view: &View) -> Stage {
 /// input. Pictures of twice that are reduced first, cached or not: a 12-megapixel photo then costs a tenth.
 fn working_side(view: &View) -> Option<u32> {
     let augment = view.augment.as_ref()?;
+    let longest = augment.sizes.iter().chain(&view.rule.size).fold(0, |longest, side| longest.max(*side));
+    let longest = f64::from(longest);
     if augment.composes() {
         // Half of a picture at its largest size.
         let largest = augment.shift.map_or(1.0, |shift| f64::from(shift.scale[1]).clamp(0.1, 4.0));
-        return Some((2.0 * largest * f64::from(view.rule.size[0].max(view.rule.size[1]))).ceil() as u32);
+        return Some((2.0 * largest * longest).ceil() as u32);
     }
     let smallest = augment.random_resized_crop.map_or(1.0, |range| f64::from(range.scale[0]).clamp(0.01, 1.0).sqrt());
-    let longest = f64::from(view.rule.size[0].max(view.rule.size[1]));
     Some((1.25 * longest / smallest).ceil() as u32)
 }

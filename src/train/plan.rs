@@ -266,6 +266,7 @@ impl Plan {
         }
         variant.name.clone_into(&mut self.model);
         self.size_px = variant.preprocess.size[0];
+        self.augment.sizes.clear();
         self.freeze = FreezePlan::default();
         self.timeline.clear();
         self.stage_lr.clear();
@@ -304,6 +305,9 @@ impl Plan {
             self.clip_norm.is_none_or(|norm| norm.is_finite() && norm > 0.0),
             "The gradient norm to clip at must be positive.".to_owned(),
         );
+        if let Some(side) = self.augment.sizes.iter().find(|side| !(32..=4096).contains(*side)) {
+            check(false, format!("Input sizes must lie between 32 and 4096 pixels, not {side}."));
+        }
         check(
             self.repeat_rare.is_none_or(|part| part > 0.0 && part <= 1.0),
             "The part of the pictures below which a class is rare must lie between 0 and 1.".to_owned(),

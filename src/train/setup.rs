@@ -93,8 +93,12 @@ pub fn head_plans(columns: &[LabelColumn]) -> Vec<HeadPlan> {
 
 /// The graph of a plan for a set with the chosen columns.
 pub(super) fn graph_of(plan: &Plan, dataset: &Dataset) -> Result<Graph, String> {
-    let graph = find(&plan.model)?.graph_with(&head_plans(&dataset.columns), plan.size_px as usize);
-    graph.map_err(|error| error.to_string())
+    let (variant, heads) = (find(&plan.model)?, head_plans(&dataset.columns));
+    for &side in &plan.augment.sizes {
+        let at = |error| format!("{} cannot train with inputs of {side} pixels: {error}", plan.model);
+        variant.graph_with(&heads, side as usize).and_then(|graph| graph.facts().map(drop)).map_err(at)?;
+    }
+    variant.graph_with(&heads, plan.size_px as usize).map_err(|error| error.to_string())
 }
 
 /// The set with the columns that the plan trains heads on, in the plan's order.

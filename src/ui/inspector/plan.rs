@@ -5,6 +5,7 @@ mod heads;
 mod phases;
 mod schedule;
 
+use crate::data::Augment;
 use crate::graph::{FreezePlan, HeadKind, Preset};
 use crate::session::find_model;
 use crate::train::{DeviceChoice, Plan};
@@ -52,7 +53,12 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             speed: 1.0,
             whole: true,
             get: |plan| f64::from(plan.size_px),
-            set: |plan, value| plan.size_px = value as u32,
+            set: |plan, value| {
+                plan.size_px = value as u32;
+                if !plan.augment.sizes.is_empty() {
+                    plan.augment.sizes = Augment::sizes_around(plan.size_px);
+                }
+            },
         },
     );
     number(

@@ -75,6 +75,13 @@ fn boxes(ui: &mut Ui, ctx: &mut Context<'_>) {
     let jitter = usual.jitter;
     let set = move |plan: &mut Plan, on: bool| plan.augment.jitter = if on { jitter } else { Jitter::default() };
     toggle(ui, ctx, "vary colors", help, |plan| plan.augment.jitter != Jitter::default(), set);
+    let sides = Augment::sizes_around(ctx.plan().size_px);
+    let words = sides.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let help = format!(
+        "Each batch has inputs of one of {words} pixels; the last epochs have the network's own. Slower and often better."
+    );
+    let set = move |plan: &mut Plan, on: bool| plan.augment.sizes = if on { sides } else { Vec::new() };
+    toggle(ui, ctx, "several input sizes", &help, |plan| !plan.augment.sizes.is_empty(), set);
     let help = "Pictures with a class that fewer than a tenth of them show come several times in an epoch.";
     let set = |plan: &mut Plan, on: bool| plan.repeat_rare = on.then_some(0.1);
     toggle(ui, ctx, "repeat rare classes", help, |plan| plan.repeat_rare.is_some(), set);
