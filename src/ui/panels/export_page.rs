@@ -43,7 +43,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState) {
                     ui.add_space(10.0);
                     code(ui, cx, "PyTorch", &pytorch(run));
                     ui.add_space(10.0);
-                    if !proposes(run) {
+                    if !proposes(run.info.graph.detector.as_ref()) {
                         code(ui, cx, "ONNX Runtime", &onnx_runtime(run, state.boxes));
                     }
                 }
@@ -55,6 +55,8 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState) {
 
 fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState, run: Option<&RunView>, folder: &Path) {
     let theme = cx.theme;
+    // Of an earlier session's run the project's model speaks.
+    let detector = run.map_or(&cx.graph.detector, |run| &run.info.graph.detector).as_ref();
     kit::sheet(theme).show(ui, |ui| {
         ui.set_width(ui.available_width());
         kit::caps(ui, theme, "Best checkpoint");
@@ -82,10 +84,10 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState, run: O
         let on = run.is_none_or(|run| run.best.is_some()) && export_check::running(cx).is_none();
         for format in ExportFormat::ALL {
             ui.add_space(8.0);
-            let lost = format == ExportFormat::Onnx && run.is_some_and(proposes);
+            let lost = format == ExportFormat::Onnx && proposes(detector);
             offer(ui, cx, format, on && !lost);
         }
-        if run.is_some_and(|run| run.info.graph.detector.is_some()) && !run.is_some_and(proposes) {
+        if detector.is_some() && !proposes(detector) {
             ui.add_space(8.0);
             box_form(ui, cx, state);
         }
@@ -93,8 +95,8 @@ fn checkpoint(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ExportState, run: O
 }
 
 /// Whether it is a detector that proposes regions first: that is not written as ONNX.
-fn proposes(run: &RunView) -> bool {
-    matches!(run.info.graph.detector, Some(Detector::TwoStage(_)))
+fn proposes(detector: Option<&Detector>) -> bool {
+    matches!(detector, Some(Detector::TwoStage(_)))
 }
 
 /// How far a detector's ONNX file goes.
@@ -200,7 +202,7 @@ fn pytorch(run: &RunView) -> String {
     let name = &graph.name;
     let classes = run.info.classes.len();
     let published = crate::session::find_model(name).is_ok_and(|model| !model.weights.is_empty());
-    if published && proposes(run) {
+    if published && proposes(graph.detector.as_ref()) {
         // One class more: the background.
         return format!(
             "from safetensors.torch import load_file\nfrom torchvision.models.detection import {name}\n\n\
