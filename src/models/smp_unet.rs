@@ -57,7 +57,8 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
         return Err(GraphError::Structure(format!("there is no U-Net named {name}")));
     };
     if size_px == 0 || !size_px.is_multiple_of(MULTIPLE) {
-        let fault = format!("{name} halves its input five times and wants a multiple of {MULTIPLE} px, not {size_px}");
+        let fault =
+            format!("the encoder halves its input five times and wants a multiple of {MULTIPLE} px, not {size_px}");
         return Err(GraphError::Structure(fault));
     }
     let mut b = Builder::new(name, size_px, size_px);

@@ -63,10 +63,9 @@ fn graph(name: &str, classes: usize, size_px: usize) -> Result<Graph, GraphError
     };
     let least = 1 << form.depth;
     if size_px < least {
-        return Err(GraphError::Structure(format!(
-            "{name} halves its input {} times and wants {least} px",
-            form.depth
-        )));
+        let depth = form.depth;
+        let fault = format!("the way down halves its input {depth} times and wants {least} px at least, not {size_px}");
+        return Err(GraphError::Structure(fault));
     }
     form.graph(classes, size_px)
 }
