@@ -284,7 +284,7 @@ fn another_set_validates_by_columns_of_the_same_name() {
         set(12, &rows("file,color,shape", 12, |n| format!(",{},{}", ["r", "g"][n % 2], ["disc", "box"][n / 2 % 2])));
     let val =
         set(8, &rows("file,shape,color", 8, |n| format!(",{},{}", ["disc", "box"][n % 2], ["g", "r"][n / 2 % 2])));
-    let options = OpenOptions { val: ValSource::Other(val.path().to_owned()), seed: 0 };
+    let options = OpenOptions { val: ValSource::Other(val.path().to_owned()), seed: 0, task: None };
     let set = open(train.path(), &options, &Quiet).unwrap();
     let (one, _) = (set.samples.iter().find(|s| s.split == Split::Val).unwrap(), ());
     assert_eq!(set.columns[0].told(one.target.label(0)).unwrap(), "g");

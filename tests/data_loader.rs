@@ -159,7 +159,7 @@ fn boxes_and_masks_come_with_the_pixels() {
     let ids = (0..width * height).map(|i| (i % width / 8) as u8).collect();
     let mask = MaskTarget::Pixels(Arc::new(MaskPixels { width, height, ids }));
     let target = BoxTarget::new(1, [16.0, 12.0, 48.0, 36.0]);
-    let target = Target { labels: Vec::new(), boxes: Some(vec![target]), mask: Some(mask) };
+    let target = Target { labels: Vec::new(), boxes: Some(vec![target]), mask: Some(mask), mask_px: Vec::new() };
     let source = ImageSource::Memory { name: "m".into(), bytes: png(width, height, 0) };
     let set = dataset(vec![sample(source, [width, height], target)]);
     let rule = Preprocess { mean: [0.0; 3], std: [1.0; 3], ..Preprocess::imagenet(32) };

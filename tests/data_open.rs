@@ -101,19 +101,20 @@ fn bare_classes_get_a_stratified_seeded_split() {
     let other = open(dir.path(), &OpenOptions { seed: 1, ..OpenOptions::default() }, &Quiet).unwrap();
     assert_eq!(counts(&other), counts(&first));
     assert_ne!(other.indices(Split::Val), first.indices(Split::Val));
-    let half = OpenOptions { val: ValSource::Fraction(0.5), seed: 0 };
+    let half = OpenOptions { val: ValSource::Fraction(0.5), seed: 0, task: None };
     assert_eq!(counts(&open(dir.path(), &half, &Quiet).unwrap())[1], [10, 25, 5]);
 }
 
 #[test]
 fn a_fraction_replaces_the_sets_own_split_and_says_so() {
     let dir = set(&[("train/a", 8), ("train/b", 8), ("val/a", 2), ("val/b", 2), ("test/a", 3)]);
-    let options = OpenOptions { val: ValSource::Fraction(0.3), seed: 5 };
+    let options = OpenOptions { val: ValSource::Fraction(0.3), seed: 5, task: None };
     let set = open(dir.path(), &options, &Quiet).unwrap();
     assert_eq!(counts(&set), [vec![7, 7], vec![3, 3], vec![3, 0]]);
     issue(&set, "", "split anew");
     for bad in [0.0, 1.0, -1.0, f32::NAN] {
-        let error = open(dir.path(), &OpenOptions { val: ValSource::Fraction(bad), seed: 0 }, &Quiet).unwrap_err();
+        let error =
+            open(dir.path(), &OpenOptions { val: ValSource::Fraction(bad), seed: 0, task: None }, &Quiet).unwrap_err();
         assert!(matches!(error, DataError::Option(_)), "{error}");
     }
 }
@@ -122,7 +123,7 @@ fn a_fraction_replaces_the_sets_own_split_and_says_so() {
 fn another_set_validates_with_classes_matched_by_name() {
     let train = set(&[("a", 3), ("c", 3)]);
     let val = set(&[("a", 2), ("b", 4), ("c", 1)]);
-    let options = OpenOptions { val: ValSource::Other(val.path().to_owned()), seed: 0 };
+    let options = OpenOptions { val: ValSource::Other(val.path().to_owned()), seed: 0, task: None };
     let set = open(train.path(), &options, &Quiet).unwrap();
     assert_eq!(set.classes(), ["a", "c"]);
     assert_eq!(counts(&set), [vec![3, 3], vec![2, 1], vec![0, 0]]);
@@ -281,19 +282,6 @@ fn what_is_no_set_is_refused_with_the_reason() {
     write(flat.path(), "train/labels.csv", b"path,x1,y1,x2,y2,label\n0001.png,1,2,3,4,cat\n");
     // A table of boxes makes it one; the only box stands out of its 6x5 picture.
     assert_eq!(open(flat.path(), &OpenOptions::default(), &Quiet).unwrap().task, Task::Detect);
-}
-
-#[test]
-fn known_layouts_are_named() {
-    for (folder, name, file) in [("segmentation/dsb2018_nuclei", "segmentation masks", "png")] {
-        let Some(path) = shared(folder) else { continue };
-        match open(&path, &OpenOptions::default(), &Quiet) {
-            Err(DataError::NotReadYet { format, file: found, .. }) => {
-                assert_eq!((format.as_str(), found.extension().unwrap().to_str()), (name, Some(file)));
-            }
-            other => panic!("{folder}: {other:?}"),
-        }
-    }
 }
 
 struct Stop(AtomicUsize);

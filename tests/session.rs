@@ -121,7 +121,7 @@ fn a_cancelled_run_is_resumed_from_its_folder() {
 fn what_cannot_be_done_is_said_and_the_session_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let mut desk = Desk::new();
-    desk.send(Command::OpenData { path: home.path().join("nothing"), val: ValChoice::Auto, seed: 0 });
+    desk.send(Command::OpenData { path: home.path().join("nothing"), val: ValChoice::Auto, seed: 0, task: None });
     assert!(desk.failure().contains("nothing does not exist"));
     let wrong = home.path().join("wrong.pth");
     std::fs::write(&wrong, "not a checkpoint").unwrap();

@@ -1,6 +1,6 @@
 //! The arguments, word for word as scripts use them.
 
-use crate::data::Split;
+use crate::data::{Split, Task};
 use crate::session::{BoxForm, Which};
 use crate::train::DeviceChoice;
 use crate::train::segmentation::MaskLoss;
@@ -84,9 +84,30 @@ pub(super) struct CheckArgs {
     /// Seed of a split that has to be drawn
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// What is wanted of a set that has boxes and masks
+    #[arg(long)]
+    pub task: Option<TaskName>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a set is to teach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TaskName {
+    Classify,
+    Detect,
+    Segment,
+}
+
+impl From<TaskName> for Task {
+    fn from(name: TaskName) -> Self {
+        match name {
+            TaskName::Classify => Self::Classify,
+            TaskName::Detect => Self::Detect,
+            TaskName::Segment => Self::Segment,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub(super) fn check(args: &CheckArgs) -> Outcome {
-    let options = OpenOptions { val: val_source(args.val.as_deref())?, seed: args.seed };
+    let options =
+        OpenOptions { val: val_source(args.val.as_deref())?, seed: args.seed, task: args.task.map(Into::into) };
     let set = match open(&args.data, &options) {
         Ok(set) => set,
         Err(DataError::Cancelled) => return Err(Failure::Interrupted),

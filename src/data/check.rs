@@ -6,7 +6,9 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::formats::Item;
-use super::{DataError, Progress, image, jpeg, listing, on_decode_pool};
+use super::formats::masks::MaskRule;
+use super::mask::facts::{Facts, facts_of};
+use super::{DataError, Progress, ValueMap, image, jpeg, listing, on_decode_pool};
 
 /// What is known about a file that can be decoded.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Checked {
     pub size_px: [u32; 2],
     /// SHA-256 of the file.
     pub digest: [u8; 32],
+    /// What is in its mask, if it has one, or why that cannot be read.
+    pub mask: Option<Result<Facts, String>>,
     /// Whether every pixel is grey.
     pub grey: bool,
     /// Used, but something about it should be known.
@@ -31,14 +35,19 @@ pub(crate) enum Remark {
 }
 
 /// Checks every item; each result stands at its item's place. `Err` within is the reason why the file is left out.
-pub(crate) fn check(items: &[Item], progress: &dyn Progress) -> Result<Vec<Result<Checked, String>>, DataError> {
+pub(crate) fn check(
+    items: &[Item],
+    masks: Option<&MaskRule>,
+    progress: &dyn Progress,
+) -> Result<Vec<Result<Checked, String>>, DataError> {
+    let colors = masks.and_then(MaskRule::colors);
     let done = AtomicUsize::new(0);
     let checked: Vec<Option<Result<Checked, String>>> = on_decode_pool(|| {
         let each = items.par_iter().with_max_len(1).map(|item| {
             if progress.cancelled() {
                 return None;
             }
-            let result = check_one(item);
+            let result = check_one(item, masks, colors.as_ref());
             progress.update(done.fetch_add(1, Ordering::Relaxed) + 1, items.len(), "checking pictures");
             Some(result)
         });
@@ -47,7 +56,7 @@ pub(crate) fn check(items: &[Item], progress: &dyn Progress) -> Result<Vec<Resul
     checked.into_iter().collect::<Option<Vec<_>>>().ok_or(DataError::Cancelled)
 }
 
-fn check_one(item: &Item) -> Result<Checked, String> {
+fn check_one(item: &Item, masks: Option<&MaskRule>, colors: Option<&ValueMap>) -> Result<Checked, String> {
     let bytes = image::read(&item.path).map_err(|error| error.reason())?;
     let decoded = image::decode(&bytes, "").map_err(|error| match listing::extension(&item.path) {
         extension if ::image::guess_format(&bytes).is_err() && !bytes.is_empty() && !extension.is_empty() => {
@@ -64,5 +73,10 @@ fn check_one(item: &Item) -> Result<Checked, String> {
         bytes.starts_with(b"GIF8").then_some(Remark::FirstFrame)
     };
     let grey = decoded.pixels.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
-    Ok(Checked { grey, size_px: [decoded.width, decoded.height], digest: Sha256::digest(&bytes).into(), remark })
+    let size_px = [decoded.width, decoded.height];
+    let classes = masks.map_or(0, MaskRule::class_count);
+    let relative = item.origin.as_ref().is_some_and(|origin| origin.relative);
+    let facts = |mask| facts_of(mask, size_px, relative, colors, classes).map_err(|error| error.reason());
+    let mask = item.target.mask.as_ref().map(facts);
+    Ok(Checked { grey, size_px, mask, digest: Sha256::digest(&bytes).into(), remark })
 }

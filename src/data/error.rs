@@ -44,16 +44,6 @@ pub enum DataError {
         /// Files of other kinds.
         seen: usize,
     },
-    /// A layout that is known, but has no reader yet.
-    #[error("{} looks like a {format} data set (file {}), which this version does not read yet", path.display(), file.display())]
-    NotReadYet {
-        /// The folder.
-        path: PathBuf,
-        /// Name of the layout.
-        format: String,
-        /// The file that gave it away.
-        file: PathBuf,
-    },
     /// No reader recognizes the layout.
     #[error("{} is in no layout that this version reads: {}", path.display(), reasons(tried))]
     NotRecognized {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
 use super::transform::resize;
 use super::{DataError, ImageSource, jpeg};
@@ -114,6 +114,23 @@ fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
 
 /// Every format but JPEG.
 fn decode_others(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
+    let decoded = decode_stored(bytes)?;
+    Ok((opaque(decoded.pixels), decoded.orientation))
+}
+
+/// Pixels as a file stores them.
+pub(crate) struct Stored {
+    pub pixels: DynamicImage,
+    pub orientation: Orientation,
+    /// Of the file, before small samples were scaled to 8 bits.
+    pub color: ExtendedColorType,
+}
+
+/// Any format but JPEG, before it becomes 8-bit RGB.
+///
+/// # Errors
+/// The reason, without the name of the file.
+pub(crate) fn decode_stored(bytes: &[u8]) -> Result<Stored, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
     if reader.format().is_none() {
         return Err("the content is not a picture in a known format".to_owned());
@@ -129,8 +146,9 @@ fn decode_others(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
     }
     // A damaged EXIF block is no reason to lose the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let decoded = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
-    Ok((opaque(decoded), orientation))
+    let color = decoder.original_color_type();
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    Ok(Stored { pixels, orientation, color })
 }
 
 /// The right to decode a picture of this size, to be held until it is decoded.

@@ -287,7 +287,7 @@ impl Work {
             held.iter().map(|(image, placement, boxes)| Tile { image, placement: *placement, boxes }).collect();
         let composed = compose(&tiles, rule, augment, MIN_VISIBLE, &mut rng);
         normalize(&composed.input, rule, out);
-        let target = Target { labels: sample.target.labels.clone(), boxes: Some(composed.boxes), mask: None };
+        let target = Target { labels: sample.target.labels.clone(), boxes: Some(composed.boxes), ..Target::default() };
         Ok(Loaded { target, mask: None, placement: composed.placement })
     }
 
@@ -318,7 +318,11 @@ impl Work {
         let boxes = sample.target.boxes.as_ref().map(|boxes| {
             boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
         });
-        Ok(Loaded { target: Target { labels: sample.target.labels.clone(), boxes, mask: None }, mask, placement })
+        Ok(Loaded {
+            target: Target { labels: sample.target.labels.clone(), boxes, ..Target::default() },
+            mask,
+            placement,
+        })
     }
 }
 

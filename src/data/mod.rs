@@ -16,6 +16,7 @@ pub mod cache;
 mod check;
 pub mod color;
 pub mod compose;
+mod counts;
 mod error;
 mod formats;
 pub mod image;
@@ -44,7 +45,9 @@ pub use error::DataError;
 pub use image::Rgb8;
 pub use labels::{DEFAULT_COLUMN, Label, LabelColumn};
 pub use loader::{Loader, RawBatch, View};
-pub use mask::load_mask;
+pub use mask::{
+    InstancePixels, Region, Shape, Shapes, ValueMap, load_instances, load_mask, pack, polygon_runs, runs_of,
+};
 pub use open::open;
 pub use specimen::specimen;
 pub use transform::Placement;
@@ -147,6 +150,8 @@ pub struct Target {
     pub boxes: Option<Vec<BoxTarget>>,
     /// A class per pixel.
     pub mask: Option<MaskTarget>,
+    /// Of the mask: its pixels of each class, in the order of the first column's classes.
+    pub mask_px: Vec<u64>,
 }
 
 impl Target {
@@ -162,10 +167,15 @@ impl Target {
         self.labels.get(column).unwrap_or(&Label::Unknown)
     }
 
-    /// The classes that a column names, and those of the boxes for the first, each as often as it is there.
+    /// The classes that a column names, and those of boxes and mask for the first, each as often as it is there.
     pub(crate) fn all_classes(&self, column: usize) -> impl Iterator<Item = u32> + '_ {
         let boxes = self.boxes.iter().flatten().filter(move |_| column == 0).map(|one| one.class);
-        self.label(column).classes().chain(boxes)
+        self.label(column).classes().chain(boxes).chain(self.mask_classes().filter(move |_| column == 0))
+    }
+
+    /// The classes of which the mask has a pixel.
+    pub(crate) fn mask_classes(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..).zip(&self.mask_px).filter(|(_, count)| **count > 0).map(|(class, _)| class)
     }
 
     /// The class in the first column, where that gives one to each picture.
@@ -203,6 +213,15 @@ impl BoxTarget {
 pub enum MaskTarget {
     /// A file whose pixel values (palette indices) are class ids.
     File(PathBuf),
+    /// A file whose pixels mean classes by a rule.
+    Values {
+        /// The file.
+        path: PathBuf,
+        /// The class of each value or color; shared by the masks of a set.
+        map: Arc<ValueMap>,
+    },
+    /// Outlines and runs of objects, drawn when they are needed.
+    Shapes(Arc<Shapes>),
     /// Class ids in memory.
     Pixels(Arc<MaskPixels>),
 }
@@ -277,7 +296,8 @@ pub struct Dataset {
     /// The layout that was recognized, for people.
     pub format: String,
     /// How pictures are labelled, one entry for each head that can be trained. The first names the classes of boxes and
-    /// masks too. Class names are sorted byte-wise.
+    /// masks too. Class names are sorted byte-wise, but for
+    /// masks: these have background first, or the order that their files give.
     pub columns: Vec<LabelColumn>,
     /// For sets of boxes: the number that each class has in the set's files (COCO's category id, YOLO's class), in the
     /// order of the first column's classes; empty elsewhere.
@@ -341,34 +361,6 @@ impl Dataset {
         self.samples.iter().enumerate().filter(|(_, s)| s.split == split).map(|(i, _)| i).collect()
     }
 
-    /// Pictures (or, for boxes, objects) per class of the first column in one split.
-    #[must_use]
-    pub fn class_counts(&self, split: Split) -> Vec<usize> {
-        let mut counts = self.label_counts(0, split);
-        for sample in self.samples.iter().filter(|s| s.split == split) {
-            for one in sample.target.boxes.iter().flatten() {
-                if let Some(count) = counts.get_mut(one.class as usize) {
-                    *count += 1;
-                }
-            }
-        }
-        counts
-    }
-
-    /// Pictures per class of a column in one split.
-    #[must_use]
-    pub fn label_counts(&self, column: usize, split: Split) -> Vec<usize> {
-        let mut counts = vec![0; self.columns.get(column).map_or(0, |column| column.classes.len())];
-        for sample in self.samples.iter().filter(|s| s.split == split) {
-            for class in sample.target.label(column).classes() {
-                if let Some(count) = counts.get_mut(class as usize) {
-                    *count += 1;
-                }
-            }
-        }
-        counts
-    }
-
     /// Pictures that can be trained on, validated on or tested on.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -380,35 +372,6 @@ impl Dataset {
     pub fn skipped(&self) -> usize {
         self.found.saturating_sub(self.samples.len())
     }
-
-    /// Whether the set can be trained on.
-    ///
-    /// # Errors
-    /// Every reason why not, each a sentence.
-    pub fn usable(&self) -> Result<(), Vec<String>> {
-        let mut reasons = Vec::new();
-        let count = |split| self.samples.iter().filter(|s| s.split == split).count();
-        if let (Task::Classify, [LabelColumn { classes, multi: false, .. }]) = (self.task, self.columns.as_slice())
-            && let [class] = classes.as_slice()
-        {
-            reasons.push(format!("there is only one class ({class}); a classifier needs at least two"));
-        }
-        let object =
-            |s: &Sample| s.split == Split::Train && s.target.boxes.as_ref().is_some_and(|boxes| !boxes.is_empty());
-        if self.task == Task::Detect && count(Split::Train) > 0 && !self.samples.iter().any(object) {
-            reasons.push("no picture to train on has an object".to_owned());
-        }
-        if self.samples.is_empty() {
-            reasons.push("no picture can be used".to_owned());
-        } else if count(Split::Train) == 0 {
-            reasons.push("no picture to train on".to_owned());
-        } else if count(Split::Val) == 0 && self.suggested_split {
-            reasons.push("no picture is left for validation: every class has fewer than 2 pictures".to_owned());
-        } else if count(Split::Val) == 0 {
-            reasons.push("no picture to validate on".to_owned());
-        }
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
-    }
 }
 
 /// How to open a set.
@@ -418,11 +381,14 @@ pub struct OpenOptions {
     pub val: ValSource,
     /// Seed of a split that has to be drawn.
     pub seed: u64,
+    /// What the set should teach, where it could teach several things: a set with boxes and outlines gives boxes unless
+    /// masks are asked for here.
+    pub task: Option<Task>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { val: ValSource::FromSet, seed: 0 }
+        Self { val: ValSource::FromSet, seed: 0, task: None }
     }
 }
 

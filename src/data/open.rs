@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
 use super::formats::boxes::{Teller, settle};
-use super::formats::{Draft, Item, Recognition, csv, fold, recognize, recognize_file};
+use super::formats::{Draft, Item, Recognition, Wish, csv, fold, masks, recognize, recognize_file};
 use super::listing::{Folder, extension, list};
 use super::split::{Candidate, draw};
 use super::{
-    DEFAULT_COLUMN, DataError, Dataset, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress, Sample,
-    Severity, Split, Target, Task, ValSource,
+    DEFAULT_COLUMN, DataError, Dataset, IGNORE_ID, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress,
+    Sample, Severity, Split, Target, Task, ValSource,
 };
 
 /// Part of the pictures that validates where neither the set nor the user says which.
@@ -29,7 +29,7 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
     {
         return Err(DataError::Option(format!("the part for validation must lie between 0 and 1, not at {part}")));
     }
-    let mut set = Set::read(path, progress)?;
+    let mut set = Set::read(path, options.task, progress)?;
     let mut suggested_split = false;
     match &options.val {
         ValSource::FromSet => {
@@ -45,10 +45,11 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
             }
             set.split_again(*part, options.seed);
         }
-        ValSource::Other(other) => set.validate_on(Set::read(other, progress)?, other),
+        ValSource::Other(other) => set.validate_on(Set::read(other, Some(set.task), progress)?, other),
     }
     set.settle_classes(path, suggested_split);
     set.settle_categories(path);
+    set.report_masks(path);
     set.report_duplicates();
     Ok(set.into_dataset(path, suggested_split))
 }
@@ -78,12 +79,22 @@ struct Set {
 }
 
 impl Set {
-    fn read(path: &Path, progress: &dyn Progress) -> Result<Self, DataError> {
+    fn read(path: &Path, task: Option<Task>, progress: &dyn Progress) -> Result<Self, DataError> {
         let mut issues = Vec::new();
-        let draft = draft(path, progress, &mut issues)?;
-        let Draft { task, format, columns, category_ids, classes_from_pictures, items, found, issues: more } = draft;
+        let draft = draft(path, task, progress, &mut issues)?;
+        let Draft {
+            task,
+            format,
+            mut columns,
+            category_ids,
+            classes_from_pictures,
+            masks: rule,
+            items,
+            found,
+            issues: more,
+        } = draft;
         issues.extend(more);
-        let results = check(&items, progress)?;
+        let results = check(&items, rule.as_ref(), progress)?;
         let mut pictures = Vec::with_capacity(items.len());
         let mut teller = Teller::default();
         let classes = columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
@@ -97,6 +108,13 @@ impl Set {
             }
         }
         issues.extend(teller.finish());
+        if let Some(rule) = &rule {
+            let checked = pictures.into_iter().map(|picture: Picture| (picture.item, picture.checked)).collect();
+            let settled = masks::settle(path, checked, rule);
+            pictures = settled.pictures.into_iter().map(|(item, checked)| Picture { item, checked }).collect();
+            columns = vec![LabelColumn::single(settled.classes)];
+            issues.extend(settled.issues);
+        }
         remarks(path, &pictures, &mut issues);
         if task == Task::Detect {
             let grey = pictures.iter().filter(|p| p.checked.grey).map(|p| p.item.path.clone()).collect();
@@ -250,6 +268,23 @@ impl Set {
         }
     }
 
+    /// Says which classes of masks have no pixel to train on.
+    fn report_masks(&mut self, path: &Path) {
+        let (Task::Segment, Some(column)) = (self.task, self.columns.first()) else { return };
+        let counts = self.counts(0, |picture| picture.split() == Split::Train);
+        let without = column.classes.iter().zip(&counts).filter(|(_, count)| **count == 0);
+        let without: Vec<&str> = without.map(|(name, _)| name.as_str()).collect();
+        if !without.is_empty() && without.len() < counts.len() {
+            let what = format!(
+                "{} of {} classes have no pixel to train on: {}",
+                without.len(),
+                counts.len(),
+                without.join(", ")
+            );
+            self.issues.push(Issue::new(Severity::Warning, path, what));
+        }
+    }
+
     /// The classes of a column that have a picture to train on, in order of name; the issues say which have not.
     fn learnable(&mut self, column: usize, path: &Path, suggested_split: bool) -> Vec<usize> {
         let counts = |split: Split| self.counts(column, |picture| picture.split() == split);
@@ -346,13 +381,27 @@ impl Set {
     }
 }
 
-fn draft(path: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Result<Draft, DataError> {
+fn draft(
+    path: &Path,
+    task: Option<Task>,
+    progress: &dyn Progress,
+    issues: &mut Vec<Issue>,
+) -> Result<Draft, DataError> {
+    let wish = Wish { task, masks: None };
+    // A folder of masks stands for the set that it belongs to, also where only the parts of the set have it.
+    if let (Some((root, kind)), false) = (masks::around(path), path.is_file()) {
+        let mut around = Vec::new();
+        if let Ok(draft) = masks::read(&list(&root, progress, &mut around)?, Some(&kind)) {
+            issues.extend(around);
+            return Ok(draft);
+        }
+    }
     let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => DataError::Missing(path.to_owned()),
         _ => DataError::Io { path: path.to_owned(), source },
     })?;
     if meta.is_dir() {
-        return recognize(&list(path, progress, issues)?);
+        return recognize(&list(path, progress, issues)?, &wish);
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     if csv::EXTENSIONS.contains(&extension(path).as_str()) {
@@ -361,7 +410,7 @@ fn draft(path: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Resul
         return table(path, &alone, || list(&parent, progress, &mut Vec::new()));
     }
     let not_a_folder = || DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) };
-    recognize_file(path, |folder| list(folder, progress, &mut Vec::new()))?.ok_or_else(not_a_folder)
+    recognize_file(path, &wish, |folder| list(folder, progress, &mut Vec::new()))?.ok_or_else(not_a_folder)
 }
 
 /// Opens a table by itself. The folder around it is only walked where not every picture lies where the table says.
@@ -372,9 +421,6 @@ fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, Da
             Recognition::Read(draft) => Ok(*draft),
             Recognition::No(why) => Err(DataError::NotATable { path: path.to_owned(), why }),
             Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
-            Recognition::NotReadYet(_) => {
-                Err(DataError::NotATable { path: path.to_owned(), why: "it is not read yet".to_owned() })
-            }
         },
     }
 }
@@ -413,6 +459,15 @@ fn renumber(target: &mut Target, matched: &[Option<(usize, Vec<u32>)>]) {
         for one in target.boxes.iter_mut().flatten() {
             one.class = new(ids, one.class).unwrap_or(one.class);
         }
+        let small: Vec<u8> = ids.iter().map(|id| u8::try_from(*id).unwrap_or(IGNORE_ID)).collect();
+        target.mask = target.mask.take().map(|mask| mask.renumbered(&small));
+        let mut pixels = vec![0; ids.iter().max().map_or(0, |most| *most as usize + 1)];
+        for (id, own) in ids.iter().zip(std::mem::take(&mut target.mask_px)) {
+            if let Some(count) = pixels.get_mut(*id as usize) {
+                *count += own;
+            }
+        }
+        target.mask_px = if target.mask.is_some() { pixels } else { Vec::new() };
     }
     target.labels = labels;
 }

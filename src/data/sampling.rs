@@ -46,15 +46,15 @@ pub fn epoch_order(indices: &[usize], factors: &[f64], seed: u64, epoch: u64) ->
 }
 
 impl Dataset {
-    /// The classes that a picture of the first column shows: of its boxes, or its labels.
+    /// The classes that a picture of the first column shows: of its boxes, its mask, or its labels.
     #[must_use]
     pub fn classes_of(&self, sample: usize) -> BTreeSet<u32> {
         let Some(sample) = self.samples.get(sample) else { return BTreeSet::new() };
         let boxes = sample.target.boxes.iter().flatten().filter(|one| !one.crowd).map(|one| one.class);
-        sample.target.label(0).classes().chain(boxes).collect()
+        sample.target.label(0).classes().chain(boxes).chain(sample.target.mask_classes()).collect()
     }
 
-    /// Pictures of a split that show each class of the first column, however many boxes of it they have.
+    /// Pictures of a split that show each class of the first column, however many boxes or pixels of it they have.
     #[must_use]
     pub fn pictures_per_class(&self, split: Split) -> Vec<usize> {
         let mut counts = vec![0; self.classes().len()];

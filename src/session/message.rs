@@ -1,6 +1,6 @@
 //! What goes in and out of a session: small plain values, never a tensor.
 
-use crate::data::{Dataset, Issue};
+use crate::data::{Dataset, Issue, Task};
 use crate::graph::FreezePlan;
 pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
@@ -26,6 +26,8 @@ pub enum Command {
         val: ValChoice,
         /// Decides the split.
         seed: u64,
+        /// What the model is for, where a set may have boxes and masks.
+        task: Option<Task>,
     },
     /// Open the built-in sample.
     OpenSample,

@@ -2,7 +2,7 @@
 
 use super::message::{Belongs, Command, Event};
 use super::steer::Steer;
-use crate::data::{Dataset, ImageSource, Progress, Split};
+use crate::data::{Dataset, ImageSource, Progress, Split, Task};
 use crate::format::plural;
 use crate::models::Network;
 use crate::train::{
@@ -114,8 +114,10 @@ impl Worker<'_> {
     fn obey(&mut self, command: Command) {
         self.stop.store(false, Ordering::Relaxed);
         let answer = match command {
-            Command::OpenData { path, val, seed } => self.open(&DataSource::Path(path), &val, seed).map(|_| ()),
-            Command::OpenSample => self.open(&DataSource::Sample, &ValChoice::Auto, 0).map(|_| ()),
+            Command::OpenData { path, val, seed, task } => {
+                self.open(&DataSource::Path(path), &val, seed, task).map(|_| ())
+            }
+            Command::OpenSample => self.open(&DataSource::Sample, &ValChoice::Auto, 0, None).map(|_| ()),
             Command::InspectWeights(plan) => self.inspect(&plan),
             Command::Start { plan, out } => return self.start(*plan, &out),
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
@@ -142,7 +144,13 @@ impl Worker<'_> {
         }
     }
 
-    fn open(&mut self, source: &DataSource, val: &ValChoice, seed: u64) -> Result<Arc<Dataset>, String> {
+    fn open(
+        &mut self,
+        source: &DataSource,
+        val: &ValChoice,
+        seed: u64,
+        task: Option<Task>,
+    ) -> Result<Arc<Dataset>, String> {
         if let Some((known, known_val, known_seed, dataset)) = &self.opened
             && (known, known_val, *known_seed) == (source, val, seed)
             && *source == DataSource::Sample
@@ -150,7 +158,7 @@ impl Worker<'_> {
             self.outbox.send(Event::DataReady(Arc::clone(dataset)));
             return Ok(Arc::clone(dataset));
         }
-        let dataset = Arc::new(train::open_data(source, val, seed, &self.progress())?);
+        let dataset = Arc::new(train::open_data(source, val, seed, task, &self.progress())?);
         self.opened = Some((source.clone(), val.clone(), seed, Arc::clone(&dataset)));
         self.outbox.send(Event::DataReady(Arc::clone(&dataset)));
         Ok(dataset)
@@ -204,14 +212,17 @@ impl Worker<'_> {
 
     fn known_data(&self, plan: &Plan) -> Option<Arc<Dataset>> {
         let (source, val, seed, dataset) = self.opened.as_ref()?;
-        ((source, val, *seed) == (&plan.data, &plan.val, plan.seed)).then(|| Arc::clone(dataset))
+        // A set of boxes may be one of masks too, and was read for one of them.
+        let is_other = |task| dataset.task != task && dataset.task != Task::Classify && task != Task::Classify;
+        let same = (source, val, *seed) == (&plan.data, &plan.val, plan.seed);
+        (same && !plan.task().is_some_and(is_other)).then(|| Arc::clone(dataset))
     }
 
     fn data_of(&mut self, plan: &Plan) -> Result<Arc<Dataset>, String> {
         self.outbox.send(Event::Progress { what: "preparing the run".to_owned(), done: 0, total: 0 });
         match self.known_data(plan) {
             Some(dataset) => Ok(dataset),
-            None => self.open(&plan.data, &plan.val, plan.seed),
+            None => self.open(&plan.data, &plan.val, plan.seed, plan.task()),
         }
     }
 
@@ -219,7 +230,7 @@ impl Worker<'_> {
     fn other_data(&self, plan: &Plan) -> Result<Arc<Dataset>, String> {
         match self.known_data(plan) {
             Some(dataset) => Ok(dataset),
-            None => train::open_data(&plan.data, &plan.val, plan.seed, &self.progress()).map(Arc::new),
+            None => train::open_data(&plan.data, &plan.val, plan.seed, plan.task(), &self.progress()).map(Arc::new),
         }
     }
 
@@ -287,7 +298,8 @@ impl Worker<'_> {
         let own = data.is_none();
         let (dataset, which) = match data {
             Some(source) => {
-                let opened = train::open_data(&source, &ValChoice::Auto, 0, &self.progress())?;
+                let task = RunFolder::open(from).ok().and_then(|(_, file)| file.plan.task());
+                let opened = train::open_data(&source, &ValChoice::Auto, 0, task, &self.progress())?;
                 (Arc::new(opened), which)
             }
             // The run's own set with the run's own split.

@@ -2,7 +2,7 @@
 
 use super::segmentation::MaskLoss;
 use super::timeline::FreezePhase;
-use crate::data::{Augment, LabelColumn};
+use crate::data::{Augment, LabelColumn, Task};
 use crate::graph::FreezePlan;
 use crate::models::{ModelTask, Variant, find};
 use crate::weights::HeadPolicy;
@@ -244,6 +244,16 @@ impl Plan {
             freeze.bn.retain(|path, _| there(path));
         }
         self.heads = columns;
+    }
+
+    /// What the model needs from its pictures; none where the model is not known.
+    #[must_use]
+    pub fn task(&self) -> Option<Task> {
+        find(&self.model).ok().map(|variant| match variant.task {
+            ModelTask::Classify => Task::Classify,
+            ModelTask::Detect => Task::Detect,
+            ModelTask::Segment => Task::Segment,
+        })
     }
 
     /// How training pictures are varied for a task, if nobody says otherwise.

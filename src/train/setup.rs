@@ -9,7 +9,7 @@ use super::plan::{DataSource, Plan, ValChoice};
 use super::public;
 use super::recognize::{Found, Misfit, recognize};
 use crate::data::{
-    self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, ValSource, View, sampling,
+    self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, Task, ValSource, View, sampling,
 };
 use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess, TensorSpec};
 use crate::models::{Network, find};
@@ -62,11 +62,17 @@ pub fn wanted(graph: &Graph, facts: &Facts) -> Vec<Wanted> {
     all
 }
 
-/// Opens the pictures of a plan.
+/// Opens the pictures of a plan; `task` says what is wanted of a set that has boxes and masks.
 ///
 /// # Errors
 /// A sentence with the cause.
-pub fn open_data(source: &DataSource, val: &ValChoice, seed: u64, progress: &dyn Progress) -> Result<Dataset, String> {
+pub fn open_data(
+    source: &DataSource,
+    val: &ValChoice,
+    seed: u64,
+    task: Option<Task>,
+    progress: &dyn Progress,
+) -> Result<Dataset, String> {
     match source {
         DataSource::Sample => data::open_builtin().map_err(|error| error.to_string()),
         DataSource::Path(path) => {
@@ -75,7 +81,7 @@ pub fn open_data(source: &DataSource, val: &ValChoice, seed: u64, progress: &dyn
                 ValChoice::Fraction(share) => ValSource::Fraction(*share),
                 ValChoice::Path(path) => ValSource::Other(path.clone()),
             };
-            data::open(path, &OpenOptions { val, seed }, progress).map_err(|error| error.to_string())
+            data::open(path, &OpenOptions { val, seed, task }, progress).map_err(|error| error.to_string())
         }
     }
 }

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::masks::{self, Kind, MaskRule};
 use super::{Draft, Item, fold, forget, note_other_files};
 use crate::data::listing::Folder;
-use crate::data::{BoxTarget, Issue, LabelColumn, Severity, Split, Target, Task};
+use crate::data::{
+    BoxTarget, IGNORE_ID, Issue, LabelColumn, MaskTarget, Region, Severity, Shape, Shapes, Split, Target, Task,
+};
 
 /// Issues of one kind that are told line by line; the rest is a number.
 const TOLD: usize = 100;
@@ -59,7 +63,8 @@ impl Teller {
 /// Brings the boxes of a picture into its pixels and cuts them off at its borders, once its real size is known. Boxes
 /// without area and second ones are left out. `classes` names them for people.
 pub(crate) fn settle(item: &mut Item, size_px: [u32; 2], classes: &[String], teller: &mut Teller) {
-    let (Some(origin), Some(boxes)) = (item.origin.take(), item.target.boxes.as_mut()) else { return };
+    let Some(boxes) = item.target.boxes.as_mut() else { return };
+    let Some(origin) = item.origin.take() else { return };
     // An annotation file of one picture bears its name.
     let of = match origin.file.file_stem() == item.path.file_stem() {
         true => String::new(),
@@ -140,7 +145,7 @@ fn place(given: [f32; 4], relative: bool, size_px: [u32; 2]) -> Result<([f32; 4]
 }
 
 /// Says where the annotations were made for a picture of another size.
-fn compare_size(origin: &Origin, picture: &Path, size_px: [u32; 2], teller: &mut Teller) {
+pub(in crate::data::formats) fn compare_size(origin: &Origin, picture: &Path, size_px: [u32; 2], teller: &mut Teller) {
     let Some((told, line)) = origin.told_px.filter(|(told, _)| *told != size_px) else { return };
     let [width, height] = size_px;
     let line = (line > 0).then_some(line);
@@ -155,13 +160,25 @@ fn compare_size(origin: &Origin, picture: &Path, size_px: [u32; 2], teller: &mut
         ""
     };
     let what = format!(
-        "{name} has {width}x{height} pixels, and not {}x{}{turned}; its boxes are read as pixels of the picture as it is",
+        "{name} has {width}x{height} pixels, and not {}x{}{turned}; its annotations are read as pixels of the picture as it is",
         told[0], told[1]
     );
     teller.say(Severity::Warning, "pictures of another size than told", &origin.file, line, what);
 }
 
-/// Puts pictures with boxes together for a reader.
+/// An object with its outline, as a file gives it.
+#[derive(Debug)]
+pub(super) struct Outline {
+    /// As [`Builder::class`] gives it.
+    pub class: u32,
+    pub region: Region,
+    /// Height and width in pixels of the picture that runs are for.
+    pub runs_for: Option<[u64; 2]>,
+    pub crowd: bool,
+    pub line: usize,
+}
+
+/// Puts pictures with boxes or outlines together for a reader.
 pub(super) struct Builder<'a> {
     root: &'a Folder,
     /// Class names with the numbers that the files give them; the position is the class of boxes in `items`.
@@ -178,6 +195,10 @@ pub(super) struct Builder<'a> {
     pub rest: &'static str,
     /// Pictures that are not used for another reason, which was said.
     pub left_out: BTreeSet<PathBuf>,
+    /// Objects that have an outline, used or not.
+    pub outlines: usize,
+    /// Outlines by the place of their picture in `items`.
+    drawn: HashMap<usize, Vec<Outline>>,
 }
 
 impl<'a> Builder<'a> {
@@ -193,6 +214,8 @@ impl<'a> Builder<'a> {
             background: Vec::new(),
             rest: "is not named by the annotations: nothing is known of it; left out",
             left_out: BTreeSet::new(),
+            outlines: 0,
+            drawn: HashMap::new(),
         }
     }
 
@@ -225,6 +248,63 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Adds an object to a picture that was added.
+    pub fn add_outline(&mut self, path: &Path, outline: Outline) {
+        let Some(&at) = self.known.get(path) else { return };
+        let Some(item) = self.items.get_mut(at) else { return };
+        let origin = item.origin.get_or_insert_default();
+        if let (Some([height, width]), Some((told, _))) = (outline.runs_for, origin.told_px)
+            && !told.contains(&0)
+            && told.map(u64::from) != [width, height]
+        {
+            let [w, h] = told;
+            let what = format!("its mask is one of {width}x{height} pixels, and its picture has {w}x{h}; left out");
+            let (file, line) = (origin.file.clone(), Some(outline.line).filter(|line| *line > 0));
+            return self.teller.say(Severity::Error, "masks of another size", &file, line, what);
+        }
+        origin.lines.push(outline.line);
+        self.drawn.entry(at).or_default().push(outline);
+    }
+
+    /// The set as masks: background, then its classes in order of name.
+    ///
+    /// # Errors
+    /// Where it has no outlines, or more classes than a mask can hold.
+    pub fn draft_of_masks(mut self, format: String, whole: bool) -> Result<Draft, String> {
+        if self.outlines == 0 {
+            return Err("has boxes, but no outlines of objects to make masks of".to_owned());
+        }
+        let mut names: Vec<&str> = self.names.iter().map(|(name, _)| name.as_str()).collect();
+        names.retain(|name| !masks::is_background(name));
+        names.sort_unstable();
+        let classes: Vec<String> = std::iter::once("background").chain(names).map(str::to_owned).collect();
+        if classes.len() > usize::from(IGNORE_ID) {
+            return Err(format!("has {} classes; a mask holds at most {IGNORE_ID}", classes.len()));
+        }
+        let id = |class: u32| {
+            let name = self.names.get(class as usize).map(|(name, _)| name.as_str())?;
+            u8::try_from(classes.iter().position(|known| known == name).unwrap_or(0)).ok()
+        };
+        for (at, item) in self.items.iter_mut().enumerate() {
+            let mut shapes = Vec::new();
+            for outline in self.drawn.remove(&at).unwrap_or_default() {
+                let Outline { class, region, crowd, .. } = outline;
+                shapes.push(Shape { class: id(class).unwrap_or(0), region, crowd });
+            }
+            item.target.boxes = None;
+            item.target.mask = Some(MaskTarget::Shapes(Arc::new(Shapes { size_px: [0, 0], background: 0, shapes })));
+        }
+        let masks = Some(MaskRule { kind: Kind::Shapes, table: None, classes });
+        let draft = self.draft(format, whole);
+        Ok(Draft {
+            task: Task::Segment,
+            category_ids: Vec::new(),
+            columns: vec![LabelColumn::single(Vec::new())],
+            masks,
+            ..draft
+        })
+    }
+
     /// The set, with its classes in order of name; `whole` says that the listing is the set, so that what no annotation
     /// names is left out.
     pub fn draft(mut self, format: String, whole: bool) -> Draft {
@@ -245,6 +325,11 @@ impl<'a> Builder<'a> {
         let one = "no annotation: counts as background (known to be without objects)";
         let background = std::mem::take(&mut self.background);
         fold(root, Severity::Note, background, one, |n| format!("{n} pictures: each has {one}"), &mut self.issues);
+        if self.outlines > 0 && !self.items.iter().any(|item| item.target.mask.is_some()) {
+            let n = self.outlines;
+            let what = format!("{n} objects have outlines too, which a segmentation model trains on (--task segment)");
+            self.issues.push(Issue::new(Severity::Note, root, what));
+        }
         let mut found = self.items.len();
         if whole {
             let rest = self.root.images().into_iter().map(|file| file.path.clone());
@@ -262,6 +347,7 @@ impl<'a> Builder<'a> {
             task: Task::Detect,
             format,
             columns: vec![LabelColumn::single(classes)],
+            masks: None,
             category_ids,
             classes_from_pictures: false,
             items: self.items,

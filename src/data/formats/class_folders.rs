@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{Draft, Item, Reader, Recognition, fold, note_other_files};
+use super::{Draft, Item, Reader, Recognition, Wish, fold, note_other_files};
 use crate::data::listing::{File, Folder, Kind};
 use crate::data::{Issue, LabelColumn, Severity, Split, Target, Task};
 
@@ -17,7 +17,7 @@ impl Reader for ClassFolders {
         NAME
     }
 
-    fn recognize(&self, root: &Folder) -> Recognition {
+    fn recognize(&self, root: &Folder, _wish: &Wish) -> Recognition {
         match inner_root(root).and_then(|(inner, layout)| read(root, inner, layout)) {
             Ok(draft) => Recognition::Read(Box::new(draft)),
             Err(why) => Recognition::No(why),
@@ -203,6 +203,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         format: format.to_owned(),
         items: items.collect(),
         columns: vec![LabelColumn::single(classes)],
+        masks: None,
         category_ids: Vec::new(),
         classes_from_pictures: true,
         found,

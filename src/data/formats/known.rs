@@ -1,10 +1,9 @@
-//! Layouts that are recognized, so that the message names them, but not read yet.
+//! Looking into files without reading them whole.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::{Reader, Recognition};
 use crate::data::listing::{Folder, extension};
 
 /// Enough of both ends of a file to see its keys; an annotation file may have gigabytes.
@@ -27,29 +26,4 @@ pub(super) fn peek(path: &Path) -> String {
 pub(super) fn files_named<'a>(root: &'a Folder, extensions: &[&str]) -> Vec<&'a Path> {
     let files = root.all_files().into_iter().map(|f| f.path.as_path());
     files.filter(|path| extensions.contains(&extension(path).as_str())).take(50).collect()
-}
-
-/// Pictures with masks in a folder beside them.
-pub(crate) struct Masks;
-
-impl Reader for Masks {
-    fn name(&self) -> &'static str {
-        "segmentation masks"
-    }
-
-    fn recognize(&self, root: &Folder) -> Recognition {
-        const PAIRS: [(&str, &str); 4] =
-            [("images", "masks"), ("JPEGImages", "SegmentationClass"), ("leftImg8bit", "gtFine"), ("imgs", "masks")];
-        for folder in root.all_folders() {
-            for (images, masks) in PAIRS {
-                if let (Some(images), Some(masks)) = (folder.child(images), folder.child(masks))
-                    && images.has_images()
-                    && let Some(file) = masks.images().first()
-                {
-                    return Recognition::NotReadYet(file.path.clone());
-                }
-            }
-        }
-        Recognition::No("no folders images and masks side by side".to_owned())
-    }
 }

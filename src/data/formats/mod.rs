@@ -5,6 +5,7 @@ mod class_folders;
 mod coco;
 pub(crate) mod csv;
 mod known;
+pub(crate) mod masks;
 mod paths;
 mod voc;
 mod yolo;
@@ -42,9 +43,27 @@ pub(crate) struct Draft {
     /// A class counts only where it has a picture to train on (class folders, CSV); otherwise the list is given.
     pub classes_from_pictures: bool,
     pub items: Vec<Item>,
+    /// How the masks of the pictures are read, if they have any.
+    pub masks: Option<masks::MaskRule>,
     /// Image files seen, including those that are not in `items`.
     pub found: usize,
     pub issues: Vec<Issue>,
+}
+
+/// What is wanted of a set that can be read in several ways.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// What it should teach.
+    pub task: Option<Task>,
+    /// The kind of masks, of several.
+    pub masks: Option<String>,
+}
+
+impl Wish {
+    /// Whether masks are wanted where there are boxes too.
+    pub fn is_segment(&self) -> bool {
+        self.task == Some(Task::Segment)
+    }
 }
 
 /// A reader's answer.
@@ -52,8 +71,6 @@ pub(crate) struct Draft {
 pub(crate) enum Recognition {
     /// This is it.
     Read(Box<Draft>),
-    /// This is it, but it cannot be read yet; the file gave it away.
-    NotReadYet(PathBuf),
     /// This is not it, but should be said of this file whatever the set is.
     Beside(PathBuf, &'static str),
     /// This is not it, because.
@@ -65,19 +82,24 @@ pub(crate) trait Reader: Sync {
     /// Name of the layout, for people.
     fn name(&self) -> &'static str;
     /// Looks at the listing (and into annotation files), decodes nothing.
-    fn recognize(&self, root: &Folder) -> Recognition;
+    fn recognize(&self, root: &Folder, wish: &Wish) -> Recognition;
 }
 
 /// In the order of asking: annotation files say more than folder names, so they come first.
 static READERS: [&dyn Reader; 6] =
-    [&coco::Coco, &yolo::Yolo, &voc::Voc, &known::Masks, &csv::Csv, &class_folders::ClassFolders];
+    [&coco::Coco, &yolo::Yolo, &voc::Voc, &masks::Masks, &csv::Csv, &class_folders::ClassFolders];
 
-/// Asks every reader in turn.
-pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
+/// Asks every reader in turn. Masks in files are asked for first where masks are wanted.
+pub(crate) fn recognize(root: &Folder, wish: &Wish) -> Result<Draft, DataError> {
+    if wish.is_segment() || wish.masks.is_some() {
+        if let Ok(draft) = masks::read(root, wish.masks.as_deref()) {
+            return Ok(draft);
+        }
+    }
     let mut tried = Vec::new();
     let mut beside = Vec::new();
     for reader in READERS {
-        match reader.recognize(root) {
+        match reader.recognize(root, wish) {
             Recognition::Read(draft) if draft.task == Task::Detect && class_folders::is_certain(root) => {
                 let what = format!(
                     "the pictures have boxes too ({}); the class folders are used (drop the file of the boxes by itself)",
@@ -86,24 +108,14 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
                 beside.push(Issue::new(Severity::Warning, &root.path, what));
             }
             Recognition::Read(mut draft) => {
+                if draft.task == Task::Detect && draft.masks.is_none() && masks::read(root, None).is_ok() {
+                    let what = "the pictures have masks in files too, which a segmentation model trains on";
+                    beside.push(Issue::new(Severity::Note, &root.path, what));
+                }
                 draft.issues.append(&mut beside);
                 return Ok(*draft);
             }
             Recognition::Beside(file, what) => beside.push(Issue::new(Severity::Note, file, what)),
-            // Folders named after classes under each split can be read whatever lies beside them.
-            Recognition::NotReadYet(file) if class_folders::is_certain(root) => {
-                if let Recognition::Read(mut draft) = class_folders::ClassFolders.recognize(root) {
-                    let what = format!(
-                        "looks like {} annotations, which this version does not read; the class folders are used",
-                        reader.name()
-                    );
-                    draft.issues.push(Issue::new(Severity::Warning, file, what));
-                    return Ok(*draft);
-                }
-            }
-            Recognition::NotReadYet(file) => {
-                return Err(DataError::NotReadYet { path: root.path.clone(), format: reader.name().to_owned(), file });
-            }
             Recognition::No(why) => tried.push((reader.name().to_owned(), why)),
         }
     }
@@ -117,6 +129,7 @@ pub(crate) fn recognize(root: &Folder) -> Result<Draft, DataError> {
 /// lists. None for a file of another kind.
 pub(crate) fn recognize_file(
     path: &Path,
+    wish: &Wish,
     list: impl Fn(&Path) -> Result<Folder, DataError>,
 ) -> Result<Option<Draft>, DataError> {
     /// Folders for annotations beside those of the pictures.
@@ -127,8 +140,8 @@ pub(crate) fn recognize_file(
     let around = parent.parent().filter(|above| is_inside && !above.as_os_str().is_empty());
     let root = || list(around.unwrap_or(parent));
     let read = match extension(path).as_str() {
-        "json" if coco::is_coco(path) => coco::read(&root()?, &[path], false),
-        "yaml" | "yml" if yolo::is_data_yaml(path) => yolo::read(&root()?, path, false),
+        "json" if coco::is_coco(path) => coco::read(&root()?, &[path], false, wish),
+        "yaml" | "yml" if yolo::is_data_yaml(path) => yolo::read(&root()?, path, false, wish),
         "xml" if voc::is_annotation(path) => {
             let root = root()?;
             let files = root.all_files();

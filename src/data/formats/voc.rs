@@ -6,7 +6,7 @@
 //! are marked difficult are learned and not asked for. A picture without a file is unlabelled and left out; a file without objects
 //! says that there is none.
 
-mod lists;
+pub(super) mod lists;
 mod pairs;
 mod xml;
 
@@ -19,7 +19,7 @@ use self::lists::Lists;
 use self::pairs::Pictures;
 use self::xml::{Annotation, NotOne};
 use super::boxes::{Builder, Origin};
-use super::{Draft, Reader, Recognition};
+use super::{Draft, Reader, Recognition, Wish};
 use crate::data::listing::{Folder, extension};
 use crate::data::{BoxTarget, Issue, Severity, on_decode_pool};
 
@@ -31,7 +31,7 @@ impl Reader for Voc {
         "Pascal VOC"
     }
 
-    fn recognize(&self, root: &Folder) -> Recognition {
+    fn recognize(&self, root: &Folder, _wish: &Wish) -> Recognition {
         let files: Vec<&Path> = root.all_files().into_iter().map(|file| file.path.as_path()).collect();
         let files: Vec<&Path> = files.into_iter().filter(|path| extension(path) == "xml").collect();
         if files.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn read(root: &Folder, files: &[&Path]) -> Draft {
     let mut corners = annotations.iter().flat_map(|(_, a)| &a.objects).flat_map(|object| object.bndbox.iter().take(2));
     let first = if corners.any(|corner| *corner < 1.0) { 0.0 } else { 1.0 };
     let pictures = Pictures::new(root);
-    let lists = Lists::new(root, &mut builder);
+    let lists = Lists::new(root, "Main", &mut builder.read, &mut builder.teller);
     let mut taken = BTreeSet::new();
     for (path, annotation) in &annotations {
         taken.extend(add(path, annotation, first, &pictures, &lists, &mut builder));

@@ -188,7 +188,9 @@ impl App {
         let plan = &self.project.plan;
         let command = match &plan.data {
             DataSource::Sample => Command::OpenSample,
-            DataSource::Path(path) => Command::OpenData { path: path.clone(), val: plan.val.clone(), seed: plan.seed },
+            DataSource::Path(path) => {
+                Command::OpenData { path: path.clone(), val: plan.val.clone(), seed: plan.seed, task: plan.task() }
+            }
         };
         self.send(command);
     }

@@ -6,14 +6,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::rle;
+use crate::data::Region;
 
 /// A whole file.
 #[derive(Deserialize)]
-pub(super) struct File {
+pub(super) struct File<const MASKS: bool> {
     #[serde(default)]
     pub images: Vec<Entry<Image>>,
     /// None in a list of pictures that nothing is known about.
-    pub annotations: Option<Vec<Entry<Annotation>>>,
+    pub annotations: Option<Vec<Entry<Annotation<MASKS>>>>,
     #[serde(default)]
     pub categories: Vec<Entry<Category>>,
 }
@@ -44,7 +45,8 @@ pub(super) struct Category {
     pub name: String,
 }
 
-pub(super) struct Annotation {
+/// `MASKS` keeps what masks are made of, which in large sets is most of the file.
+pub(super) struct Annotation<const MASKS: bool> {
     pub image: String,
     pub category: String,
     /// Left, top, right, bottom in pixels.
@@ -52,8 +54,18 @@ pub(super) struct Annotation {
     pub crowd: bool,
     /// Square pixels of the mask.
     pub area_px: Option<f32>,
-    /// What is wrong with its mask.
-    pub mask: Result<(), String>,
+    /// Whether there is a mask.
+    pub has_mask: bool,
+    /// Its mask, if it has one and it is kept, or what is wrong with it.
+    pub mask: Result<Option<Mask>, String>,
+}
+
+/// The pixels of an annotation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Mask {
+    pub region: Region,
+    /// Height and width of the picture that runs are for.
+    pub size: Option<[u64; 2]>,
 }
 
 /// An id as text, so that `7`, `7.0` and `"7"` are the same.
@@ -106,7 +118,7 @@ impl Read for Category {
     }
 }
 
-impl Read for Annotation {
+impl<const MASKS: bool> Read for Annotation<MASKS> {
     fn read(value: &Value) -> Result<Self, String> {
         let crowd = match value.get("iscrowd") {
             None | Some(Value::Null) => false,
@@ -126,7 +138,9 @@ impl Read for Annotation {
         };
         let (image, category) = (id(value, "image_id")?, id(value, "category_id")?);
         let area_px = value.get("area").and_then(number).map(|area| area as f32).filter(|area| *area > 0.0);
-        Ok(Self { image, category, xyxy, crowd, area_px, mask: check_mask(segmentation) })
+        let mask = read_mask(segmentation);
+        let has_mask = matches!(mask, Ok(Some(_)));
+        Ok(Self { image, category, xyxy, crowd, area_px, has_mask, mask: mask.map(|mask| mask.filter(|_| MASKS)) })
     }
 }
 
@@ -159,11 +173,11 @@ fn around(segmentation: &Value) -> Option<[f32; 4]> {
 }
 
 /// Polygons, runs as a list or packed runs; no mask is no mistake.
-fn check_mask(segmentation: &Value) -> Result<(), String> {
+fn read_mask(segmentation: &Value) -> Result<Option<Mask>, String> {
     let Some(map) = segmentation.as_object() else {
         return match (segmentation, polygons(segmentation)) {
-            (_, Some(read)) => read.map(|_| ()),
-            (Value::Null | Value::Array(_), None) => Ok(()),
+            (_, Some(read)) => read.map(|all| Some(Mask { region: Region::Polygons(all), size: None })),
+            (Value::Null | Value::Array(_), None) => Ok(None),
             (other, None) => Err(format!("it is {}", told(other))),
         };
     };
@@ -180,7 +194,8 @@ fn check_mask(segmentation: &Value) -> Result<(), String> {
         }
         _ => return Err("it has no counts".to_owned()),
     };
-    rle::check(&runs, size)
+    rle::check(&runs, size)?;
+    Ok(Some(Mask { region: Region::Runs(runs), size: Some(size) }))
 }
 
 /// The line of each entry of the top-level lists of a JSON text, by the key of the list.
@@ -240,7 +255,7 @@ mod tests {
 
     #[test]
     fn masks_of_every_form_are_checked() {
-        let check = |text: &str| check_mask(&serde_json::from_str(text).unwrap());
+        let check = |text: &str| read_mask(&serde_json::from_str(text).unwrap()).map(|_| ());
         for fine in [
             "null",
             "[]",

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use self::file::{Annotation, File, Image};
-use super::boxes::{Builder, Origin};
+use super::boxes::{Builder, Origin, Outline};
 use super::known::{files_named, peek};
 use super::paths::{Finder, Found};
-use super::{Draft, Reader, Recognition, split_in};
+use super::{Draft, Reader, Recognition, Wish, split_in};
 use crate::data::listing::Folder;
 use crate::data::{BoxTarget, Issue, Severity, Split, image};
 
@@ -27,7 +27,7 @@ impl Reader for Coco {
         NAME
     }
 
-    fn recognize(&self, root: &Folder) -> Recognition {
+    fn recognize(&self, root: &Folder, wish: &Wish) -> Recognition {
         let json = files_named(root, &["json"]);
         let mut files: Vec<&Path> = json.iter().copied().filter(|path| is_coco(path)).collect();
         if files.is_empty() {
@@ -35,7 +35,7 @@ impl Reader for Coco {
             return Recognition::No(why.to_owned());
         }
         let other: Vec<&Path> = choose(&mut files);
-        match read(root, &files, true) {
+        match read(root, &files, true, wish) {
             Ok(mut draft) => {
                 for path in other {
                     let what = "another file of annotations; not read (drop it by itself to use it)";
@@ -84,12 +84,13 @@ fn split_of(path: &Path) -> Option<Split> {
 ///
 /// # Errors
 /// Why none of them can be used.
-pub(crate) fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<Draft, String> {
-    let mut set = Set { builder: Builder::new(root), root, several: files.len() > 1 };
+pub(crate) fn read(root: &Folder, files: &[&Path], whole: bool, wish: &Wish) -> Result<Draft, String> {
+    let mut set = Set { builder: Builder::new(root), root, several: files.len() > 1, masks: wish.is_segment() };
     let mut used = Vec::new();
     let mut why = String::new();
     for path in files {
-        match set.file(path) {
+        let read = if set.masks { set.file::<true>(path) } else { set.file::<false>(path) };
+        match read {
             Ok(()) => used.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned()),
             Err(reason) => {
                 let reason = format!("{} {reason}", path.display());
@@ -103,7 +104,8 @@ pub(crate) fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<Draft,
     if used.is_empty() {
         return Err(why);
     }
-    Ok(set.builder.draft(format!("COCO ({})", used.join(", ")), whole))
+    let name = format!("COCO ({})", used.join(", "));
+    if set.masks { set.builder.draft_of_masks(name, whole) } else { Ok(set.builder.draft(name, whole)) }
 }
 
 /// Where an image of a file is.
@@ -117,14 +119,16 @@ struct Set<'a> {
     root: &'a Folder,
     /// Whether there are several files, so that each is a part of the set.
     several: bool,
+    /// Whether masks are wanted, and not boxes.
+    masks: bool,
 }
 
 impl Set<'_> {
-    fn file(&mut self, path: &Path) -> Result<(), String> {
+    fn file<const MASKS: bool>(&mut self, path: &Path) -> Result<(), String> {
         let bytes = image::read(path).map_err(|error| error.reason())?;
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| format!("is not UTF-8: {error}"))?;
-        let file: File = serde_json::from_str(text).map_err(|error| format!("is no COCO file: {error}"))?;
+        let file: File<MASKS> = serde_json::from_str(text).map_err(|error| format!("is no COCO file: {error}"))?;
         let annotations = file.annotations.ok_or("has no annotations: nothing is known of its pictures")?;
         if file.images.is_empty() || file.categories.is_empty() {
             return Err("lists no images or no categories".to_owned());
@@ -173,7 +177,7 @@ impl Set<'_> {
         for (entry, line) in annotations.into_iter().zip(lines("annotations")) {
             match entry.0 {
                 Ok(annotation) => {
-                    if let Some(Place::At(file)) = self.annotation(path, line, &annotation, &places, &classes) {
+                    if let Some(Place::At(file)) = self.annotation(path, line, annotation, &places, &classes) {
                         named.insert(file.clone());
                     }
                 }
@@ -241,11 +245,11 @@ impl Set<'_> {
         Place::LeftOut
     }
 
-    fn annotation<'p>(
+    fn annotation<'p, const MASKS: bool>(
         &mut self,
         path: &Path,
         line: usize,
-        annotation: &Annotation,
+        annotation: Annotation<MASKS>,
         places: &'p HashMap<String, Place>,
         classes: &HashMap<String, u32>,
     ) -> Option<&'p Place> {
@@ -261,8 +265,25 @@ impl Set<'_> {
             return Some(place);
         };
         if let Err(why) = &annotation.mask {
-            let what = format!("its mask cannot be read: {why}; only the box is used");
+            let rest = if MASKS { "left out" } else { "only the box is used" };
+            let what = format!("its mask cannot be read: {why}; {rest}");
             self.say(Severity::Warning, "masks that cannot be read", path, line, what);
+        }
+        self.builder.outlines += usize::from(annotation.has_mask);
+        if MASKS {
+            match annotation.mask {
+                Ok(Some(mask)) => {
+                    let shape =
+                        Outline { class, region: mask.region, runs_for: mask.size, crowd: annotation.crowd, line };
+                    self.builder.add_outline(file, shape);
+                }
+                Ok(None) => {
+                    let what = "an annotation with a box and without a mask; left out".to_owned();
+                    self.say(Severity::Warning, "annotations without mask", path, line, what);
+                }
+                Err(_) => {}
+            }
+            return Some(place);
         }
         if annotation.crowd {
             let what = "a crowd (iscrowd): it is not learned, and what is found in it is not counted as wrong";

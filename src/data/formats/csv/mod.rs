@@ -16,7 +16,7 @@ use self::columns::{Meaning, meaning, split_of};
 use self::table::Table;
 use super::class_folders::{self, ClassFolders};
 use super::paths::{Finder, Found};
-use super::{Draft, Item, Reader, Recognition, fold, forget, note_other_files};
+use super::{Draft, Item, Reader, Recognition, Wish, fold, forget, note_other_files};
 use crate::data::listing::{Folder, extension};
 use crate::data::{Issue, Label, LabelColumn, Severity, Split, Target, Task};
 
@@ -35,7 +35,7 @@ impl Reader for Csv {
         "CSV"
     }
 
-    fn recognize(&self, root: &Folder) -> Recognition {
+    fn recognize(&self, root: &Folder, _wish: &Wish) -> Recognition {
         let files = root.all_files().into_iter().filter(|file| EXTENSIONS.contains(&extension(&file.path).as_str()));
         let files: Vec<&Path> = files.map(|file| file.path.as_path()).take(MAX_TABLES).collect();
         match read(root, &files, true) {
@@ -52,7 +52,7 @@ impl Reader for Csv {
 /// Whether the class folders of a set say more than a table beside them.
 fn beaten(root: &Folder, draft: &Draft) -> bool {
     let named = 10 * draft.items.len() >= 9 * root.images().len();
-    let folders = || match ClassFolders.recognize(root) {
+    let folders = || match ClassFolders.recognize(root, &Wish::default()) {
         Recognition::Read(folders) => folders.columns.first().is_some_and(|column| column.classes.len() > 1),
         _ => false,
     };
@@ -335,6 +335,7 @@ impl Collector {
             task: Task::Classify,
             format: format_name(set, &self.columns),
             columns: self.columns,
+            masks: None,
             category_ids: Vec::new(),
             classes_from_pictures: true,
             items: self.items,

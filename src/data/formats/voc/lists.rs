@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::pairs::{Pictures, stem};
-use crate::data::formats::boxes::{Builder, Teller};
+use crate::data::formats::boxes::Teller;
 use crate::data::formats::split_of_path;
 use crate::data::listing::{Folder, IMAGE_EXTENSIONS, extension};
 use crate::data::{Severity, Split};
@@ -25,18 +25,21 @@ struct Place {
 }
 
 /// All lists of a set.
-pub(super) struct Lists {
+pub(in crate::data::formats) struct Lists {
     root: PathBuf,
+    /// The folder of `ImageSets` that was read.
+    folder: &'static str,
     places: Vec<Place>,
 }
 
 impl Lists {
-    pub fn new(root: &Folder, builder: &mut Builder<'_>) -> Self {
+    /// Reads the lists in this folder of `ImageSets`; files below that are known are added to `known`.
+    pub fn new(root: &Folder, folder: &'static str, known: &mut BTreeSet<PathBuf>, teller: &mut Teller) -> Self {
         let mut places = Vec::new();
         for base in root.all_folders() {
             let Some(sets) = base.child("ImageSets") else { continue };
-            builder.read.extend(sets.all_files().iter().map(|file| file.path.clone()));
-            let Some(main) = sets.child("Main") else { continue };
+            known.extend(sets.all_files().iter().map(|file| file.path.clone()));
+            let Some(main) = sets.child(folder) else { continue };
             let files = main.files.iter().map(|file| file.path.as_path());
             // val and test decide before train, and trainval is what is left: its pictures that are not in val.
             let mut by_part: BTreeMap<u8, (Split, &Path)> = BTreeMap::new();
@@ -52,13 +55,13 @@ impl Lists {
             }
             let mut names = HashMap::new();
             for (part, (split, path)) in by_part {
-                read(path, split, part == 3, &mut names, &mut builder.teller);
+                read(path, split, part == 3, &mut names, teller);
             }
             if !names.is_empty() {
                 places.push(Place { base: base.path.clone(), names });
             }
         }
-        Self { root: root.path.clone(), places }
+        Self { root: root.path.clone(), folder, places }
     }
 
     /// The part that a picture belongs to; none where nothing says so, and an error where there are lists without it.
@@ -69,12 +72,12 @@ impl Lists {
         };
         match place.names.get(&stem(image)) {
             Some(line) => Ok(Some(line.split)),
-            None => Err("is in no list of ImageSets/Main (train, val, trainval, test); left out".to_owned()),
+            None => Err(format!("is in no list of ImageSets/{} (train, val, trainval, test); left out", self.folder)),
         }
     }
 
     /// Tells of lines whose pictures are not there, or have no annotation.
-    pub fn missing(&self, taken: &BTreeSet<PathBuf>, pictures: &Pictures<'_>, told: &mut Teller) {
+    pub(super) fn missing(&self, taken: &BTreeSet<PathBuf>, pictures: &Pictures<'_>, told: &mut Teller) {
         for place in &self.places {
             let mut lines: Vec<(&String, &Line)> = place.names.iter().collect();
             lines.sort_by(|a, b| (&a.1.file, a.1.line).cmp(&(&b.1.file, b.1.line)));

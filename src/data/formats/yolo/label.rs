@@ -6,6 +6,8 @@ pub(super) struct Line {
     pub class: u64,
     /// Left, top, right, bottom.
     pub xyxy: [f32; 4],
+    /// The corners `x1 y1 x2 y2 …` of a polygon, in parts of the picture.
+    pub corners: Vec<f64>,
     pub odd: Option<&'static str>,
 }
 
@@ -44,15 +46,17 @@ pub(super) fn read(text: &str) -> Result<Line, String> {
     if let Some(large) = numbers.iter().find(|number| number.abs() > MOST) {
         return Err(format!("{large} is no part of the picture (0 to 1); pixels are not read"));
     }
+    let mut outline = Vec::new();
     let xyxy = match numbers {
         &[cx, cy, w, h] => [cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0],
         corners => {
+            outline = corners.to_vec();
             let of = |axis: usize| corners.iter().skip(axis).step_by(2).copied();
             let (low, high) = (|axis| of(axis).fold(f64::MAX, f64::min), |axis| of(axis).fold(f64::MIN, f64::max));
             [low(0), low(1), high(0), high(1)]
         }
     };
-    Ok(Line { class: *class as u64, xyxy: xyxy.map(|value| value as f32), odd })
+    Ok(Line { class: *class as u64, xyxy: xyxy.map(|value| value as f32), corners: outline, odd })
 }
 
 #[cfg(test)]

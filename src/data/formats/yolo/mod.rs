@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use self::folders::Folders;
 use self::yaml::{Held, Key};
-use super::boxes::{Builder, Origin};
+use super::boxes::{Builder, Origin, Outline};
 use super::known::files_named;
-use super::{Draft, Reader, Recognition, split_in};
+use super::{Draft, Reader, Recognition, Wish, split_in};
 use crate::data::listing::{Folder, extension};
-use crate::data::{BoxTarget, Issue, Severity, Split, image};
+use crate::data::{BoxTarget, Issue, Region, Severity, Split, image};
 
 const NAME: &str = "YOLO";
 /// Files beside the labels that hold the names of classes, one a line.
@@ -30,14 +30,14 @@ impl Reader for Yolo {
         NAME
     }
 
-    fn recognize(&self, root: &Folder) -> Recognition {
+    fn recognize(&self, root: &Folder, wish: &Wish) -> Recognition {
         let mut files: Vec<&Path> = files_named(root, &["yaml", "yml"]);
         files.retain(|path| is_data_yaml(path));
         let usual = |path: &Path| path.file_stem().is_some_and(|stem| stem == "data" || stem == "dataset");
         files.sort_by_key(|path| !usual(path));
         let mut why = "no .yaml file with the keys train and names".to_owned();
         if let Some((first, others)) = files.split_first() {
-            match read(root, first, true) {
+            match read(root, first, true, wish) {
                 Ok(mut draft) => {
                     for path in others {
                         let what = "another description of the set; not read (drop it by itself to use it)";
@@ -48,8 +48,9 @@ impl Reader for Yolo {
                 Err(reason) => why = format!("{} {reason}", first.display()),
             }
         }
-        match without_yaml(root) {
-            Some(draft) => Recognition::Read(Box::new(draft)),
+        match without_yaml(root, wish) {
+            Some(Ok(draft)) => Recognition::Read(Box::new(draft)),
+            Some(Err(why)) => Recognition::No(why),
             None => Recognition::No(format!("{why}; no folders images and labels side by side")),
         }
     }
@@ -79,10 +80,10 @@ fn text(path: &Path) -> Result<String, String> {
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(crate) fn read(root: &Folder, path: &Path, whole: bool) -> Result<Draft, String> {
+pub(crate) fn read(root: &Folder, path: &Path, whole: bool, wish: &Wish) -> Result<Draft, String> {
     let text = text(path)?;
     let keys = yaml::read(&text);
-    let mut set = Set::new(root);
+    let mut set = Set::new(root, wish);
     set.builder.read.insert(path.to_owned());
     set.names(path, &keys)?;
     let word = |name: &str| {
@@ -123,12 +124,12 @@ pub(crate) fn read(root: &Folder, path: &Path, whole: bool) -> Result<Draft, Str
     }
     set.orphans();
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(set.builder.draft(format!("YOLO ({file})"), whole))
+    set.draft(format!("YOLO ({file})"), whole)
 }
 
 /// Reads a set of folders named images and labels that has no description.
-fn without_yaml(root: &Folder) -> Option<Draft> {
-    let mut set = Set::new(root);
+fn without_yaml(root: &Folder, wish: &Wish) -> Option<Result<Draft, String>> {
+    let mut set = Set::new(root, wish);
     let is_label = |path: &Path| extension(path) == "txt" && !is_names(path);
     let pairs: Vec<(&Folder, &Folder)> = root
         .all_folders()
@@ -159,7 +160,7 @@ fn without_yaml(root: &Folder) -> Option<Draft> {
         }
     }
     set.orphans();
-    Some(set.builder.draft("YOLO (folders images and labels)".to_owned(), true))
+    Some(set.draft("YOLO (folders images and labels)".to_owned(), true))
 }
 
 fn is_names(path: &Path) -> bool {
@@ -177,12 +178,19 @@ struct Set<'a> {
     /// Label files of pictures, there or not.
     labels: BTreeSet<PathBuf>,
     count: usize,
+    /// Whether masks are wanted, and not boxes.
+    masks: bool,
 }
 
 impl<'a> Set<'a> {
-    fn new(root: &'a Folder) -> Self {
+    fn new(root: &'a Folder, wish: &Wish) -> Self {
+        let masks = wish.is_segment();
         let (ids, classes, labels) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { builder: Builder::new(root), root, ids, classes, numbered: false, labels, count: 0 }
+        Self { builder: Builder::new(root), root, ids, classes, numbered: false, labels, count: 0, masks }
+    }
+
+    fn draft(self, format: String, whole: bool) -> Result<Draft, String> {
+        if self.masks { self.builder.draft_of_masks(format, whole) } else { Ok(self.builder.draft(format, whole)) }
     }
 
     fn say(&mut self, severity: Severity, kind: &'static str, path: &Path, line: usize, what: String) {
@@ -272,6 +280,18 @@ impl<'a> Set<'a> {
                 self.say(Severity::Error, "classes without name", file, line, what);
                 continue;
             };
+            self.builder.outlines += usize::from(!read.corners.is_empty());
+            if self.masks && read.corners.is_empty() {
+                let what = "a box without an outline; left out".to_owned();
+                self.say(Severity::Warning, "boxes without outline", file, line, what);
+                continue;
+            }
+            if self.masks {
+                let region = Region::Polygons(vec![read.corners]);
+                let outline = Outline { class, region, runs_for: None, crowd: false, line };
+                self.builder.add_outline(picture, outline);
+                continue;
+            }
             self.builder.add_box(picture, BoxTarget::new(class, read.xyxy), line);
         }
     }
