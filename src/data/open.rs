@@ -387,7 +387,7 @@ fn draft(
     progress: &dyn Progress,
     issues: &mut Vec<Issue>,
 ) -> Result<Draft, DataError> {
-    let wish = Wish { task, masks: None };
+    let wish = Wish { task };
     // A folder of masks stands for the set that it belongs to, also where only the parts of the set have it.
     if let (Some((root, kind)), false) = (masks::around(path), path.is_file()) {
         let mut around = Vec::new();

@@ -55,8 +55,6 @@ pub(crate) struct Draft {
 pub(crate) struct Wish {
     /// What it should teach.
     pub task: Option<Task>,
-    /// The kind of masks, of several.
-    pub masks: Option<String>,
 }
 
 impl Wish {
@@ -91,10 +89,10 @@ static READERS: [&dyn Reader; 6] =
 
 /// Asks every reader in turn. Masks in files are asked for first where masks are wanted.
 pub(crate) fn recognize(root: &Folder, wish: &Wish) -> Result<Draft, DataError> {
-    if wish.is_segment() || wish.masks.is_some() {
-        if let Ok(draft) = masks::read(root, wish.masks.as_deref()) {
-            return Ok(draft);
-        }
+    if wish.is_segment()
+        && let Ok(draft) = masks::read(root, None)
+    {
+        return Ok(draft);
     }
     let mut tried = Vec::new();
     let mut beside = Vec::new();

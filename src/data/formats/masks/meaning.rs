@@ -356,7 +356,8 @@ impl Seen {
     fn told(&self) -> String {
         let mut counts: Vec<(&u16, &u64)> = self.counts.iter().collect();
         counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        shares(counts.iter().map(|(value, count)| (value.to_string(), **count)).collect(), self.all())
+        let counts: Vec<(String, u64)> = counts.iter().map(|(value, count)| (value.to_string(), **count)).collect();
+        shares(&counts, self.all())
     }
 
     /// The colors with their shares, and how to say what they mean.
@@ -364,7 +365,8 @@ impl Seen {
         let mut counts: Vec<(&[u8; 3], &u64)> = self.colors.iter().collect();
         counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         let all = self.colors.values().sum::<u64>().max(1);
-        let told = shares(counts.iter().map(|(color, count)| (hex(**color), **count)).collect(), all);
+        let counts: Vec<(String, u64)> = counts.iter().map(|(color, count)| (hex(**color), **count)).collect();
+        let told = shares(&counts, all);
         match table {
             Some(table) => {
                 format!("the masks have colors, and {} gives its classes none: {told}", table.file.display())
@@ -380,7 +382,7 @@ pub(super) fn hex([r, g, b]: [u8; 3]) -> String {
 }
 
 /// The first of them with their shares of all pixels.
-pub(super) fn shares(counts: Vec<(String, u64)>, all: u64) -> String {
+pub(super) fn shares(counts: &[(String, u64)], all: u64) -> String {
     const TOLD: usize = 12;
     let share = |count: u64| {
         let percent = 100.0 * count as f64 / all.max(1) as f64;

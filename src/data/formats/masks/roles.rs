@@ -168,7 +168,7 @@ fn role_of(written: &str) -> (Option<Role>, Option<String>) {
                 name.strip_suffix(*word).and_then(trimmed).or_else(|| name.strip_prefix(*word).and_then(trimmed));
             split.map(|split| (word.to_string(), split))
         };
-        if let Some((word, split)) = words.iter().find_map(|word| with(&word)) {
+        if let Some((word, split)) = words.iter().find_map(with) {
             let role = if is_mask { Role::Mask(word) } else { Role::Picture };
             return (Some(role), Some(split));
         }
@@ -176,7 +176,7 @@ fn role_of(written: &str) -> (Option<Role>, Option<String>) {
     // `masks_3class`; not `mask off`, which may be a class.
     let several = ["masks", "labels", "annotations", "instances", "segmentations", "gt", "gtfine", "gtcoarse"];
     let begins = |word: &&str| name.strip_prefix(*word).is_some_and(|rest| rest.starts_with(['_', '-']));
-    if several.iter().any(|word| begins(&word)) {
+    if several.iter().any(begins) {
         return (Some(Role::Mask(written.to_owned())), None);
     }
     (None, Some(split_name(&name).unwrap_or(name)))

@@ -32,7 +32,8 @@ pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRul
                 Some(what) => done.issues.push(Issue::new(Severity::Error, file, what)),
             },
             Some(Err(why)) => {
-                done.issues.push(Issue::new(Severity::Error, file, format!("the mask cannot be used: {why}; left out")))
+                let what = format!("the mask cannot be used: {why}; left out");
+                done.issues.push(Issue::new(Severity::Error, file, what));
             }
             None => done.pictures.push((item, checked)),
         }
@@ -142,7 +143,7 @@ fn read(root: &Path, fitting: Vec<(Item, Checked, Facts)>, meaning: &Meaning, do
     for (mut item, checked, facts) in fitting {
         let file = mask_file(&item);
         let counted = Counted::of(&facts, meaning);
-        let unknown = shares(counted.unknown.clone(), counted.all);
+        let unknown = shares(&counted.unknown, counted.all);
         let part = counted.unknown_px as f64 / counted.all.max(1) as f64;
         if part > MOST_UNKNOWN {
             let what = format!("most of the mask has values without a class: {unknown}; left out with its picture");
@@ -194,7 +195,7 @@ impl Counted {
                 for (value, count) in counts {
                     counted.value(*value, *count, palette.as_deref(), meaning, facts.lossy);
                 }
-                counted.unknown.sort_by(|a, b| b.1.cmp(&a.1));
+                counted.unknown.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             }
             Found::Colors { counts, known, ignored, .. } => {
                 counted.classes.clone_from(known);
