@@ -6,7 +6,7 @@ mod common;
 
 use frostline::data::Split;
 use frostline::graph::FreezePlan;
-use frostline::session::{Command, Ending, Evaluation, Event, Phase, Session, View, Which};
+use frostline::session::{Command, Ending, Evaluation, Event, Parts, Phase, Session, View, Which};
 use frostline::train::{DeviceChoice, Plan, ValChoice, WeightsSource, sample_plan};
 use std::path::Path;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ fn a_run_is_paused_asked_changed_resumed_and_finished() {
     let (good, bad) = (home.path().join("a.png"), home.path().join("b.png"));
     image::RgbImage::from_pixel(40, 30, image::Rgb([200, 10, 10])).save(&good).unwrap();
     std::fs::write(&bad, "no picture").unwrap();
-    desk.send(Command::Predict { images: vec![good, bad.clone()], from: None });
+    desk.send(Command::Predict { images: vec![good, bad.clone()], from: None, parts: Parts::Auto });
     desk.until("predictions", |event| matches!(event, Event::Predictions(_)));
     let answers = desk.view.predictions.clone().unwrap();
     assert_eq!((answers[0].size_px, answers[0].top().unwrap().score > 0.2), ([40, 30], true));
@@ -97,7 +97,7 @@ fn a_run_is_paused_asked_changed_resumed_and_finished() {
     assert!(run.checkpoint.as_ref().unwrap().exists() && run.best.is_some());
     assert!(out.join("resume.safetensors").exists());
     // The finished run answers, from its folder.
-    desk.send(Command::Predict { images: vec![bad], from: Some(out) });
+    desk.send(Command::Predict { images: vec![bad], from: Some(out), parts: Parts::Auto });
     desk.until("predictions", |event| matches!(event, Event::Predictions(_)));
 }
 

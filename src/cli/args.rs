@@ -1,7 +1,7 @@
 //! The arguments, word for word as scripts use them.
 
 use crate::data::{Split, Task};
-use crate::session::{BoxForm, Which};
+use crate::session::{BoxForm, Parts, Which};
 use crate::train::DeviceChoice;
 use crate::train::segmentation::MaskLoss;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -310,7 +310,11 @@ pub(super) struct PredictArgs {
     /// Overlap (IoU) from which the less likely of two boxes of one class goes [default: the model's own]
     #[arg(long, value_name = "IOU", value_parser = share)]
     pub iou: Option<f32>,
-    /// Folder for predictions.jsonl, masks, pictures with boxes, YOLO text and COCO JSON
+    /// How a model that tells a class for each pixel looks at a picture: as a whole, in overlapping tiles of so many pixels, or in
+    /// tiles only where a picture is clearly larger than those that it was trained on (auto)
+    #[arg(long, value_name = "auto|whole|PX", default_value = "auto", value_parser = tile)]
+    pub tile: Parts,
+    /// Folder for predictions.jsonl, masks, pictures with boxes or masks, YOLO text and COCO JSON
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Classes to tell [default: 5, or all with --json]
@@ -451,6 +455,17 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
 fn box_form(text: &str) -> Result<BoxForm, String> {
     let known = || format!("{text} is none of raw, decoded and objects");
     BoxForm::ALL.into_iter().find(|form| form.name() == text).ok_or_else(known)
+}
+
+fn tile(text: &str) -> Result<Parts, String> {
+    match text {
+        "auto" => Ok(Parts::Auto),
+        "whole" => Ok(Parts::Whole),
+        _ => match text.parse() {
+            Ok(px @ 16..=100_000) => Ok(Parts::Of(px)),
+            _ => Err(format!("{text} is none of auto, whole and a number of pixels from 16 on")),
+        },
+    }
 }
 
 fn share(text: &str) -> Result<f32, String> {

@@ -89,6 +89,6 @@ fn show(check: &ExportCheck) -> Outcome {
 fn top(prediction: &HeadPrediction) -> Option<&ClassScore> {
     match &prediction.answer {
         Answer::Classes(classes) => classes.first(),
-        Answer::Mask { .. } | Answer::Boxes(_) => None,
+        Answer::Mask(_) | Answer::Boxes(_) => None,
     }
 }

@@ -7,6 +7,7 @@ use super::{Failure, Outcome, output};
 use crate::graph::HeadKind;
 use crate::session::{Command, Event};
 use crate::train::detection::save_boxes;
+use crate::train::segmentation::{Mask, MaskFolder, mask_of};
 use crate::train::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, Prediction};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -72,7 +73,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
 
 fn ask(args: &PredictArgs) -> Result<Arc<Vec<Prediction>>, Failure> {
     let mut driver = Driver::new(args.device)?;
-    driver.send(Command::Predict { images: args.images.clone(), from: Some(args.source.clone()) })?;
+    driver.send(Command::Predict { images: args.images.clone(), from: Some(args.source.clone()), parts: args.tile })?;
     loop {
         match driver.next()? {
             Event::Predictions(predictions) => return Ok(predictions),
@@ -91,7 +92,7 @@ fn prediction_line<'a>(
     let scores = |scores: &'a [ClassScore]| scores.iter().take(top).map(NameScore::from).collect::<Vec<_>>();
     let mut lists = prediction.heads.iter().filter_map(|head| match &head.answer {
         Answer::Classes(list) => Some((head.head.as_str(), scores(list))),
-        Answer::Mask { .. } | Answer::Boxes(_) => None,
+        Answer::Mask(_) | Answer::Boxes(_) => None,
     });
     let boxes = prediction.heads.iter().find_map(|head| match &head.answer {
         Answer::Boxes(boxes) => Some(boxes.chosen(choice.of(boxes))),
@@ -119,13 +120,23 @@ fn show(prediction: &Prediction, top: usize, choice: Chosen, mask: Option<&Path>
                 each.collect::<Vec<_>>().join(", ")
             }
             (Answer::Boxes(boxes), _) => objects(&boxes.chosen(choice.of(boxes))),
-            (Answer::Mask { .. }, Some(path)) => format!("mask {}", path.display()),
-            (Answer::Mask { width, height, .. }, None) => format!("mask {width}×{height} (--out DIR writes it)"),
+            (Answer::Mask(mask), path) => pixels(mask, path),
         };
         let name = if prediction.heads.len() > 1 { format!("{}: ", head.head) } else { String::new() };
         output::line(&format!("{}  {name}{what}", prediction.image))?;
     }
     Ok(())
+}
+
+/// The classes of a mask in a line, most pixels first.
+fn pixels(mask: &Mask, path: Option<&Path>) -> String {
+    let mut counts: Vec<(u8, u64)> = mask.counts().into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let share = |(id, count): (u8, u64)| format!("{} {:.1} %", mask.name(id), count as f64 / all.max(1) as f64 * 100.0);
+    let shares: Vec<String> = counts.into_iter().map(share).collect();
+    let written = path.map_or_else(|| "--out DIR writes the mask".to_owned(), |path| path.display().to_string());
+    format!("{} ({written})", shares.join(", "))
 }
 
 /// The objects of a picture in a line.
@@ -169,7 +180,7 @@ fn labels(head: &HeadPrediction, scores: &[ClassScore], top: usize) -> String {
 struct Files {
     folder: PathBuf,
     lines: std::fs::File,
-    masks: usize,
+    masks: Option<MaskFolder>,
 }
 
 impl Files {
@@ -177,7 +188,7 @@ impl Files {
         let path = folder.join("predictions.jsonl");
         let lines = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::create(&path));
         let lines = lines.map_err(|cause| cannot_write(&path, &cause))?;
-        Ok(Self { folder: folder.to_path_buf(), lines, masks: 0 })
+        Ok(Self { folder: folder.to_path_buf(), lines, masks: None })
     }
 
     fn line(&mut self, line: &Line<'_>) -> Outcome {
@@ -185,23 +196,16 @@ impl Files {
         writeln!(self.lines, "{text}").map_err(|cause| cannot_write(&self.folder, &cause))
     }
 
-    /// Writes the first mask as a grey PNG whose values are class ids.
+    /// Writes the first mask as an indexed PNG, and the picture with its classes laid over it.
     fn mask(&mut self, prediction: &Prediction) -> Result<Option<PathBuf>, Failure> {
-        let mask = prediction.heads.iter().find_map(|head| match &head.answer {
-            Answer::Mask { width, height, ids } => Some((*width, *height, ids)),
-            Answer::Classes(_) | Answer::Boxes(_) => None,
-        });
-        let Some((width, height, ids)) = mask else { return Ok(None) };
-        let stem = Path::new(&prediction.image).file_stem().unwrap_or_default().to_string_lossy();
-        let mut path = self.folder.join(format!("{stem}_mask.png"));
-        if path.exists() {
-            // Two pictures of one name, from two folders.
-            self.masks += 1;
-            path = self.folder.join(format!("{stem}_mask_{}.png", self.masks));
+        if mask_of(prediction).is_none() {
+            return Ok(None);
         }
-        image::save_buffer(&path, ids, width, height, image::ExtendedColorType::L8)
-            .map_err(|cause| cannot_write(&path, &cause))?;
-        Ok(Some(path))
+        if self.masks.is_none() {
+            self.masks = Some(MaskFolder::new(&self.folder).map_err(Failure::Running)?);
+        }
+        let written = self.masks.as_mut().map(|masks| masks.write(prediction)).transpose();
+        Ok(written.map_err(Failure::Running)?.flatten().map(|written| written.mask))
     }
 }
 

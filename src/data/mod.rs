@@ -26,6 +26,7 @@ mod listing;
 pub mod loader;
 mod mask;
 mod open;
+mod png;
 pub mod sample;
 pub mod sampling;
 mod specimen;
@@ -49,6 +50,7 @@ pub use mask::{
     InstancePixels, Region, Shape, Shapes, ValueMap, load_instances, load_mask, pack, polygon_runs, runs_of,
 };
 pub use open::open;
+pub use png::IndexedPng;
 pub use specimen::specimen;
 pub use transform::Placement;
 

@@ -2,6 +2,7 @@
 
 use crate::data::{Dataset, Issue, Task};
 use crate::graph::FreezePlan;
+use crate::train::segmentation::Parts;
 pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
     RunInfo, StepNews, StepTimes, Which,
@@ -76,6 +77,8 @@ pub enum Command {
         images: Vec<PathBuf>,
         /// A run folder or checkpoint to use instead of the current weights.
         from: Option<PathBuf>,
+        /// How a model that tells a class for each pixel looks at large pictures.
+        parts: Parts,
     },
     /// Write the boxes of predictions as pictures, YOLO text and COCO JSON; answered by [`Event::Saved`].
     SaveBoxes {

@@ -15,6 +15,7 @@ mod worker;
 
 pub use crate::models::{Accuracy, ModelTask, PublicWeights, Variant, catalogue, find as find_model};
 pub use crate::train::save_backbone;
+pub use crate::train::segmentation::Parts;
 pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{

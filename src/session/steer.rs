@@ -46,9 +46,9 @@ impl<'a> Steer<'a> {
             Command::SetTimeline(timeline) => return Some(Control::SetTimeline(timeline)),
             Command::SetLr(lr) => return Some(Control::SetLr(lr)),
             Command::Interrupt | Command::Weights(_) => Ok(()),
-            Command::Predict { images, from: None } => {
+            Command::Predict { images, from: None, parts } => {
                 self.stop.store(false, Ordering::Relaxed);
-                predict_all(&network.inference(), run, &images, self.outbox, self.stop)
+                predict_all(&network.inference(), run, &images, parts, self.outbox, self.stop)
             }
             Command::SaveBoxes { predictions, choice, to } => {
                 self.stop.store(false, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress, Split, Task};
 use crate::format::plural;
 use crate::models::Network;
+use crate::train::segmentation::Parts;
 use crate::train::{
     self, Choice, DataSource, DeviceChoice, Ending, LrPoint, LrSweep, Misfit, Plan, Prediction, RunFile, RunFolder,
     Setup, Trainer, ValChoice, WeightsSource, Which,
@@ -122,7 +123,7 @@ impl Worker<'_> {
             Command::Start { plan, out } => return self.start(*plan, &out),
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
-            Command::Predict { images, from } => self.predict(&images, from.as_deref()),
+            Command::Predict { images, from, parts } => self.predict(&images, from.as_deref(), parts),
             Command::SaveBoxes { predictions, choice, to } => {
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
             }
@@ -280,7 +281,7 @@ impl Worker<'_> {
         }
     }
 
-    fn predict(&mut self, images: &[PathBuf], from: Option<&Path>) -> Result<(), String> {
+    fn predict(&mut self, images: &[PathBuf], from: Option<&Path>, parts: Parts) -> Result<(), String> {
         if let Some(from) = from {
             let known = self.model.as_ref().is_some_and(|(path, ..)| path == from && !from.is_dir());
             if !known {
@@ -291,7 +292,7 @@ impl Worker<'_> {
         let Some((_, network, run)) = &self.model else {
             return Err("There is no trained model yet: train one, or choose a run to predict with.".to_owned());
         };
-        predict_all(network, run, images, self.outbox, self.stop)
+        predict_all(network, run, images, parts, self.outbox, self.stop)
     }
 
     fn evaluate(&self, from: &Path, data: Option<DataSource>, which: Which) -> Result<(), String> {
@@ -333,10 +334,10 @@ pub(super) fn predict_all(
     network: &Network,
     run: &RunFile,
     images: &[PathBuf],
+    parts: Parts,
     outbox: &Outbox,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let columns = run.columns();
     let mut answers = Vec::with_capacity(images.len());
     for (done, image) in images.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
@@ -344,8 +345,14 @@ pub(super) fn predict_all(
         }
         outbox.offer(Event::Progress { what: "predicting".to_owned(), done, total: images.len() });
         let source = ImageSource::File(image.clone());
-        let answer = train::predict(network, &source, &run.preprocess, &columns);
-        answers.push(answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?);
+        let mut go_on = |done: usize, total: usize| {
+            let what = format!("predicting {}", image.file_name().unwrap_or_default().display());
+            outbox.offer(Event::Progress { what, done, total });
+            !stop.load(Ordering::Relaxed)
+        };
+        let answer = train::predict_in_parts(network, &source, run, parts, &mut go_on);
+        let answer = answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?;
+        answers.extend(answer);
     }
     outbox.send(Event::Predictions(Arc::new(answers)));
     Ok(())

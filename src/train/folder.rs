@@ -37,6 +37,9 @@ pub struct RunFile {
     pub heads: Vec<LabelColumn>,
     /// From picture to input.
     pub preprocess: Preprocess,
+    /// Usual width and height in pixels of the training pictures (medians), where each pixel has a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_px: Option<[u32; 2]>,
 }
 
 impl RunFile {
@@ -46,7 +49,7 @@ impl RunFile {
         let classes = columns.first().map(|column| column.classes.clone()).unwrap_or_default();
         let usual = matches!(columns, [LabelColumn { name, multi: false, .. }] if name == DEFAULT_COLUMN);
         let heads = if usual { Vec::new() } else { columns.to_vec() };
-        Self { version: VERSION, plan, classes, heads, preprocess }
+        Self { version: VERSION, plan, classes, heads, preprocess, picture_px: None }
     }
 
     /// What each label head tells, in turn.
@@ -301,6 +304,9 @@ pub fn export(to: &Path, tensors: &[HostTensor], run: &RunFile) -> Result<(), St
     ]);
     if !run.heads.is_empty() {
         metadata.insert("frostline.heads".to_owned(), json(serde_json::to_string(&run.heads))?);
+    }
+    if let Some(picture_px) = run.picture_px {
+        metadata.insert("frostline.picture_px".to_owned(), json(serde_json::to_string(&picture_px))?);
     }
     weights::save_safetensors(to, &plain(tensors), SaveDtype::F32, &metadata).map_err(|error| error.to_string())
 }

@@ -44,7 +44,7 @@ pub use origin::{About, about_weights, inspect_weights, named_classes, open_weig
 pub use plan::{
     ClassWeights, DataSource, Decay, DeviceChoice, EarlyStop, OptimizerChoice, Plan, ValChoice, WeightsSource,
 };
-pub use predict::{decode, host, predict};
+pub use predict::{decode, host, predict, predict_in_parts};
 pub use prediction::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, PRESENT, Prediction};
 pub use presets::{SchedulePreset, backbone_stages, falling_rates};
 pub use proof::Proof;

@@ -1,9 +1,10 @@
 //! From pictures to predictions in pixels of the picture.
 
 use super::detection::{self, Candidates};
-use super::metrics::argmax;
+use super::folder::RunFile;
 use super::prediction::{Answer, Boxes, Choice, ClassScore, HeadPrediction, Prediction};
-use crate::data::{ImageSource, LabelColumn, Placement, image, transform};
+use super::segmentation::{Logits, Mask, Parts, fitted, in_tiles};
+use crate::data::{DataError, ImageSource, LabelColumn, Placement, Rgb8, image, transform};
 use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess, Tells};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, Pictures, RunError, Value};
@@ -20,14 +21,57 @@ pub fn predict(
     rule: &Preprocess,
     columns: &[LabelColumn],
 ) -> Result<Prediction, RunError> {
+    match image::load(source) {
+        Ok(loaded) => of_picture(network, source, &loaded, rule, columns),
+        Err(error) => Ok(unreadable(source, &error)),
+    }
+}
+
+fn unreadable(source: &ImageSource, error: &DataError) -> Prediction {
+    Prediction { image: source.name(), size_px: [0, 0], heads: Vec::new(), error: Some(error.to_string()) }
+}
+
+/// The same with a run's preprocessing and classes; where the model tells a class for each pixel, a picture is looked at in
+/// parts as `parts` says. `go_on` is told how many of how many parts are done; none when it broke off.
+///
+/// # Errors
+/// When the device fails.
+pub fn predict_in_parts(
+    network: &Network,
+    source: &ImageSource,
+    run: &RunFile,
+    parts: Parts,
+    go_on: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Option<Prediction>, RunError> {
     let loaded = match image::load(source) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            let error = Some(error.to_string());
-            return Ok(Prediction { image: source.name(), size_px: [0, 0], heads: Vec::new(), error });
-        }
+        Err(error) => return Ok(Some(unreadable(source, &error))),
     };
-    let (input, placement) = transform::preprocess(&loaded, rule);
+    let (rule, size_px) = (&run.preprocess, [loaded.width, loaded.height]);
+    let [height, width] = rule.size;
+    let part_px = parts.part_px(size_px, run.picture_px, [width, height]);
+    let graph = network.graph();
+    if let ([head @ Head { kind: HeadKind::PixelClassify { .. }, .. }], Some(part_px)) =
+        (graph.heads.as_slice(), part_px)
+    {
+        let classes = Arc::new(run.classes.clone());
+        let Some(mask) = in_tiles(network, &loaded, rule, part_px, &classes, go_on)? else { return Ok(None) };
+        let answer = Answer::Mask(Arc::new(mask));
+        let heads = vec![HeadPrediction { head: head.name.clone(), kind: head.kind.clone(), answer }];
+        return Ok(Some(Prediction { image: source.name(), size_px, heads, error: None }));
+    }
+    of_picture(network, source, &loaded, rule, &run.columns()).map(Some)
+}
+
+/// What `network` says of a picture as a whole.
+fn of_picture(
+    network: &Network,
+    source: &ImageSource,
+    loaded: &Rgb8,
+    rule: &Preprocess,
+    columns: &[LabelColumn],
+) -> Result<Prediction, RunError> {
+    let (input, placement) = transform::preprocess(loaded, rule);
     let [height, width] = rule.size.map(|n| n as usize);
     let mut pixels = vec![0.0; 3 * height * width];
     transform::normalize(&input, rule, &mut pixels);
@@ -48,7 +92,8 @@ pub fn predict(
         .map(|(at, (head, output))| {
             let column = columns.get(graph.label_column(at).unwrap_or_default());
             let classes = column.map_or(&[][..], |column| column.classes.as_slice());
-            decode(head, &host(output)?, output, 0, classes, size_px, &placement)
+            let output = at_input(output, [height, width]);
+            decode(head, &host(&output)?, &output, 0, classes, size_px, &placement)
         })
         .collect::<Result<_, RunError>>()?;
     Ok(Prediction { image: source.name(), size_px, heads, error: None })
@@ -70,6 +115,14 @@ pub fn boxes(graph: &Graph, detector: &Detector, mut found: Candidates, classes:
     }
 }
 
+/// A map at the size of the input, everything else as it is.
+pub(super) fn at_input(output: &Value, size: [usize; 2]) -> Value {
+    match output {
+        Value::Map(logits) => Value::Map(fitted(logits.clone(), size)),
+        other => other.clone(),
+    }
+}
+
 /// The numbers of a raw output.
 ///
 /// # Errors
@@ -87,7 +140,7 @@ pub fn host(output: &Value) -> Result<Vec<f32>, RunError> {
     data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
 }
 
-/// Decodes picture `at` of a head's raw output (already on the host) into an answer.
+/// Decodes picture `at` of a head's raw output (already on the host; a map at the size of the input) into an answer.
 ///
 /// # Errors
 /// When the output has another kind than the head says.
@@ -108,20 +161,10 @@ pub fn decode(
         }
         Value::Map(x) => {
             let [_, count, height, width] = x.dims();
-            let plane = height * width;
-            let own = numbers.get(at * count * plane..(at + 1) * count * plane).unwrap_or_default();
-            let cell = |y: usize, x: usize| {
-                argmax((0..count).map(|c| own.get(c * plane + y * width + x).copied().unwrap_or(0.0)))
-            };
-            let mut ids = Vec::with_capacity((size_px[0] * size_px[1]) as usize);
-            for y in 0..size_px[1] {
-                for x in 0..size_px[0] {
-                    let (u, v) = placement.input_from_image(x as f32 + 0.5, y as f32 + 0.5);
-                    let inside = u >= 0.0 && v >= 0.0 && (u as usize) < width && (v as usize) < height;
-                    ids.push(if inside { cell(v as usize, u as usize).min(254) as u8 } else { 255 });
-                }
-            }
-            Answer::Mask { width: size_px[0], height: size_px[1], ids: Arc::new(ids) }
+            let length = count * height * width;
+            let numbers = numbers.get(at * length..(at + 1) * length).unwrap_or_default();
+            let logits = Logits { numbers, size: [height, width], placement: *placement };
+            Answer::Mask(Arc::new(Mask::of_logits(logits, size_px, Arc::new(classes.to_vec()))))
         }
         Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) => {
             return Err(RunError::Kind { wanted: "a decodable output", got: "another" });

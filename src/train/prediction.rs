@@ -1,6 +1,7 @@
 //! What a model says of a picture, in plain values and in pixels of the EXIF-oriented image.
 
 use super::detection::{Candidates, MOST_BOXES, filter};
+use super::segmentation::Mask;
 use crate::graph::HeadKind;
 use serde::Serialize;
 use std::sync::Arc;
@@ -48,14 +49,7 @@ pub enum Answer {
     /// Objects with their boxes, those included that are unlikely.
     Boxes(Arc<Boxes>),
     /// A class for each pixel of the picture.
-    Mask {
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-        /// Class ids, row-major.
-        ids: Arc<Vec<u8>>,
-    },
+    Mask(Arc<Mask>),
 }
 
 /// What a detector says of a picture: raw enough that a person can choose anew how sure it must be.
@@ -129,7 +123,7 @@ impl Prediction {
     pub fn top(&self) -> Option<&ClassScore> {
         self.heads.iter().find_map(|head| match &head.answer {
             Answer::Classes(scores) => scores.first(),
-            Answer::Mask { .. } | Answer::Boxes(_) => None,
+            Answer::Mask(_) | Answer::Boxes(_) => None,
         })
     }
 }

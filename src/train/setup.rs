@@ -11,7 +11,7 @@ use super::recognize::{Found, Misfit, recognize};
 use crate::data::{
     self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, Task, ValSource, View, sampling,
 };
-use crate::graph::{Facts, Graph, HeadPlan, Part, Preprocess, TensorSpec};
+use crate::graph::{Facts, Graph, Head, HeadKind, HeadPlan, Part, Preprocess, TensorSpec};
 use crate::models::{Network, find};
 use crate::nn::values;
 use crate::rng::Rng;
@@ -312,7 +312,22 @@ impl Setup {
     /// The run's file.
     #[must_use]
     pub fn run_file(&self) -> RunFile {
-        RunFile::new(self.plan.clone(), &self.dataset.columns, self.rule.clone())
+        let file = RunFile::new(self.plan.clone(), &self.dataset.columns, self.rule.clone());
+        let pixels = |head: &Head| matches!(head.kind, HeadKind::PixelClassify { .. });
+        let picture_px = self.network.graph().heads.iter().any(pixels).then(|| self.usual_px()).flatten();
+        RunFile { picture_px, ..file }
+    }
+
+    /// The medians of width and height of the training pictures.
+    fn usual_px(&self) -> Option<[u32; 2]> {
+        let train = self.dataset.samples.iter().filter(|sample| sample.split == Split::Train);
+        let sizes: Vec<[u32; 2]> = train.map(|sample| sample.size_px).collect();
+        let median = |axis: usize| {
+            let mut all: Vec<u32> = sizes.iter().map(|size| size[axis]).collect();
+            all.sort_unstable();
+            all.get(all.len() / 2).copied()
+        };
+        Some([median(0)?, median(1)?])
     }
 }
 
@@ -350,7 +365,8 @@ fn run_of(checkpoint: &Checkpoint) -> Result<RunFile, String> {
         let preprocess: Preprocess = serde_json::from_str(rule).map_err(damaged)?;
         let plan = Plan { model: model.clone(), size_px: preprocess.size[0], ..Plan::default() };
         let heads = meta("heads").map(|text| serde_json::from_str(text)).transpose().map_err(damaged)?;
-        return Ok(RunFile { version: 1, plan, classes, heads: heads.unwrap_or_default(), preprocess });
+        let picture_px = meta("picture_px").map(|text| serde_json::from_str(text)).transpose().map_err(damaged)?;
+        return Ok(RunFile { version: 1, plan, classes, heads: heads.unwrap_or_default(), preprocess, picture_px });
     }
     let Found { variant, classes, .. } = recognize(checkpoint).map_err(|stranger| stranger.to_string())?;
     let count = classes.unwrap_or(0);

@@ -5,7 +5,7 @@ use super::evaluation::{HeadResults, LabelResult, PictureResult};
 use super::losses::{self, LossOptions};
 use super::metrics::Counts;
 use super::news::LiveSample;
-use super::predict::{boxes, decode, host};
+use super::predict::{at_input, boxes, decode, host};
 use super::prediction::Prediction;
 use super::segmentation::{self, MaskConfusion, MaskResult};
 use crate::data::batch::Batch;
@@ -119,7 +119,8 @@ pub fn validate(
                     let column = pass.dataset.columns.get(graph.label_column(i).unwrap_or_default());
                     let classes = column.map_or(&[][..], |column| column.classes.as_slice());
                     if let Value::Map(all) = output {
-                        let own = Value::Map(all.clone().narrow(0, at, 1));
+                        let [_, _, height, width] = batch.images.dims();
+                        let own = at_input(&Value::Map(all.clone().narrow(0, at, 1)), [height, width]);
                         return decode(head, &host(&own)?, &own, 0, classes, sample.size_px, placement);
                     }
                     decode(head, numbers, output, at, classes, sample.size_px, placement)

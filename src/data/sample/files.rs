@@ -7,7 +7,9 @@ use std::sync::Arc;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::{SampleError, Scene, World, classes, coco::Annotations, png, scene, tar};
+use crate::data::png;
+
+use super::{SampleError, Scene, World, classes, coco::Annotations, scene, tar};
 
 /// Side of the carried pictures in pixels.
 pub const ASSET_SIZE_PX: u32 = 96;

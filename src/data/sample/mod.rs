@@ -12,7 +12,6 @@ mod files;
 mod math;
 mod nature;
 mod noise;
-mod png;
 mod scene;
 mod tar;
 

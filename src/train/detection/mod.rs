@@ -32,7 +32,9 @@ pub use nms::filter;
 pub use overlay::{OverlayBox, draw_boxes, overlay, png, write_png};
 pub use palette::{class_color, ink_on};
 pub use pass::{content, in_pictures, known, pictures, to_picture};
+pub(super) use save::free_name;
 pub use save::{SavedBoxes, save_boxes};
+pub(super) use write::whole as write_whole;
 pub use write::{LabelFolder, label_lines, write_coco_results};
 
 use crate::graph::Detector;

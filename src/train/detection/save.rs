@@ -136,7 +136,7 @@ pub fn save_boxes(
 }
 
 /// `NAME.png`, with a number where another picture has that name.
-fn free_name(name: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
+pub(in crate::train) fn free_name(name: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
     let stem = name.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let numbered = (2..).map(|n| PathBuf::from(format!("{stem}_{n}.png")));
     let mut names = std::iter::once(PathBuf::from(format!("{stem}.png"))).chain(numbered);

@@ -133,7 +133,10 @@ fn cannot(path: &Path, why: &str) -> String {
 }
 
 /// Fills a file under another name first, so that a failure leaves no half of one.
-pub(super) fn whole(to: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), String>) -> Result<(), String> {
+pub(in crate::train) fn whole(
+    to: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), String>,
+) -> Result<(), String> {
     let mut part = to.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);

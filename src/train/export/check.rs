@@ -82,7 +82,7 @@ pub(super) fn largest(values: impl Iterator<Item = f32>) -> f32 {
 fn same_top(a: &HeadPrediction, b: &HeadPrediction) -> bool {
     let decided = |head: &HeadPrediction| head.decided().iter().map(|score| score.class).collect::<BTreeSet<u32>>();
     match (&a.answer, &b.answer) {
-        (Answer::Mask { ids: a, .. }, Answer::Mask { ids: b, .. }) => a == b,
+        (Answer::Mask(a), Answer::Mask(b)) => a.without_scores() == b.without_scores(),
         _ => decided(a) == decided(b),
     }
 }

@@ -19,8 +19,9 @@ pub fn said(logits: Tensor<4>, size: [usize; 2]) -> Result<Vec<Vec<u8>>, RunErro
     Ok(ids.chunks((height * width).max(1)).map(<[u8]>::to_vec).collect())
 }
 
-/// Logits at `[height, width]`.
-pub(super) fn fitted(logits: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+/// Logits `[n, classes, h, w]` at `[height, width]`.
+#[must_use]
+pub fn fitted(logits: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     let [_, _, height, width] = logits.dims();
     if [height, width] == size { logits } else { bilinear(logits, size, Corners::Edges) }
 }

@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Belongs, BoxOutput, Command, Project, WeightsCommand, WeightsState, Which, find_model};
+use crate::session::{Belongs, BoxOutput, Command, Parts, Project, WeightsCommand, WeightsState, Which, find_model};
 use crate::train::{DataSource, Plan, WeightsSource, starting_from_run, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -372,7 +372,7 @@ impl App {
     fn predict(&mut self, images: Vec<PathBuf>) {
         let from = self.panels.predict.from.clone().or_else(|| self.run_at_hand());
         let from = from.filter(|_| !self.view.is_training());
-        self.send(Command::Predict { images, from });
+        self.send(Command::Predict { images, from, parts: Parts::Auto });
         self.show(Page::Predict);
     }
 

@@ -114,7 +114,8 @@ fn words(head: &HeadCheck, [name, network, file, difference, _]: &[String; 5]) -
 
 /// What a head decides for, with the scores.
 fn said(prediction: &HeadPrediction) -> String {
-    if let Answer::Mask { width, height, .. } = prediction.answer {
+    if let Answer::Mask(mask) = &prediction.answer {
+        let [width, height] = mask.size_px;
         return format!("a mask of {width}×{height}");
     }
     if let Answer::Boxes(boxes) = &prediction.answer {

@@ -6,6 +6,7 @@ use super::textures::{Textures, Thumb};
 use super::{format, kit, samples};
 use crate::graph::HeadKind;
 use crate::session::Phase;
+use crate::train::segmentation::Mask;
 use crate::train::{Answer, BoxScore, ClassScore, HeadPrediction, Prediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
@@ -239,7 +240,7 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, predicti
                 ui.add_space(6.0);
                 objects(ui, theme, &state.boxes.chosen(boxes));
             }
-            Answer::Mask { ids, .. } => shares(ui, theme, ids),
+            Answer::Mask(mask) => shares(ui, theme, mask),
         }
     }
 }
@@ -276,17 +277,15 @@ fn bars(ui: &mut Ui, theme: &Theme, head: &HeadPrediction, scores: &[ClassScore]
 }
 
 /// How much of the picture each class of a mask covers.
-fn shares(ui: &mut Ui, theme: &Theme, ids: &[u8]) {
-    let mut counts = [0_usize; 256];
-    for &id in ids {
-        counts[usize::from(id)] += 1;
-    }
-    for (id, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let share = count as f32 / ids.len().max(1) as f32;
+fn shares(ui: &mut Ui, theme: &Theme, mask: &Mask) {
+    let counts = mask.counts();
+    let all: u64 = counts.values().sum();
+    for (id, count) in counts {
+        let share = count as f32 / all.max(1) as f32;
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
-        let color = samples::class_color(theme, id as u32);
+        let color = samples::class_color(theme, u32::from(id));
         kit::bar(ui.painter(), rect.shrink2(vec2(0.0, 2.0)), share, color.gamma_multiply(0.4), theme.raised);
-        let text = format!("class {id} · {:.1} %", share * 100.0);
+        let text = format!("{} · {:.1} %", mask.name(id), share * 100.0);
         kit::text_at(
             ui.painter(),
             rect.left_center() + vec2(6.0, 0.0),

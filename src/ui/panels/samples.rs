@@ -62,7 +62,7 @@ pub fn paint_cover(
 pub fn class_scores(prediction: &Prediction) -> Option<&[ClassScore]> {
     prediction.heads.iter().find_map(|head| match &head.answer {
         Answer::Classes(scores) => Some(scores.as_slice()),
-        Answer::Mask { .. } | Answer::Boxes(_) => None,
+        Answer::Mask(_) | Answer::Boxes(_) => None,
     })
 }
 
@@ -105,10 +105,11 @@ pub fn paint_masks(
     rect: Rect,
 ) {
     for head in &prediction.heads {
-        let Answer::Mask { width, height, ids } = &head.answer else { continue };
+        let Answer::Mask(mask) = &head.answer else { continue };
+        let [width, height] = mask.size_px;
         let name = format!("mask {key} {} {}", prediction.image, head.head);
-        let make = || mask_image(theme, *width, *height, ids);
-        if let Some(texture) = textures.image(painter.ctx(), &name, (*width).max(*height), make) {
+        let make = || mask_image(theme, width, height, &mask.ids());
+        if let Some(texture) = textures.image(painter.ctx(), &name, width.max(height), make) {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), rect, uv, Color32::WHITE);
         }

@@ -1,19 +1,63 @@
 //! A small indexed-PNG writer for masks. The `image` crate writes no indexed files, and its zlib differs with the
 //! features that other crates ask for; this one gives the same bytes everywhere, which the committed archive needs.
 
+/// The farthest that a repeat may lie back (RFC 1951).
+const FARTHEST: usize = 32_768;
+
 /// An 8-bit indexed PNG of a square map of ids, with the palette of Pascal VOC so that people can look at it.
 pub(super) fn indexed(ids: &[u8], side_px: u32) -> Vec<u8> {
     let colors = ids.iter().max().map_or(1, |&id| usize::from(id) + 1);
-    let palette: Vec<u8> = (0..colors).flat_map(voc_color).collect();
     let side = side_px as usize;
     // Each row begins with its filter type: 0, none.
     let rows: Vec<u8> = ids.chunks(side.max(1)).flat_map(|row| std::iter::once(0).chain(row.iter().copied())).collect();
-    let size = side_px.to_be_bytes();
-    let header = [&size[..], &size[..], &[8, 3, 0, 0, 0]].concat();
+    file([side_px, side_px], colors, &zlib(&rows, side + 1))
+}
+
+/// An 8-bit indexed PNG that takes its rows one after the other and keeps only their compressed form; with the palette of
+/// Pascal VOC. Readers get the ids as they are.
+#[derive(Debug)]
+pub struct IndexedPng {
+    size_px: [u32; 2],
+    bits: Bits,
+    sum: Adler,
+    /// The row before, with its filter type.
+    before: Vec<u8>,
+}
+
+impl IndexedPng {
+    /// A picture of this width and height.
+    #[must_use]
+    pub fn new(size_px: [u32; 2]) -> Self {
+        Self { size_px, bits: Bits::start(), sum: Adler::default(), before: Vec::new() }
+    }
+
+    /// Takes the next row of ids in: as many as the picture is wide.
+    pub fn row(&mut self, ids: &[u8]) {
+        let start = self.before.len();
+        let mut window = std::mem::take(&mut self.before);
+        window.push(0);
+        window.extend_from_slice(ids);
+        deflate(&mut self.bits, &window, start, ids.len() + 1);
+        let row = window.split_off(start);
+        self.sum.take(&row);
+        self.before = row;
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        file(self.size_px, 256, &self.bits.stream(&self.sum))
+    }
+}
+
+/// The file around a zlib stream of rows.
+fn file([width, height]: [u32; 2], colors: usize, stream: &[u8]) -> Vec<u8> {
+    let palette: Vec<u8> = (0..colors).flat_map(voc_color).collect();
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes()[..], &[8, 3, 0, 0, 0]].concat();
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     chunk(&mut file, b"IHDR", &header);
     chunk(&mut file, b"PLTE", &palette);
-    chunk(&mut file, b"IDAT", &zlib(&rows, side + 1));
+    chunk(&mut file, b"IDAT", stream);
     chunk(&mut file, b"IEND", &[]);
     file
 }
@@ -37,12 +81,26 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// Adler-32, the checksum that ends a zlib stream.
-fn adler32(bytes: &[u8]) -> u32 {
-    let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), &byte| {
-        let a = (a + u32::from(byte)) % 65_521;
-        (a, (b + a) % 65_521)
-    });
-    b << 16 | a
+#[derive(Clone, Copy, Debug)]
+struct Adler(u32, u32);
+
+impl Default for Adler {
+    fn default() -> Self {
+        Self(1, 0)
+    }
+}
+
+impl Adler {
+    fn take(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 + u32::from(byte)) % 65_521;
+            self.1 = (self.1 + self.0) % 65_521;
+        }
+    }
+
+    fn value(self) -> u32 {
+        self.1 << 16 | self.0
+    }
 }
 
 /// Pascal VOC's color of an index: its bits dealt out to red, green and blue from the top.
@@ -56,16 +114,20 @@ fn voc_color(index: usize) -> [u8; 3] {
     color
 }
 
-/// A zlib stream of one block with the fixed codes (RFC 1951, 3.2.6). It looks for repeats at four distances only:
-/// the byte before and the row above, straight or shifted by one. A mask is little else. `row` is at least 2.
+/// A zlib stream of rows of this length, at least 2.
 fn zlib(data: &[u8], row: usize) -> Vec<u8> {
-    let mut bits = Bits::default();
-    bits.push(1, 1); // the last block
-    bits.push(1, 2); // fixed codes
-    let mut at = 0;
+    let (mut bits, mut sum) = (Bits::start(), Adler::default());
+    deflate(&mut bits, data, 0, row);
+    sum.take(data);
+    bits.stream(&sum)
+}
+
+/// Compresses what stands from `at` on, with the fixed codes (RFC 1951, 3.2.6). It looks for repeats at four distances only:
+/// the byte before and the row above, straight or shifted by one. A mask is little else.
+fn deflate(bits: &mut Bits, data: &[u8], mut at: usize, row: usize) {
     while let Some(&byte) = data.get(at) {
         let repeat = |distance: usize| {
-            let Some(from) = at.checked_sub(distance) else { return 0 };
+            let Some(from) = at.checked_sub(distance).filter(|_| (1..=FARTHEST).contains(&distance)) else { return 0 };
             let pairs = data.iter().skip(at).zip(data.iter().skip(from)).take(258);
             pairs.take_while(|(a, b)| a == b).count()
         };
@@ -81,15 +143,10 @@ fn zlib(data: &[u8], row: usize) -> Vec<u8> {
             }
         }
     }
-    bits.symbol(256); // end of block
-    let mut stream = vec![0x78, 0x01];
-    stream.extend_from_slice(&bits.finish());
-    stream.extend_from_slice(&adler32(data).to_be_bytes());
-    stream
 }
 
 /// Bits in DEFLATE's order: filled from the lowest of each byte.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Bits {
     bytes: Vec<u8>,
     held: u32,
@@ -97,6 +154,23 @@ struct Bits {
 }
 
 impl Bits {
+    /// The beginning of the only block, with fixed codes.
+    fn start() -> Self {
+        let mut bits = Self::default();
+        bits.push(1, 1); // the last block
+        bits.push(1, 2); // fixed codes
+        bits
+    }
+
+    /// The zlib stream.
+    fn stream(mut self, sum: &Adler) -> Vec<u8> {
+        self.symbol(256); // end of block
+        let mut stream = vec![0x78, 0x01];
+        stream.extend_from_slice(&self.finish());
+        stream.extend_from_slice(&sum.value().to_be_bytes());
+        stream
+    }
+
     /// The lowest `count` bits of `value`, lowest first.
     fn push(&mut self, value: u32, count: u32) {
         self.held |= value << self.count;
@@ -153,7 +227,9 @@ mod tests {
     #[test]
     fn checksums_and_palette_are_the_published_ones() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-        assert_eq!(adler32(b"Wikipedia"), 0x11E6_0398);
+        let mut sum = Adler::default();
+        sum.take(b"Wikipedia");
+        assert_eq!(sum.value(), 0x11E6_0398);
         let colors: Vec<[u8; 3]> = (0..5).map(voc_color).collect();
         assert_eq!(colors, [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]]);
     }
@@ -173,6 +249,21 @@ mod tests {
                 let picture = image::load_from_memory(&indexed(&ids, side as u32)).unwrap().to_rgb8();
                 let want: Vec<u8> = ids.iter().flat_map(|&id| voc_color(usize::from(id))).collect();
                 assert_eq!(picture.into_raw(), want, "side {side}, pattern {pattern}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_one_after_the_other_are_read_back() {
+        for (width, height) in [(1, 5), (7, 3), (400, 60), (40_000, 4)] {
+            let id = |x: usize, y: usize| if x / 9 % 4 == y % 3 { 255 } else { (x / 50 + y / 7) as u8 };
+            let mut file = IndexedPng::new([width as u32, height as u32]);
+            for y in 0..height {
+                file.row(&(0..width).map(|x| id(x, y)).collect::<Vec<_>>());
+            }
+            let picture = image::load_from_memory(&file.finish()).unwrap().to_rgb8();
+            for (x, y, pixel) in picture.enumerate_pixels() {
+                assert_eq!(pixel.0, voc_color(usize::from(id(x as usize, y as usize))), "{x} {y}");
             }
         }
     }
