@@ -216,6 +216,9 @@ pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
     if graph.detector.is_some() {
         return missing_boxes(graph, dataset);
     }
+    if let Some(misfit) = other_task(graph, dataset) {
+        return vec![misfit];
+    }
     let mut missing = Vec::new();
     for (at, head) in graph.heads.iter().enumerate() {
         let Some(column) = graph.label_column(at) else {
@@ -246,6 +249,24 @@ pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
         }
     }
     missing
+}
+
+/// Whether the set teaches something else than what the model tells, in a sentence.
+fn other_task(graph: &Graph, dataset: &Dataset) -> Option<String> {
+    let any = |has: fn(&Sample) -> bool| dataset.samples.iter().any(has);
+    let masks = any(|sample| sample.target.mask.is_some());
+    let labels = any(|sample| sample.target.labels.iter().any(Label::is_known));
+    let pixels = |head: &crate::graph::Head| matches!(head.kind, HeadKind::PixelClassify { .. });
+    let (tells, lacks, has) = if graph.heads.iter().all(pixels) && !masks {
+        ("a class for each pixel", "mask", labels.then_some("labels: choose a model for classification"))
+    } else if !graph.heads.iter().any(pixels) && !labels {
+        ("classes of pictures", "label", masks.then_some("masks: choose a model for segmentation"))
+    } else {
+        return None;
+    };
+    let boxes = any(|sample| sample.target.boxes.is_some()).then_some("boxes: choose a model for detection");
+    let has = has.or(boxes)?;
+    Some(format!("{} tells {tells}, and no picture in {} has a {lacks}; they have {has}.", graph.name, dataset.name))
 }
 
 /// What a detector lacks: pictures with boxes to train and to validate on.
