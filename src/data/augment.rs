@@ -19,11 +19,11 @@ pub struct Augment {
     pub flip: f32,
     /// Random changes of color.
     pub jitter: Jitter,
-    /// For pictures with boxes: random size and place in the input.
+    /// For pictures with boxes or masks: random size and place in the input.
     pub shift: Option<Shift>,
-    /// For pictures with boxes: probability of a crop that keeps a part of an object.
+    /// For pictures with boxes or masks: probability of a crop that keeps a part of an object (of a mask, of a class).
     pub object_crop: f32,
-    /// For pictures with boxes: probability of four pictures in one.
+    /// For pictures with boxes or masks: probability of four pictures in one.
     pub mosaic: f32,
     /// Epochs at the end without mosaic, so that training ends on pictures as they are.
     pub close_mosaic: u32,
@@ -107,6 +107,19 @@ impl Augment {
         }
     }
 
+    /// The usual changes for masks: mirrored every other time, size and place at random, every other time a crop that keeps
+    /// a part of what the mask shows, brightness and contrast.
+    #[must_use]
+    pub fn segmentation() -> Self {
+        Self {
+            flip: 0.5,
+            jitter: Jitter { brightness: 0.2, contrast: 0.2, saturation: 0.1, hue: 0.0 },
+            shift: Some(Shift { scale: [0.75, 1.5], by: 0.1 }),
+            object_crop: 0.5,
+            ..Self::none()
+        }
+    }
+
     /// What applies in an epoch (from 0) of so many: without mosaic in the last ones, but never in more than half.
     #[must_use]
     pub fn at_epoch(&self, epoch: u32, epochs: u32) -> Self {
@@ -132,7 +145,7 @@ impl Augment {
         sizes
     }
 
-    /// Whether it moves pictures as [`super::compose`] does, which needs their boxes.
+    /// Whether it moves pictures as [`super::compose`] does, which needs their boxes or masks.
     pub(crate) fn composes(&self) -> bool {
         self.shift.is_some() || self.object_crop > 0.0 || self.mosaic > 0.0
     }
@@ -153,9 +166,25 @@ pub fn view_rng(seed: u64, epoch: u64, index: usize) -> Rng {
 /// One random view of a picture at the rule's input size, and where the picture lies in it.
 #[must_use]
 pub fn apply(image: &Rgb8, rule: &Preprocess, augment: &Augment, rng: &mut Rng) -> (Rgb8, Placement) {
-    let (mut input, mut placement) = match &augment.random_resized_crop {
-        Some(range) => {
-            let [left, top, width, height] = crop_box(image.width, image.height, range, rng);
+    let moved = move_one(image, rule, augment, rng);
+    (moved.input, moved.placement)
+}
+
+/// A random view of a picture.
+pub(crate) struct Moved {
+    pub input: Rgb8,
+    /// Where the whole picture lies in it.
+    pub placement: Placement,
+    /// The part of it that shows the picture: left, top, right, bottom in pixels.
+    pub window: [u32; 4],
+}
+
+/// [`apply`], with the part of the input that shows something: a crop ends before its picture does.
+pub(crate) fn move_one(image: &Rgb8, rule: &Preprocess, augment: &Augment, rng: &mut Rng) -> Moved {
+    let whole = [0, 0, image.width, image.height];
+    let region = augment.random_resized_crop.as_ref().map(|range| crop_box(image.width, image.height, range, rng));
+    let (mut input, mut placement) = match region {
+        Some([left, top, width, height]) => {
             let part = crop(image, left, top, width, height);
             // A rule with a fixed crop gets the random one instead; a letterbox keeps the shape of what is in it.
             let resize = match rule.resize {
@@ -167,12 +196,23 @@ pub fn apply(image: &Rgb8, rule: &Preprocess, augment: &Augment, rng: &mut Rng) 
         }
         None => preprocess(image, rule),
     };
-    if rng.chance(augment.flip) {
+    let flipped = rng.chance(augment.flip);
+    if flipped {
         mirror(&mut input);
         placement = placement.mirrored(input.width);
     }
     apply_jitter(&mut input, &augment.jitter, rng);
-    (input, placement)
+    let window = window(&placement, region.unwrap_or(whole), rule.size);
+    Moved { input, placement, window }
+}
+
+/// The part of an input that shows a region (left, top, width, height) of a picture.
+pub(crate) fn window(placement: &Placement, region: [u32; 4], [height, width]: [u32; 2]) -> [u32; 4] {
+    let [left, top, w, h] = region.map(|px| px as f32);
+    let (ax, ay) = placement.input_from_image(left, top);
+    let (bx, by) = placement.input_from_image(left + w, top + h);
+    let side = |value: f32, limit: u32| value.round().clamp(0.0, limit as f32) as u32;
+    [side(ax.min(bx), width), side(ay.min(by), height), side(ax.max(bx), width), side(ay.max(by), height)]
 }
 
 /// torchvision's `RandomResizedCrop.get_params`: left, top, width, height.

@@ -1,4 +1,4 @@
-//! Decoded pictures kept in memory from one epoch to the next, up to a number of bytes.
+//! Decoded pictures and masks kept in memory from one epoch to the next, up to a number of bytes.
 //!
 //! What comes out of the loader is the same with and without it: it keeps only what the loader would compute again.
 //! When it is full it keeps what it has. An epoch visits every picture once, so throwing out the oldest picture would
@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Placement, Rgb8};
+use super::{MaskPixels, Placement, Rgb8};
 
 /// A picture on its way to the input, and where the original lies in it.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct PixelCache {
 struct Inner {
     used_bytes: usize,
     stages: HashMap<(u64, usize), Stage>,
+    masks: HashMap<usize, Arc<MaskPixels>>,
 }
 
 impl Default for PixelCache {
@@ -76,6 +77,19 @@ impl PixelCache {
         if inner.used_bytes + bytes <= self.budget_bytes && !inner.stages.contains_key(&(kind, index)) {
             inner.used_bytes += bytes;
             inner.stages.insert((kind, index), stage.clone());
+        }
+    }
+
+    pub(crate) fn mask(&self, index: usize) -> Option<Arc<MaskPixels>> {
+        self.lock().masks.get(&index).cloned()
+    }
+
+    pub(crate) fn put_mask(&self, index: usize, mask: &Arc<MaskPixels>) {
+        let bytes = mask.ids.len();
+        let mut inner = self.lock();
+        if inner.used_bytes + bytes <= self.budget_bytes && !inner.masks.contains_key(&index) {
+            inner.used_bytes += bytes;
+            inner.masks.insert(index, Arc::clone(mask));
         }
     }
 

@@ -1,12 +1,13 @@
-//! Random views of pictures with boxes: crop around objects, scale and place, or four pictures in one (mosaic). Boxes
-//! move with the pixels and are cut off where these are.
+//! Random views of pictures with boxes or masks: crop around objects, scale and place, or four pictures in one (mosaic).
+//! Boxes and masks move with the pixels and are cut off where these are.
 //!
 //! Mosaic: Bochkovskiy et al. 2020 (<https://arxiv.org/abs/2004.10934>). Crops by overlap: Liu et al. 2016, SSD
 //! (<https://arxiv.org/abs/1512.02325>).
 
 use super::augment::{Augment, apply_jitter};
+use super::mask::{boxes_of_classes, paint_mask};
 use super::transform::{crop, mirror, paste, resize};
-use super::{BoxTarget, Placement, Rgb8};
+use super::{BoxTarget, IGNORE_ID, MaskPixels, Placement, Rgb8};
 use crate::graph::{Preprocess, Resize};
 use crate::rng::Rng;
 
@@ -26,6 +27,8 @@ pub struct Tile<'a> {
     pub placement: Placement,
     /// Its boxes in pixels of the whole picture.
     pub boxes: &'a [BoxTarget],
+    /// Its mask at the size of the whole picture.
+    pub mask: Option<&'a MaskPixels>,
 }
 
 /// A view at the rule's input size.
@@ -35,6 +38,8 @@ pub struct View {
     pub input: Rgb8,
     /// The boxes of all tiles in pixels of the input.
     pub boxes: Vec<BoxTarget>,
+    /// `[height, width]` class ids where the first tile has a mask: those of all tiles, 255 where no picture is.
+    pub mask: Option<Vec<u8>>,
     /// Where the first tile's whole picture lies in the input.
     pub placement: Placement,
 }
@@ -48,7 +53,9 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
         Resize::LetterboxCentre { fill } | Resize::LetterboxTopLeft { fill } => fill,
         Resize::ShorterThenCrop { .. } | Resize::Stretch => FILL,
     };
-    let mut view = View { input: Rgb8::filled(width, height, fill), boxes: Vec::new(), placement: Placement::IDENTITY };
+    let mask = tiles.first().and_then(|tile| tile.mask).map(|_| vec![IGNORE_ID; width as usize * height as usize]);
+    let input = Rgb8::filled(width, height, fill);
+    let mut view = View { input, boxes: Vec::new(), mask, placement: Placement::IDENTITY };
     let middle = |length: u32, rng: &mut Rng| (f64::from(length) * rng.range_f64(0.25, 0.75)).round() as u32;
     let (x, y) = if tiles.len() == 4 { (middle(width, rng), middle(height, rng)) } else { (0, 0) };
     for (at, tile) in tiles.iter().enumerate() {
@@ -84,6 +91,9 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
         let px = |at: i64| u32::try_from(at.max(0)).unwrap_or(0);
         let [x0, y0] = [window[0].max(px(left)), window[1].max(px(top))];
         let [x1, y1] = [window[2].min(px(left + w)).max(x0), window[3].min(px(top + h)).max(y0)];
+        if let (Some(onto), Some(mask)) = (&mut view.mask, tile.mask) {
+            paint_mask(onto, mask, &placed, rule.size, [x0, y0, x1, y1]);
+        }
         let in_window = placed.then(&Placement::shift(-f64::from(x0), -f64::from(y0)));
         let (dx, dy) = (x0 as f32, y0 as f32);
         let boxes = tile.boxes.iter().filter_map(|one| in_window.place_box(one, [y1 - y0, x1 - x0], min_visible));
@@ -95,6 +105,7 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
     if rng.chance(augment.flip) {
         mirror(&mut view.input);
         view.placement = view.placement.mirrored(width);
+        view.mask.iter_mut().flat_map(|ids| ids.chunks_exact_mut((width as usize).max(1))).for_each(<[u8]>::reverse);
         let width = width as f32;
         for one in &mut view.boxes {
             let [left, top, right, bottom] = one.xyxy;
@@ -128,11 +139,16 @@ fn object_crop(tile: &Tile<'_>, augment: &Augment, rng: &mut Rng) -> [u32; 4] {
     if !rng.chance(augment.object_crop) {
         return whole;
     }
+    // A mask without boxes: around what it shows.
+    let of_mask = tile.mask.filter(|_| tile.boxes.is_empty()).map(boxes_of_classes).unwrap_or_default();
+    let of_mask = of_mask.into_iter().map(|xyxy| BoxTarget::new(0, xyxy));
     let objects: Vec<[f64; 4]> = tile
         .boxes
         .iter()
         .filter(|one| !one.crowd)
-        .filter_map(|one| tile.placement.place_box(one, [height, width], 0.0))
+        .copied()
+        .chain(of_mask)
+        .filter_map(|one| tile.placement.place_box(&one, [height, width], 0.0))
         .map(|one| one.xyxy.map(f64::from))
         .collect();
     let least = OVERLAPS.get(rng.below(OVERLAPS.len())).copied().unwrap_or(0.5);
@@ -208,7 +224,12 @@ mod tests {
         let pictures: Vec<(Rgb8, BoxTarget)> = (0..tiles).map(|tile| painted(tile, &mut rng)).collect();
         let tiles: Vec<Tile<'_>> = pictures
             .iter()
-            .map(|(image, one)| Tile { image, placement: Placement::IDENTITY, boxes: std::slice::from_ref(one) })
+            .map(|(image, one)| Tile {
+                image,
+                placement: Placement::IDENTITY,
+                boxes: std::slice::from_ref(one),
+                mask: None,
+            })
             .collect();
         let rule = Preprocess { size: [96, 128], resize, ..Preprocess::imagenet(96) };
         let view = compose(&tiles, &rule, augment, 0.1, &mut view_rng(seed, 1, 2));
@@ -263,7 +284,7 @@ mod tests {
         for seed in 0..100 {
             let mut rng = Rng::new(seed);
             let (image, one) = painted(0, &mut rng);
-            let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one] };
+            let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None };
             let augment = Augment { object_crop: 1.0, ..Augment::none() };
             let [left, top, width, height] = object_crop(&tile, &augment, &mut rng);
             assert!(left + width <= image.width && top + height <= image.height);
@@ -276,7 +297,7 @@ mod tests {
     fn without_changes_a_view_is_a_centered_letterbox() {
         let image = Rgb8::filled(40, 20, 200);
         let one = BoxTarget::new(0, [10.0, 5.0, 30.0, 15.0]);
-        let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one] };
+        let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None };
         let rule =
             Preprocess { size: [20, 20], resize: Resize::LetterboxCentre { fill: 7 }, ..Preprocess::imagenet(20) };
         let view = compose(&[tile], &rule, &Augment::none(), 0.1, &mut Rng::new(1));

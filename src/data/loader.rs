@@ -14,8 +14,8 @@ use super::compose::{Tile, compose};
 use super::mask::{load_mask, place_mask};
 use super::transform::{normalize, preprocess, resize, shorter_side_to};
 use super::{
-    Augment, BoxTarget, DataError, Dataset, Issue, PixelCache, Placement, Sample, Severity, Split, Target, image,
-    on_decode_pool,
+    Augment, BoxTarget, DataError, Dataset, Issue, MaskPixels, MaskTarget, PixelCache, Placement, Sample, Severity,
+    Split, Target, image, on_decode_pool,
 };
 use crate::graph::{Interpolation, Preprocess};
 
@@ -137,7 +137,7 @@ struct Work {
     stop: Arc<AtomicBool>,
     /// Names what the cache holds for this view.
     kind: u64,
-    /// Pictures to train on whose boxes are known: what a mosaic may take.
+    /// Pictures to train on whose boxes or masks are known: what a mosaic may take.
     partners: Vec<usize>,
 }
 
@@ -146,6 +146,13 @@ struct Loaded {
     target: Target,
     mask: Option<Vec<u8>>,
     placement: Placement,
+}
+
+/// What a picture brings to a view of several.
+struct Part<'s> {
+    stage: Stage,
+    boxes: &'s [BoxTarget],
+    mask: Option<Arc<MaskPixels>>,
 }
 
 enum Outcome {
@@ -170,7 +177,7 @@ impl Work {
         let kind = kind.finish();
         let mosaic = view.augment.as_ref().is_some_and(|augment| augment.mosaic > 0.0);
         let known = |index: &usize| {
-            dataset.samples.get(*index).is_some_and(|s| s.target.boxes.is_some() && s.target.mask.is_none())
+            dataset.samples.get(*index).is_some_and(|s| s.target.boxes.is_some() || s.target.mask.is_some())
         };
         let partners =
             if mosaic { dataset.indices(Split::Train).into_iter().filter(known).collect() } else { Vec::new() };
@@ -256,65 +263,81 @@ impl Work {
         Ok(stage)
     }
 
-    /// A random view of a picture with boxes, with three others in it where a mosaic is drawn.
+    /// The class ids of a picture's mask; kept in the cache like its pixels.
+    fn mask(&self, index: usize, sample: &Sample) -> Result<Option<Arc<MaskPixels>>, DataError> {
+        let Some(target) = &sample.target.mask else { return Ok(None) };
+        if let MaskTarget::Pixels(pixels) = target {
+            return Ok(Some(Arc::clone(pixels)));
+        }
+        if let Some(mask) = self.cache.mask(index) {
+            return Ok(Some(mask));
+        }
+        let mask = Arc::new(load_mask(target)?);
+        self.cache.put_mask(index, &mask);
+        Ok(Some(mask))
+    }
+
+    /// What a picture brings to a view of several.
+    fn part<'s>(&self, index: usize, sample: &'s Sample) -> Result<Part<'s>, DataError> {
+        let boxes = sample.target.boxes.as_deref().unwrap_or_default();
+        Ok(Part { stage: self.staged(index, sample)?, boxes, mask: self.mask(index, sample)? })
+    }
+
+    /// A random view of a picture with boxes or a mask, with three others in it where a mosaic is drawn.
     fn composed(
         &self,
         index: usize,
         sample: &Sample,
-        boxes: &[BoxTarget],
         rule: &Preprocess,
         augment: &Augment,
         out: &mut [f32],
     ) -> Result<Loaded, DataError> {
         let View { seed, epoch, .. } = &self.view;
         let mut rng = view_rng(*seed, *epoch, index);
-        let mut stages = vec![(self.staged(index, sample)?, boxes)];
+        let mut parts = vec![self.part(index, sample)?];
         if rng.chance(augment.mosaic) && !self.partners.is_empty() {
             for _ in 0..3 {
                 let partner = self.partners.get(rng.below(self.partners.len())).copied().unwrap_or(index);
                 let other = self.dataset.samples.get(partner).unwrap_or(sample);
                 // A file that broke is told of when its own turn comes; here this picture takes its place.
-                stages.push(match (self.staged(partner, other), &other.target.boxes) {
-                    (Ok(stage), Some(boxes)) => (stage, boxes.as_slice()),
-                    _ => (self.staged(index, sample)?, boxes),
-                });
+                let part = self.part(partner, other).or_else(|_| self.part(index, sample));
+                parts.push(part?);
             }
         }
-        let tile =
-            |(stage, boxes): &(Stage, &'_ [BoxTarget])| (Arc::clone(&stage.image), stage.placement, boxes.to_vec());
-        let held: Vec<_> = stages.iter().map(tile).collect();
-        let tiles: Vec<Tile<'_>> =
-            held.iter().map(|(image, placement, boxes)| Tile { image, placement: *placement, boxes }).collect();
+        let tile = |part| {
+            let Part { stage, boxes, mask }: &Part<'_> = part;
+            Tile { image: &stage.image, placement: stage.placement, boxes, mask: mask.as_deref() }
+        };
+        let tiles: Vec<Tile<'_>> = parts.iter().map(tile).collect();
         let composed = compose(&tiles, rule, augment, MIN_VISIBLE, &mut rng);
         normalize(&composed.input, rule, out);
-        let target = Target { labels: sample.target.labels.clone(), boxes: Some(composed.boxes), ..Target::default() };
-        Ok(Loaded { target, mask: None, placement: composed.placement })
+        let boxes = sample.target.boxes.as_ref().map(|_| composed.boxes);
+        let target = Target { labels: sample.target.labels.clone(), boxes, ..Target::default() };
+        Ok(Loaded { target, mask: composed.mask, placement: composed.placement })
     }
 
     fn load(&self, index: usize, sample: &Sample, rule: &Preprocess, out: &mut [f32]) -> Result<Loaded, DataError> {
-        if let (Some(augment), Some(boxes), None) = (&self.view.augment, &sample.target.boxes, &sample.target.mask)
+        if let Some(augment) = &self.view.augment
             && augment.composes()
+            && (sample.target.boxes.is_some() || sample.target.mask.is_some())
         {
-            return self.composed(index, sample, boxes, rule, augment, out);
+            return self.composed(index, sample, rule, augment, out);
         }
         let stage = self.staged(index, sample)?;
         let View { augment, seed, epoch, .. } = &self.view;
-        let (placement, min_visible) = match augment {
+        let [height, width] = rule.size;
+        let (placement, window, min_visible) = match augment {
             None => {
                 normalize(&stage.image, rule, out);
-                (stage.placement, 0.0)
+                (stage.placement, [0, 0, width, height], 0.0)
             }
             Some(augment) => {
-                let (input, placement) =
-                    augment::apply(&stage.image, rule, augment, &mut view_rng(*seed, *epoch, index));
-                normalize(&input, rule, out);
-                (stage.placement.then(&placement), MIN_VISIBLE)
+                let moved = augment::move_one(&stage.image, rule, augment, &mut view_rng(*seed, *epoch, index));
+                normalize(&moved.input, rule, out);
+                (stage.placement.then(&moved.placement), moved.window, MIN_VISIBLE)
             }
         };
-        let mask = match &sample.target.mask {
-            Some(mask) => Some(place_mask(&load_mask(mask)?, &placement, rule.size)),
-            None => None,
-        };
+        let mask = self.mask(index, sample)?.map(|mask| place_mask(&mask, &placement, rule.size, window));
         let boxes = sample.target.boxes.as_ref().map(|boxes| {
             boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
         });

@@ -198,19 +198,53 @@ impl MaskTarget {
 }
 
 /// The mask at input size (`[height, width]`), one id per input pixel: the id of the picture pixel at its center, 255
-/// outside of the picture.
-pub(crate) fn place_mask(mask: &MaskPixels, placement: &Placement, size: [u32; 2]) -> Vec<u8> {
-    let [height, width] = size;
+/// outside of the picture and of `window` (left, top, right, bottom in input pixels), beyond which it is not drawn.
+pub(crate) fn place_mask(mask: &MaskPixels, placement: &Placement, size: [u32; 2], window: [u32; 4]) -> Vec<u8> {
+    let mut ids = vec![IGNORE_ID; size.map(|side| side as usize).iter().product()];
+    paint_mask(&mut ids, mask, placement, size, window);
+    ids
+}
+
+/// Draws a mask into a part of another one at input size ([`place_mask`]).
+pub(crate) fn paint_mask(
+    onto: &mut [u8],
+    mask: &MaskPixels,
+    placement: &Placement,
+    [height, width]: [u32; 2],
+    [left, top, right, bottom]: [u32; 4],
+) {
     let inside = |value: f32, limit: u32| (value >= 0.0 && value < limit as f32).then_some(value as usize);
-    let mut ids = Vec::with_capacity(width as usize * height as usize);
-    for y in 0..height {
-        for x in 0..width {
-            let (ix, iy) = placement.image_from_input(x as f32 + 0.5, y as f32 + 0.5);
-            let at = inside(ix, mask.width).zip(inside(iy, mask.height)).map(|(ix, iy)| iy * mask.width as usize + ix);
-            ids.push(at.and_then(|at| mask.ids.get(at)).copied().unwrap_or(IGNORE_ID));
+    let right = right.min(width);
+    // Each axis by itself: a placement does not turn.
+    let columns: Vec<Option<usize>> =
+        (left..right).map(|x| inside(placement.image_from_input(x as f32 + 0.5, 0.0).0, mask.width)).collect();
+    for y in top..bottom.min(height) {
+        let row = inside(placement.image_from_input(0.0, y as f32 + 0.5).1, mask.height);
+        let source = row.and_then(|row| mask.ids.get(row * mask.width as usize..(row + 1) * mask.width as usize));
+        let start = y as usize * width as usize;
+        let Some(target) = onto.get_mut(start + left as usize..start + right as usize) else { continue };
+        for (place, column) in target.iter_mut().zip(&columns) {
+            let id = source.zip(*column).and_then(|(source, column)| source.get(column));
+            *place = id.copied().unwrap_or(IGNORE_ID);
         }
     }
-    ids
+}
+
+/// The box around each class but the first (left, top, right, bottom in pixels): what a crop should keep a part of.
+pub(crate) fn boxes_of_classes(mask: &MaskPixels) -> Vec<[f32; 4]> {
+    let mut found: Vec<Option<[usize; 4]>> = vec![None; usize::from(IGNORE_ID)];
+    for (y, row) in mask.ids.chunks_exact((mask.width as usize).max(1)).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            let end = x + run.len();
+            if let Some(place) = run.first().and_then(|id| found.get_mut(usize::from(*id))) {
+                let [left, top, right, bottom] = place.unwrap_or([x, y, end, y + 1]);
+                *place = Some([left.min(x), top, right.max(end), bottom.max(y + 1)]);
+            }
+            x = end;
+        }
+    }
+    found.into_iter().skip(1).flatten().map(|sides| sides.map(|side| side as f32)).collect()
 }
 
 #[cfg(test)]
@@ -226,8 +260,24 @@ mod tests {
         let rule = Preprocess { resize: Resize::LetterboxCentre { fill: 0 }, ..Preprocess::imagenet(4) };
         let (_, placement) = preprocess(&Rgb8::filled(4, 2, 0), &rule);
         let padding = [255; 4];
-        assert_eq!(place_mask(&mask, &placement, [4, 4]), [padding, [0, 1, 2, 3], [4, 5, 6, 7], padding].concat());
+        assert_eq!(
+            place_mask(&mask, &placement, [4, 4], [0, 0, 4, 4]),
+            [padding, [0, 1, 2, 3], [4, 5, 6, 7], padding].concat()
+        );
         let mirrored = placement.mirrored(4);
-        assert_eq!(place_mask(&mask, &mirrored, [4, 4]), [padding, [3, 2, 1, 0], [7, 6, 5, 4], padding].concat());
+        assert_eq!(
+            place_mask(&mask, &mirrored, [4, 4], [0, 0, 4, 4]),
+            [padding, [3, 2, 1, 0], [7, 6, 5, 4], padding].concat()
+        );
+        // Only a part of it is drawn.
+        let part = [[255, 255, 255, 255], [255, 1, 2, 255], [255; 4], padding].concat();
+        assert_eq!(place_mask(&mask, &placement, [4, 4], [1, 0, 3, 2]), part);
+    }
+
+    #[test]
+    fn boxes_lie_around_classes() {
+        let ids = [0, 1, 1, 0, 0, 0, 1, 255, 2, 0, 0, 1].to_vec();
+        let mask = MaskPixels { width: 4, height: 3, ids };
+        assert_eq!(boxes_of_classes(&mask), [[1.0, 0.0, 4.0, 3.0], [0.0, 2.0, 1.0, 3.0]]);
     }
 }
