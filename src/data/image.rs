@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder as _, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
 use super::transform::resize;
 use super::{DataError, ImageSource, jpeg};
@@ -122,8 +122,6 @@ fn decode_others(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
 pub(crate) struct Stored {
     pub pixels: DynamicImage,
     pub orientation: Orientation,
-    /// Of the file, before small samples were scaled to 8 bits.
-    pub color: ExtendedColorType,
 }
 
 /// Any format but JPEG, before it becomes 8-bit RGB.
@@ -146,9 +144,8 @@ pub(crate) fn decode_stored(bytes: &[u8]) -> Result<Stored, String> {
     }
     // A damaged EXIF block is no reason to lose the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let color = decoder.original_color_type();
     let pixels = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
-    Ok(Stored { pixels, orientation, color })
+    Ok(Stored { pixels, orientation })
 }
 
 /// The right to decode a picture of this size, to be held until it is decoded.

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{DynamicImage, ExtendedColorType};
+use image::DynamicImage;
 
 use crate::data::image::{decode, decode_stored};
 use crate::data::{DataError, jpeg};
@@ -61,12 +61,7 @@ fn lossless(bytes: &[u8]) -> Result<RawMask, String> {
             Raw::Indexed(indices(colors, &palette)?, palette)
         }
         (None, DynamicImage::ImageLuma8(grey)) => {
-            // Samples below 8 bits were scaled to 0-255.
-            let step = match stored.color {
-                ExtendedColorType::L2 => 85,
-                ExtendedColorType::L4 => 17,
-                _ => 1,
-            };
+            let step = png_step(bytes);
             Raw::Grey8(grey.into_raw().into_iter().map(|value| value / step).collect())
         }
         (None, DynamicImage::ImageLuma16(grey)) => Raw::Grey16(grey.into_raw()),
@@ -95,6 +90,17 @@ fn grey_or_color(colors: Vec<[u8; 3]>) -> Raw {
         return Raw::Grey8(colors.into_iter().map(|[value, _, _]| value).collect());
     }
     Raw::Color(colors)
+}
+
+/// By how much a PNG's grey samples of 2 and 4 bits were multiplied to fill 8. Those of 1 bit stay 0 and 255, which mean
+/// the same as 0 and 1.
+fn png_step(bytes: &[u8]) -> u8 {
+    const GREY: u8 = 0;
+    match (bytes.starts_with(b"\x89PNG\r\n\x1a\n"), bytes.get(24..26)) {
+        (true, Some(&[2, GREY])) => 85,
+        (true, Some(&[4, GREY])) => 17,
+        _ => 1,
+    }
 }
 
 /// Colors of a PNG's palette; `None` for other files and PNGs whose color type is not "indexed".
@@ -148,6 +154,7 @@ fn indices(colors: &[[u8; 3]], palette: &[[u8; 3]]) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::ExtendedColorType;
 
     fn png(color: ExtendedColorType, width: u32, height: u32, bytes: &[u8]) -> Vec<u8> {
         let mut out = std::io::Cursor::new(Vec::new());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::known::{CITY, CITY_MOST, VOC};
-use super::table::Table;
+use super::table::{Row, Table};
 use crate::data::mask::facts::{Facts, Found};
 use crate::data::{IGNORE_ID, ValueMap};
 
@@ -169,7 +169,11 @@ fn instances(why: &str) -> Meaning {
 fn by_table(table: &Table, seen: &Seen) -> Result<Meaning, String> {
     let (mut names, file) = (table.classes(), table.file.display());
     let has_values = table.rows.iter().any(|row| row.value.is_some());
-    if !has_values && seen.is_binary() && names.len() <= 2 {
+    let is_bit = table.rows.iter().all(|row| row.value.is_none_or(|value| value <= 1));
+    if is_bit && seen.is_binary() && names.len() <= 2 && !table.rows.iter().any(Row::is_ignored) {
+        if table.rows.first().is_some_and(|row| row.value == Some(1)) {
+            names.reverse();
+        }
         if let [only] = names.as_slice() {
             names = vec!["background".to_owned(), only.clone()];
         }
