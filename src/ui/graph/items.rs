@@ -53,7 +53,7 @@ pub fn items(graph: &Graph, facts: &Facts, folded: &BTreeSet<String>) -> Vec<Ite
 
 /// Whether the network goes down to a coarse map and up again, with skips across: its neck reads the backbone at several
 /// resolutions, and all that it tells is told of pixels. Such a network is drawn as the U that it is, coarse below.
-fn is_u(graph: &Graph, facts: &Facts) -> bool {
+pub fn is_u(graph: &Graph, facts: &Facts) -> bool {
     let part = |id: NodeId| &graph.node(id).part;
     let skips = graph.edges().into_iter().filter(|&(a, b)| *part(a) == Part::Backbone && *part(b) == Part::Neck);
     let levels: BTreeSet<u64> = skips.map(|(from, _)| facts.node(from).output.stride_px).collect();

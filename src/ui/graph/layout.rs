@@ -5,7 +5,7 @@
 //! the stages that feed them. A network that comes back to the pixels stands the other way round, as the U that it is
 //! known as: down on the left, up on the right, skips level across. The frost line can then be drawn from top to bottom.
 
-use super::items::{Item, ItemKind, items};
+use super::items::{Item, ItemKind, is_u, items};
 use crate::graph::{Facts, Graph, NodeId, Part};
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,8 +128,13 @@ pub fn layout(graph: &Graph, facts: &Facts, request: &Request) -> Layout {
     let width = left - LANE_GAP;
     let rows = place_rows(&items, &sizes, width, request.aspect_tenths as f32 / 10.0);
     let cells = cells(&items);
+    let u = is_u(graph, facts);
     for (index, item) in items.iter().enumerate() {
-        let center = pos2(columns[index], rows[item.row] + cell_offset(&cells, &items, &sizes, index));
+        let mut center = pos2(columns[index], rows[item.row] + cell_offset(&cells, &items, &sizes, index));
+        if u && item.kind == ItemKind::Stack {
+            // A skip leaves from the stack's last node, and skips are level.
+            center.y += sizes[index].y / 2.0 - STAGE_TITLE - NODE.y / 2.0 - below_top(item);
+        }
         place_item(item, Rect::from_center_size(center, sizes[index]), &mut out);
     }
     let around = out.boxes.iter().map(|placed| placed.rect).chain(out.stages.iter().map(|stage| stage.title));
@@ -252,6 +257,13 @@ fn cell_offset(cells: &Cells, items: &[Item], sizes: &[Vec2], index: usize) -> f
     let Some(cell) = cells.get(&(item.lane, item.column, item.row)) else { return 0.0 };
     let above: f32 = cell.iter().take_while(|&&i| i != index).map(|&i| sizes[i].y + STACK_GAP).sum();
     above + sizes[index].y / 2.0 - cell_height(cell, sizes) / 2.0
+}
+
+/// How far the last node of a stack stands below the first place of its column.
+fn below_top(item: &Item) -> f32 {
+    let last = item.nodes.len().saturating_sub(1);
+    let tallest = item.nodes.len().min(STACK_HEIGHT) - 1;
+    (tallest - last % STACK_HEIGHT) as f32 * (NODE.y + STACK_GAP)
 }
 
 fn place_item(item: &Item, rect: Rect, out: &mut Layout) {
