@@ -8,8 +8,8 @@ mod common;
 use burn::tensor::{Device, Tensor, TensorData};
 use common::{rule_values, sized, tiny, uniform};
 use frostline::graph::blocks::{
-    Activation, Classifier, ConvNormAct, ConvUnit, CspLayer, Dense, Focus, GlobalAvgPool, InvertedResidual, MaxPool,
-    PoolFlatten, SppBottleneck,
+    Activation, Classifier, ConvNormAct, ConvUnit, CspLayer, Dense, DoubleConv, DoubleConvDown, DoubleConvUp, Focus,
+    GlobalAvgPool, InvertedResidual, MapClassifier, MaxPool, PoolFlatten, SppBottleneck,
 };
 use frostline::graph::{Builder, Conv, Graph, HeadKind, Norm, Part};
 use frostline::models::{Mode, ModelTask, Network, catalogue};
@@ -139,6 +139,46 @@ fn joined_and_folded_maps_say_the_same_in_another_engine() {
     let folder = tempfile::tempdir().unwrap();
     let worst = compare(&filled(b.finish().unwrap()), 2, folder.path());
     assert!(worst < 1e-5, "{worst}");
+}
+
+/// Transposed convolutions, bilinear doubling, skips of even and odd sides (padded rows and columns), repeated cells.
+#[test]
+fn enlarged_and_padded_maps_say_the_same_in_another_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    for bilinear in [false, true] {
+        for (height, width) in [(16, 24), (13, 11), (18, 7)] {
+            let mut b = Builder::new(if bilinear { "bilinear" } else { "transposed" }, height, width);
+            let top = b.node("top", DoubleConv { inputs: 3, middle: 4, outputs: 4 }, &[b.image()]);
+            let down = b.node("down", DoubleConvDown { inputs: 4, outputs: 8 }, &[top]);
+            b.part(Part::Neck);
+            let up = b.node("up", DoubleConvUp { inputs: 8, skip: 4, outputs: 6, bilinear }, &[down, top]);
+            b.part(Part::Head("mask".to_owned()));
+            let mask = b.node("mask", MapClassifier { inputs: 6, classes: 3, upsample: 2 }, &[up]);
+            b.head("mask", mask, HeadKind::PixelClassify { classes: 3 });
+            let worst = compare(&filled(b.finish().unwrap()), 2, folder.path());
+            assert!(worst < 1e-5, "bilinear {bilinear}, {height}×{width}: {worst}");
+        }
+    }
+}
+
+/// Those with few parameters; with `FROSTLINE_ONNX_DIR` all, at their own size, as below.
+#[test]
+fn segmenters_say_the_same_in_another_engine() {
+    let keep = std::env::var_os("FROSTLINE_ONNX_DIR").map(PathBuf::from);
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for variant in catalogue().into_iter().filter(|variant| variant.name.starts_with("unet")) {
+        let size = if keep.is_some() { variant.preprocess.size[0] as usize } else { 64 };
+        let graph = variant.graph(3, size).unwrap();
+        if keep.is_none() && graph.facts().unwrap().params() > 15_000_000 {
+            continue;
+        }
+        let worst = compare(&filled(graph), 2, keep.as_deref().unwrap_or(folder.path()));
+        println!("{} {worst:e}", variant.name);
+        assert!(worst < 1e-4, "{}: {worst}", variant.name);
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen}");
 }
 
 /// All models with few classes and small pictures; with `FROSTLINE_ONNX_DIR` at their own size with a thousand classes, the

@@ -187,8 +187,22 @@ impl Lowering {
             Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
                 return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
             }
-            Op::ConvTransposed(_) | Op::ResizeBilinear { .. } | Op::Pad { .. } => {
-                return Err(format!("{path} enlarges maps in a way that cannot be exported yet"));
+            Op::ConvTransposed(conv) => {
+                let attributes = vec![
+                    ints("kernel_shape", &[conv.kernel; 2]),
+                    ints("strides", &[conv.stride; 2]),
+                    ints("pads", &[conv.padding; 4]),
+                ];
+                self.push("ConvTranspose", inputs, attributes, &output);
+            }
+            Op::ResizeBilinear { from, to, aligned } => {
+                self.resize_bilinear(path, inputs, [from, to], aligned, &output)?;
+            }
+            Op::Pad { before: [above, left], after: [below, right] } => {
+                // Batch, channel, row, column, first in front and then behind.
+                let cells = [0, 0, above, left, 0, 0, below, right].map(|n| n as i64).to_vec();
+                inputs.push(self.whole("constant/pads", cells));
+                self.push("Pad", inputs, vec![word("mode", "constant")], &output);
             }
             Op::Upsample { factor } => {
                 // Cell i of the result is cell floor(i / factor) of the input.
@@ -227,6 +241,27 @@ impl Lowering {
             self.push("MatMul", [vec![rows], inputs].concat(), Vec::new(), &half);
             self.push("MatMul", vec![half, columns], Vec::new(), output);
         }
+    }
+
+    /// Scales and not sizes: the number of pictures is not known.
+    fn resize_bilinear(
+        &mut self,
+        path: &str,
+        mut inputs: Vec<String>,
+        [from, to]: [[usize; 2]; 2],
+        aligned: bool,
+        output: &str,
+    ) -> Result<(), String> {
+        if !to[0].is_multiple_of(from[0].max(1)) || !to[1].is_multiple_of(from[1].max(1)) {
+            return Err(format!("{path} resizes to a size that is no multiple, which cannot be exported yet"));
+        }
+        let scale = |axis: usize| (to[axis] / from[axis].max(1)) as f32;
+        let scales = self.constant("constant/scales", vec![4], vec![1.0, 1.0, scale(0), scale(1)]);
+        inputs.extend([String::new(), scales]);
+        let corners = if aligned { "align_corners" } else { "half_pixel" };
+        let attributes = vec![word("mode", "linear"), word("coordinate_transformation_mode", corners)];
+        self.push("Resize", inputs, attributes, output);
+        Ok(())
     }
 
     fn activate(&mut self, function: Activation, mut inputs: Vec<String>, output: &str) {
