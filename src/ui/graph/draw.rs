@@ -182,8 +182,7 @@ pub fn lane(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, lane: &Lane
     let clip = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let at = |y: f32| rect.min + vec2(14.0, y);
     clip.text(at(10.0), Align2::LEFT_TOP, &lane.title, strong(13.0), theme.text);
-    let galley = fitted(&clip, subtitle, regular(11.0), theme.weak, rect.width() - 18.0);
-    clip.galley(at(28.0), galley, theme.weak);
+    clip.text(at(28.0), Align2::LEFT_TOP, subtitle, regular(11.0), theme.weak);
 }
 
 /// Draws an edge with its arrow head; `cold` edges carry frozen features across the frost line.
