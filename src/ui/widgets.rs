@@ -4,10 +4,12 @@ use super::icons::Icon;
 use super::style::strong;
 use super::theme::Theme;
 use egui::accesskit::Role;
+use egui::text::{LayoutJob, TextWrapping};
 use egui::{
-    Align, Align2, Color32, CursorIcon, FontId, Frame, Layout, Margin, Rect, Response, RichText, Sense, Stroke,
-    StrokeKind, TextStyle, Ui, WidgetInfo, vec2,
+    Align, Align2, Color32, CursorIcon, FontId, Frame, Galley, Layout, Margin, Painter, Rect, Response, RichText,
+    Sense, Stroke, StrokeKind, TextStyle, Ui, WidgetInfo, vec2,
 };
+use std::sync::Arc;
 
 /// A heading of a section: small capitals.
 pub fn section(ui: &mut Ui, theme: &Theme, text: &str) {
@@ -55,6 +57,14 @@ pub fn row_with(
             beside(ui);
         });
     });
+}
+
+/// Text on one line, cut with an ellipsis where it is wider than `room`.
+#[must_use]
+pub fn elided(painter: &Painter, text: String, font: FontId, color: Color32, room: f32) -> Arc<Galley> {
+    let mut job = LayoutJob::simple_singleline(text, font, color);
+    job.wrap = TextWrapping { max_width: room.max(1.0), max_rows: 1, break_anywhere: true, ..TextWrapping::default() };
+    painter.layout_job(job)
 }
 
 /// One of several choices side by side, over the whole width. Returns the choice that was clicked.

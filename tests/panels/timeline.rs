@@ -182,6 +182,19 @@ fn curves_fit_their_frame_after_an_empty_plot() {
 }
 
 #[test]
+fn when_the_last_epoch_is_done_nothing_is_left_to_be_moved() {
+    let mut world = World::new(Shows::Dock, Theme::dark());
+    world::train(&mut world, &Arc::new(world::generated(60)), 7);
+    let graph = world.graph.clone();
+    world.project.plan.epochs = 7;
+    world.project.plan.set_stage(&graph, "layer4", 4..u32::MAX, false);
+    let mut harness = world.window(1440.0, 260.0);
+    harness.get_by_label_contains("Lane layer4:").set_value_accesskit(2.0);
+    harness.run_ok();
+    assert!(edits(&harness).is_empty());
+}
+
+#[test]
 fn pictures_of_timeline_and_finder() {
     let data = world::dataset();
     picture("timeline_plan", Shows::Dock, [1440.0, 260.0], |world| {

@@ -5,8 +5,8 @@ use super::look::Look;
 use crate::ui::icons::Icon;
 use crate::ui::style::{regular, strong};
 use crate::ui::theme::Theme;
+use crate::ui::widgets::elided;
 use egui::epaint::{CubicBezierShape, PathStroke};
-use egui::text::{LayoutJob, TextWrapping};
 use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
 use std::sync::Arc;
 
@@ -127,9 +127,7 @@ fn fitted(painter: &Painter, text: &str, font: FontId, color: Color32, room: f32
         return galley;
     }
     let size = round((font.size * room / galley.size().x - 0.25).max(6.5));
-    let mut job = LayoutJob::simple_singleline(text.to_owned(), FontId { size, ..font }, color);
-    job.wrap = TextWrapping { max_width: room.max(1.0), max_rows: 1, break_anywhere: true, ..TextWrapping::default() };
-    painter.layout_job(job)
+    elided(painter, text.to_owned(), FontId { size, ..font }, color, room)
 }
 
 /// Half points keep the font atlas small while zooming.

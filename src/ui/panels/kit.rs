@@ -96,14 +96,7 @@ pub fn focus_ring(ui: &Ui, theme: &Theme, response: &Response) {
 /// Text on one line, cut with an ellipsis where it is wider than `max_width`.
 #[must_use]
 pub fn elided(painter: &Painter, text: &str, size: f32, color: Color32, max_width: f32) -> Arc<egui::Galley> {
-    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(size), color);
-    job.wrap = egui::text::TextWrapping {
-        max_width: max_width.max(1.0),
-        max_rows: 1,
-        break_anywhere: true,
-        ..Default::default()
-    };
-    painter.layout_job(job)
+    crate::ui::widgets::elided(painter, text.to_owned(), FontId::proportional(size), color, max_width)
 }
 
 /// Draws text on one line, cut to `max_width`; returns where it lies.

@@ -80,8 +80,12 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
     let font = if chosen { strong(12.5) } else { regular(12.5) };
     let painter = ui.painter();
     let at = rect.min + vec2(10.0, 5.0);
-    painter.text(at, egui::Align2::LEFT_TOP, row.variant.title, font, ctx.theme.text);
-    painter.text(at + vec2(0.0, 15.5), egui::Align2::LEFT_TOP, line, regular(10.5), ctx.theme.weak);
+    let room = rect.right() - at.x - 4.0;
+    let lines = [(row.variant.title.to_owned(), font, ctx.theme.text), (line, regular(10.5), ctx.theme.weak)];
+    for (i, (text, font, color)) in (0_u8..).zip(lines) {
+        let galley = widgets::elided(painter, text, font, color, room);
+        painter.galley(at + vec2(0.0, 15.5 * f32::from(i)), galley, color);
+    }
     let response = response.on_hover_cursor(CursorIcon::PointingHand);
     if response.clicked() && !chosen {
         let variant = &row.variant;

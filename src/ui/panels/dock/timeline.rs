@@ -80,7 +80,8 @@ impl<'a> Story<'a> {
         };
         let mut history = past(run);
         let now = if is_on(run) { run.position() } else { f64::INFINITY };
-        let editable_from = cx.running().map(|run| run.epoch() + 1);
+        // When the last epoch is done and the run is about to end, nothing is left to be moved.
+        let editable_from = cx.running().map(|run| run.epoch() + 1).filter(|from| *from <= plan.epochs + 1);
         if let Some(from) = editable_from {
             history.extend(planned(plan, from));
         }

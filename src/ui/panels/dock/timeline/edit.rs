@@ -138,8 +138,8 @@ fn lane_ui(
         info
     });
     kit::focus_ring(ui, cx.theme, &response);
-    let Some(from) = story.editable_from else { return response };
     let last = story.plan.epochs + 1;
+    let Some(from) = story.editable_from else { return response };
     if let Some(main) = main
         && let Some(to) = asked(ui, &response, main.epoch, from, last)
     {
