@@ -2,11 +2,12 @@
 
 use super::args::EvalArgs;
 use super::drive::Driver;
-use super::lines::{BoxClassLine, ClassLine, EvalLine, HeadLine, ImageLine, Line, NameScore};
+use super::lines::{BoxClassLine, ClassLine, EvalLine, HeadLine, ImageLine, Line, MaskClassLine, MaskLine, NameScore};
 use super::{Failure, Outcome, output, plan};
 use crate::graph::HeadKind;
 use crate::session::{Command, Evaluation, Event};
 use crate::train::detection::{ClassMetrics, CocoMetrics, diagnose};
+use crate::train::segmentation::ClassPixels;
 use crate::train::{HeadResults, macro_average, reliability, weighted_average};
 
 pub(super) fn evaluate(args: &EvalArgs) -> Outcome {
@@ -46,7 +47,53 @@ fn lines(found: &Evaluation, args: &EvalArgs, device: &str) -> Outcome {
         scores: label_heads.next().map(head_line),
         heads: label_heads.map(|head| (head.name.as_str(), head_line(head))).collect(),
         boxes: boxes.as_ref().map(|all| box_classes(found, all)).unwrap_or_default(),
+        masks: mask_head(found).map(|head| mask_classes(head, &head.pixels())).unwrap_or_default(),
     }))
+}
+
+/// The first head that tells a class for each pixel.
+fn mask_head(found: &Evaluation) -> Option<&HeadResults> {
+    found.heads.iter().find(|head| matches!(head.kind, HeadKind::PixelClassify { .. }))
+}
+
+/// The numbers of a mask, class by class.
+fn mask_classes<'a>(head: &'a HeadResults, pixels: &[ClassPixels]) -> Vec<MaskClassLine<'a>> {
+    let line = |of: &ClassPixels| MaskClassLine {
+        name: head.classes.get(of.class as usize).map_or("?", String::as_str),
+        iou: of.iou(),
+        dice: of.dice(),
+        precision: of.precision(),
+        recall: of.recall(),
+        pixels: of.there,
+    };
+    pixels.iter().map(line).collect()
+}
+
+/// A row for each class of a mask, and the pictures that are told worst.
+fn mask_table(found: &Evaluation, head: &HeadResults) -> Outcome {
+    const WORST: usize = 5;
+    let lines = mask_classes(head, &head.pixels());
+    let longest = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0).clamp(12, 32);
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    let all: u64 = lines.iter().map(|line| line.pixels).sum();
+    output::line("")?;
+    let [a, b, c, d, e, f] = ["class", "IoU", "Dice", "precision", "recall", "pixels"];
+    output::line(&format!("  {a:<longest$}  {b:>8}  {c:>8}  {d:>9}  {e:>8}  {f:>8}"))?;
+    for line in &lines {
+        let [b, c, d, e] = [line.iou, line.dice, line.precision, line.recall].map(number);
+        let (name, f) = (line.name, format!("{:.1} %", line.pixels as f64 / all.max(1) as f64 * 100.0));
+        output::line(&format!("  {name:<longest$}  {b:>8}  {c:>8}  {d:>9}  {e:>8}  {f:>8}"))?;
+    }
+    let absent: Vec<&str> = lines.iter().filter(|line| line.iou.is_none()).map(|line| line.name).collect();
+    if !absent.is_empty() {
+        output::line(&format!("\n  neither there nor said, left out of the means: {}", absent.join(", ")))?;
+    }
+    output::line("\n  least IoU")?;
+    for picture in head.worst_first().into_iter().filter_map(|at| head.masks.get(at as usize)).take(WORST) {
+        let name = found.set.samples.get(picture.index as usize).map_or_else(String::new, |sample| sample.image.name());
+        output::line(&format!("  {:<8}  {name}", number(picture.iou())))?;
+    }
+    Ok(())
 }
 
 /// A detector's numbers, class by class.
@@ -122,6 +169,16 @@ fn pictures(found: &Evaluation, head: &HeadResults) -> Outcome {
             classes: picture.top().iter().map(|&(class, score)| NameScore { name: name(class), score }).collect(),
         }))?;
     }
+    for picture in head.worst_first().into_iter().filter_map(|at| head.masks.get(at as usize)) {
+        let sample = found.set.samples.get(picture.index as usize);
+        output::json(&Line::Mask(MaskLine {
+            image: sample.map_or_else(String::new, |sample| sample.image.name()),
+            head: &head.name,
+            miou: picture.iou(),
+            dice: picture.dice(),
+            classes: mask_classes(head, &picture.classes),
+        }))?;
+    }
     for picture in &head.labelled {
         let sample = found.set.samples.get(picture.index as usize);
         let given = picture.told.iter().filter(|told| told.given);
@@ -149,6 +206,9 @@ fn show(found: &Evaluation) -> Outcome {
     }
     if let Some(all) = found.coco() {
         return box_table(found, &all);
+    }
+    if let Some(head) = mask_head(found) {
+        mask_table(found, head)?;
     }
     found.heads.iter().filter(|head| head.pictures.len() + head.labelled.len() > 0).try_for_each(table)
 }

@@ -44,6 +44,9 @@ pub(super) enum Line<'a> {
     Done { best: Option<&'a Best>, checkpoint: Option<&'a Path>, ending: Ending, run: &'a Path },
     /// `eval --per-image`: one picture, before the result.
     Image(ImageLine<'a>),
+    /// `eval --per-image` of a model that tells a class for each pixel.
+    #[serde(rename = "image")]
+    Mask(MaskLine<'a>),
     /// `eval`.
     Eval(EvalLine<'a>),
     /// `predict`: one picture.
@@ -254,6 +257,32 @@ pub(super) struct EvalLine<'a> {
     /// Of a detector, class by class.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<BoxClassLine<'a>>,
+    /// Of a model that tells a class for each pixel, class by class.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<MaskClassLine<'a>>,
+}
+
+/// What a mask is worth for one class.
+#[derive(Debug, Serialize)]
+pub(super) struct MaskClassLine<'a> {
+    pub name: &'a str,
+    /// None where the class is neither there nor said; the means leave it out.
+    pub iou: Option<f64>,
+    pub dice: Option<f64>,
+    pub precision: Option<f64>,
+    pub recall: Option<f64>,
+    /// Pixels that are of the class, at the size of the input.
+    pub pixels: u64,
+}
+
+/// One picture's mask: means over the classes that are there or said.
+#[derive(Debug, Serialize)]
+pub(super) struct MaskLine<'a> {
+    pub image: String,
+    pub head: &'a str,
+    pub miou: Option<f64>,
+    pub dice: Option<f64>,
+    pub classes: Vec<MaskClassLine<'a>>,
 }
 
 /// What a detector is worth for one class.

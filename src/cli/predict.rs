@@ -65,6 +65,11 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
             folder.display()
         ));
     }
+    if let Some(masks) = files.and_then(|files| files.masks) {
+        let set = masks.finish().map_err(Failure::Running)?;
+        let (folder, set) = (set.parent().unwrap_or(&set).display(), set.display());
+        output::note(&format!("masks: {folder}/*_mask.png, {folder}/overlays, {set}"));
+    }
     match unreadable {
         0 => Ok(()),
         n => Err(Failure::Input(format!("{n} of {} pictures could not be read.", predictions.len()))),

@@ -154,6 +154,8 @@ pub struct View {
 
 /// Pictures whose results are kept of epochs that are neither the best nor the last: 12 MB.
 const MAX_EVALUATED: usize = 200_000;
+/// Memory that masks of the fixed pictures may take before those of past epochs lose their probabilities.
+const MAX_MASK_BYTES: usize = 256 << 20;
 /// Lines that the console keeps.
 const MAX_NOTICES: usize = 2000;
 
@@ -248,6 +250,7 @@ impl View {
             Event::EpochEvaluated(evaluation) => run.take_evaluation(evaluation),
             Event::Samples { epoch, samples } => {
                 run.samples.insert(epoch, samples);
+                run.thin_samples(epoch);
             }
             Event::FreezeChanged { epoch, plan, trainable, note: text, .. } => {
                 run.freeze = plan.clone();
@@ -398,6 +401,20 @@ impl RunView {
             let oldest = self.evaluations.keys().copied().find(|&known| known != epoch && Some(known) != best);
             let Some(oldest) = oldest else { break };
             self.evaluations.remove(&oldest);
+        }
+    }
+
+    /// Drops probabilities of masks of past epochs, the oldest first, as far as they take too much memory.
+    fn thin_samples(&mut self, newest: u32) {
+        let bytes = |samples: &Arc<Vec<LiveSample>>| samples.iter().map(LiveSample::mask_bytes).sum::<usize>();
+        let mut held: usize = self.samples.values().map(bytes).sum();
+        for (_, samples) in self.samples.iter_mut().filter(|(epoch, _)| **epoch != newest) {
+            if held <= MAX_MASK_BYTES {
+                return;
+            }
+            let thin = Arc::new(samples.iter().map(LiveSample::without_scores).collect());
+            held = held.saturating_sub(bytes(samples)) + bytes(&thin);
+            *samples = thin;
         }
     }
 

@@ -46,7 +46,7 @@ pub use plan::{
 };
 pub use predict::{decode, host, predict, predict_in_parts};
 pub use prediction::{Answer, BoxScore, Boxes, Choice, ClassScore, HeadPrediction, PRESENT, Prediction};
-pub use presets::{SchedulePreset, backbone_stages, falling_rates};
+pub use presets::{MASK_LOSSES, SchedulePreset, backbone_stages, falling_rates};
 pub use proof::Proof;
 pub use recognize::{Found, Misfit, Near, Stranger, classes_in_file, recognize};
 pub use run::{Control, Observer, Summary, Trainer};

@@ -1,7 +1,7 @@
 //! What a run tells: small plain values, never a tensor.
 
 use super::plan::Plan;
-use super::prediction::Prediction;
+use super::prediction::{Answer, HeadPrediction, Prediction};
 use crate::data::{BoxTarget, Label, LabelColumn, Target};
 use crate::graph::Graph;
 use crate::weights::LoadReport;
@@ -120,6 +120,25 @@ impl LiveSample {
     #[must_use]
     pub fn new(index: usize, target: &Target, prediction: Prediction) -> Self {
         Self { index, truth: target.labels.clone(), objects: target.boxes.clone(), prediction }
+    }
+
+    /// Bytes that its masks take, about.
+    #[must_use]
+    pub fn mask_bytes(&self) -> usize {
+        let bytes = |head: &HeadPrediction| if let Answer::Mask(mask) = &head.answer { mask.bytes() } else { 0 };
+        self.prediction.heads.iter().map(bytes).sum()
+    }
+
+    /// The same without the probabilities of masks: a past epoch shows its classes still.
+    #[must_use]
+    pub fn without_scores(&self) -> Self {
+        let mut thin = self.clone();
+        for head in &mut thin.prediction.heads {
+            if let Answer::Mask(mask) = &mut head.answer {
+                *mask = Arc::new(mask.without_scores());
+            }
+        }
+        thin
     }
 
     /// The true class of the first label head, if there is one.

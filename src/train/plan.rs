@@ -261,7 +261,8 @@ impl Plan {
     pub fn usual_augment(task: ModelTask) -> Augment {
         match task {
             ModelTask::Detect => Augment::detection(),
-            ModelTask::Classify | ModelTask::Segment => Augment::default(),
+            ModelTask::Segment => Augment::segmentation(),
+            ModelTask::Classify => Augment::default(),
         }
     }
 

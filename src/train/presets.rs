@@ -9,6 +9,15 @@ use std::fmt;
 /// Learning rate of the first stage beside that of the heads, where rates fall towards the input: fastai's `lr / 100`.
 const LOWEST: f64 = 0.01;
 
+/// Usual losses of masks, with their names for people: what is good where nothing is known; small objects on much ground; as good an
+/// intersection over union as can be; objects that touch.
+pub const MASK_LOSSES: [(&str, &str); 4] = [
+    ("Cross-entropy and Dice", "ce+dice"),
+    ("Small objects: focal and Dice", "focal+dice"),
+    ("For the IoU: cross-entropy and Lovász", "ce+lovasz"),
+    ("Touching objects: U-Net's borders and Dice", "border+dice"),
+];
+
 /// A freeze plan over all epochs, with its learning rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SchedulePreset {
@@ -150,6 +159,13 @@ mod tests {
         let mask = b.node("mask", PixelClassifier { inputs: 8, classes: 2, upsample: 2 }, &[x]);
         b.head("mask", mask, HeadKind::PixelClassify { classes: 2 });
         b.finish().unwrap()
+    }
+
+    #[test]
+    fn usual_mask_losses_are_known() {
+        let read = |(_, text): &(&str, &str)| text.parse::<crate::train::segmentation::MaskLoss>().unwrap();
+        assert!(read(&MASK_LOSSES[0]).is_default());
+        assert!(MASK_LOSSES.iter().all(|known| read(known).to_string() == known.1));
     }
 
     #[test]

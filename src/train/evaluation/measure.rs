@@ -4,7 +4,7 @@ use super::super::losses::LossOptions;
 use super::super::setup::open_model;
 use super::super::validate::{Pass, validate};
 use super::Evaluation;
-use crate::data::{Dataset, Label, LabelColumn, PixelCache, Split};
+use crate::data::{Dataset, IGNORE_ID, Label, LabelColumn, PixelCache, Split};
 use crate::graph::Part;
 use crate::weights::{self, SaveDtype};
 use burn::tensor::Device;
@@ -122,10 +122,24 @@ fn match_columns(dataset: &mut Dataset, columns: &[LabelColumn]) -> Result<(), S
             }
         };
         sample.target.labels = numbers.iter().map(of).collect();
-        // The first column names the classes of boxes.
+        // The first column names the classes of boxes and masks.
         if let (Some(boxes), Some(Some((_, ids)))) = (&mut sample.target.boxes, numbers.first()) {
             for one in boxes {
                 one.class = ids.get(one.class as usize).copied().flatten().unwrap_or(one.class);
+            }
+        }
+        if let (Some(mask), Some(Some((_, ids)))) = (&mut sample.target.mask, numbers.first()) {
+            let new: Vec<u8> =
+                ids.iter().map(|id| id.and_then(|id| u8::try_from(id).ok()).unwrap_or(IGNORE_ID)).collect();
+            let same = new.iter().enumerate().all(|(old, new)| old == usize::from(*new));
+            if !same {
+                *mask = mask.renumbered(&new);
+                let old = std::mem::take(&mut sample.target.mask_px);
+                let count = |class: usize| {
+                    new.iter().zip(&old).filter(|(id, _)| usize::from(**id) == class).map(|(_, n)| n).sum()
+                };
+                sample.target.mask_px =
+                    columns.first().map_or(0..0, |column| 0..column.classes.len()).map(count).collect();
             }
         }
     }

@@ -4,18 +4,21 @@ use crate::data::{Dataset, Split, load_mask};
 use rayon::prelude::*;
 
 /// Pixels of each class in the training pictures, and pixels of the pictures in which the class is. Masks that cannot be read
-/// are left out; the loader tells of them.
+/// are left out; the loader tells of them. Where opening the set has counted them, nothing is read again.
 #[must_use]
 pub fn pixel_counts(dataset: &Dataset, classes: usize) -> Vec<[u64; 2]> {
     let masks = dataset.samples.par_iter().filter(|sample| sample.split == Split::Train);
     let of_picture = |sample: &crate::data::Sample| {
-        let mask = load_mask(sample.target.mask.as_ref()?).ok()?;
+        let mask = sample.target.mask.as_ref()?;
         let mut own = vec![0_u64; classes];
-        for id in mask.ids {
-            if let Some(count) = own.get_mut(usize::from(id)) {
-                *count += 1;
+        if sample.target.mask_px.is_empty() {
+            for id in load_mask(mask).ok()?.ids {
+                if let Some(count) = own.get_mut(usize::from(id)) {
+                    *count += 1;
+                }
             }
         }
+        own.iter_mut().zip(&sample.target.mask_px).for_each(|(count, known)| *count = *known);
         let all: u64 = own.iter().sum();
         Some(own.into_iter().map(|count| [count, if count > 0 { all } else { 0 }]).collect::<Vec<_>>())
     };
