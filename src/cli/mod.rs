@@ -22,6 +22,7 @@ mod public;
 mod recognize;
 mod sample;
 mod train;
+mod values;
 
 use crate::train::DeviceChoice;
 use args::{Args, Command};

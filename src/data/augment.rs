@@ -92,18 +92,6 @@ impl Augment {
         }
     }
 
-    /// The usual changes for pictures with masks: crops of a quarter to all of the area, mirrored every other time, small changes
-    /// of color.
-    #[must_use]
-    pub fn segmentation() -> Self {
-        Self {
-            random_resized_crop: Some(CropRange { scale: [0.25, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }),
-            jitter: Jitter { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.02 },
-            flip: 0.5,
-            ..Self::none()
-        }
-    }
-
     /// The usual changes for detectors: mirrored every other time, size and place at random, some crops around objects,
     /// mosaic but in the last epochs, and color as in YOLOX (Ge et al. 2021): value by 0.4, saturation by 0.7, hue by 0.015.
     #[must_use]
