@@ -50,7 +50,8 @@ fn card(ui: &mut Ui, ctx: &mut Context<'_>, weights: &PublicWeights, state: Opti
             });
         });
         let size = size(weights).map_or_else(String::new, |size| format!(" · {size}"));
-        let line = format!("{}{size}", weights.license);
+        let part = if weights.of_backbone { " · backbone" } else { "" };
+        let line = format!("{}{size}{part}", weights.license);
         ui.label(RichText::new(line).size(10.5).color(ctx.theme.weak)).on_hover_text(about(weights));
         standing(ui, ctx, weights, state, chosen);
     });
