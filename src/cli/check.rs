@@ -5,7 +5,9 @@ use super::lines::{DatasetLine, Line};
 use super::output::{self, Align};
 use super::progress::StatusLine;
 use super::{Failure, Outcome, interrupt};
-use crate::data::{self, DEFAULT_COLUMN, DataError, Dataset, Issue, OpenOptions, Progress, Severity, Split, ValSource};
+use crate::data::{
+    self, DEFAULT_COLUMN, DataError, Dataset, Issue, OpenOptions, Progress, Severity, Split, Task, ValSource,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -84,6 +86,7 @@ fn no_set(path: &Path, error: &DataError) -> Outcome {
         skipped: 0,
         usable: false,
         splits: BTreeMap::new(),
+        pixels: BTreeMap::new(),
         reasons: vec![error.to_string()],
     }))
 }
@@ -100,6 +103,10 @@ fn dataset_line<'a>(set: &'a Dataset, reasons: &[String]) -> DatasetLine<'a> {
         skipped: set.skipped(),
         usable: reasons.is_empty(),
         splits: splits.into_iter().map(|(name, split)| (name, set.indices(split).len())).collect(),
+        pixels: match set.task {
+            Task::Segment => splits.into_iter().map(|(name, split)| (name, set.pixel_counts(split))).collect(),
+            Task::Classify | Task::Detect => BTreeMap::new(),
+        },
         reasons: reasons.to_vec(),
     }
 }
@@ -134,15 +141,22 @@ fn show_column(set: &Dataset, at: usize) -> Outcome {
     let Some(column) = set.columns.get(at) else { return Ok(()) };
     let splits = [Split::Train, Split::Val, Split::Test];
     let counts = splits.map(|split| if at == 0 { set.class_counts(split) } else { set.label_counts(at, split) });
+    // Of masks also what part of the pixels to train on is of each class.
+    let pixels = if at == 0 && set.task == Task::Segment { set.pixel_counts(Split::Train) } else { Vec::new() };
+    let all = pixels.iter().sum::<u64>().max(1);
+    let share = |id: usize| pixels.get(id).map(|count| format!("{:.2} %", 100.0 * *count as f64 / all as f64));
     let row = |(id, name): (usize, &String)| {
         let count = |split: &Vec<usize>| split.get(id).copied().unwrap_or(0).to_string();
-        std::iter::once(name.clone()).chain(counts.iter().map(count)).collect()
+        std::iter::once(name.clone()).chain(counts.iter().map(count)).chain(share(id)).collect()
     };
     let rows: Vec<Vec<String>> = column.classes.iter().enumerate().map(row).collect();
     let title = match column.name.as_str() {
         DEFAULT_COLUMN => "class",
         name => name,
     };
-    let head = [(title, Align::Left), ("train", Align::Right), ("val", Align::Right), ("test", Align::Right)];
+    let mut head = vec![(title, Align::Left), ("train", Align::Right), ("val", Align::Right), ("test", Align::Right)];
+    if !pixels.is_empty() {
+        head.push(("pixels", Align::Right));
+    }
     output::table(&head, &rows).iter().try_for_each(|line| output::line(line))
 }

@@ -195,6 +195,9 @@ pub(super) struct DatasetLine<'a> {
     pub usable: bool,
     /// Usable pictures by split.
     pub splits: BTreeMap<&'static str, usize>,
+    /// Pixels of each class by split, for sets of masks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pixels: BTreeMap<&'static str, Vec<u64>>,
     /// Why it is not usable.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,

@@ -99,7 +99,7 @@ pub(super) fn graph(variant: &Variant, size_px: u32, columns: &[String]) -> Resu
 
 /// The set that an argument names.
 pub(super) fn data_source(path: &Path) -> Result<DataSource, Failure> {
-    match path.exists() {
+    match crate::data::is_there(path) {
         true => Ok(DataSource::Path(path.to_path_buf())),
         false if path == Path::new("sample") => Ok(DataSource::Sample),
         false => Err(Failure::Input(format!("{} does not exist.", path.display()))),
@@ -110,7 +110,7 @@ fn val_choice(text: Option<&str>) -> Result<ValChoice, Failure> {
     Ok(match val_source(text)? {
         ValSource::FromSet => ValChoice::Auto,
         ValSource::Fraction(part) => ValChoice::Fraction(part),
-        ValSource::Other(path) if path.exists() => ValChoice::Path(path),
+        ValSource::Other(path) if crate::data::is_there(&path) => ValChoice::Path(path),
         ValSource::Other(path) => {
             return Err(Failure::Input(format!("--val {}: there is nothing at this path.", path.display())));
         }

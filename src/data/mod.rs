@@ -28,6 +28,7 @@ pub mod loader;
 mod mask;
 mod open;
 mod png;
+mod reading;
 pub mod sample;
 pub mod sampling;
 mod specimen;
@@ -53,6 +54,7 @@ pub use mask::{
 };
 pub use open::open;
 pub use png::IndexedPng;
+pub use reading::is_there;
 pub use specimen::specimen;
 pub use transform::Placement;
 
@@ -291,7 +293,7 @@ impl ImageSource {
 /// A data set that was opened and checked.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The folder or file that was opened.
+    /// The folder or file that was opened; for a folder of masks, that of the set around it.
     pub root: PathBuf,
     /// Name for people: the last part of `root`.
     pub name: String,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
 use super::formats::boxes::{Teller, settle};
-use super::formats::{Draft, Item, Recognition, Wish, csv, fold, masks, recognize, recognize_file};
-use super::listing::{Folder, extension, list};
+use super::formats::{Draft, Item, fold, masks};
+use super::reading::{Home, read_draft};
 use super::split::{Candidate, draw};
 use super::{
     DEFAULT_COLUMN, DataError, Dataset, IGNORE_ID, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress,
@@ -51,7 +51,7 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
     set.settle_categories(path);
     set.report_masks(path);
     set.report_duplicates();
-    Ok(set.into_dataset(path, suggested_split))
+    Ok(set.into_dataset(suggested_split))
 }
 
 /// A picture that can be decoded.
@@ -68,6 +68,7 @@ impl Picture {
 
 /// A set while it is being opened.
 struct Set {
+    home: Home,
     task: Task,
     format: String,
     columns: Vec<LabelColumn>,
@@ -81,7 +82,7 @@ struct Set {
 impl Set {
     fn read(path: &Path, task: Option<Task>, progress: &dyn Progress) -> Result<Self, DataError> {
         let mut issues = Vec::new();
-        let draft = draft(path, task, progress, &mut issues)?;
+        let (draft, home) = read_draft(path, task, progress, &mut issues)?;
         let Draft {
             task,
             format,
@@ -110,7 +111,7 @@ impl Set {
         issues.extend(teller.finish());
         if let Some(rule) = &rule {
             let checked = pictures.into_iter().map(|picture: Picture| (picture.item, picture.checked)).collect();
-            let settled = masks::settle(path, checked, rule);
+            let settled = masks::settle(&home.root, checked, rule);
             pictures = settled.pictures.into_iter().map(|(item, checked)| Picture { item, checked }).collect();
             columns = vec![LabelColumn::single(settled.classes)];
             issues.extend(settled.issues);
@@ -121,7 +122,7 @@ impl Set {
             let one = "a picture without color; its grey becomes three equal channels";
             fold(path, Severity::Note, grey, one, |n| format!("{n} pictures: each is {one}"), &mut issues);
         }
-        Ok(Self { task, format, columns, category_ids, classes_from_pictures, found, pictures, issues })
+        Ok(Self { home, task, format, columns, category_ids, classes_from_pictures, found, pictures, issues })
     }
 
     fn has(&self, split: Split) -> bool {
@@ -359,7 +360,7 @@ impl Set {
         Issue::new(severity, &picture.item.path, what)
     }
 
-    fn into_dataset(self, path: &Path, suggested_split: bool) -> Dataset {
+    fn into_dataset(self, suggested_split: bool) -> Dataset {
         let samples = self.pictures.into_iter().map(|picture| Sample {
             split: picture.split(),
             image: ImageSource::File(picture.item.path),
@@ -367,8 +368,8 @@ impl Set {
             target: picture.item.target,
         });
         Dataset {
-            root: path.to_owned(),
-            name: name(path),
+            root: self.home.root,
+            name: self.home.name,
             task: self.task,
             format: self.format,
             columns: self.columns,
@@ -379,63 +380,6 @@ impl Set {
             suggested_split,
         }
     }
-}
-
-fn draft(
-    path: &Path,
-    task: Option<Task>,
-    progress: &dyn Progress,
-    issues: &mut Vec<Issue>,
-) -> Result<Draft, DataError> {
-    let wish = Wish { task };
-    // A folder of masks stands for the set that it belongs to, also where only the parts of the set have it.
-    if let (Some((root, kind)), false) = (masks::around(path), path.is_file()) {
-        let mut around = Vec::new();
-        if let Ok(draft) = masks::read(&list(&root, progress, &mut around)?, Some(&kind)) {
-            issues.extend(around);
-            return Ok(draft);
-        }
-    }
-    let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => DataError::Missing(path.to_owned()),
-        _ => DataError::Io { path: path.to_owned(), source },
-    })?;
-    if meta.is_dir() {
-        return recognize(&list(path, progress, issues)?, &wish);
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    if csv::EXTENSIONS.contains(&extension(path).as_str()) {
-        let file = super::listing::File { path: path.to_owned(), kind: super::listing::Kind::Other };
-        let alone = Folder { path: parent.clone(), files: vec![file], folders: Vec::new() };
-        return table(path, &alone, || list(&parent, progress, &mut Vec::new()));
-    }
-    let not_a_folder = || DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) };
-    recognize_file(path, &wish, |folder| list(folder, progress, &mut Vec::new()))?.ok_or_else(not_a_folder)
-}
-
-/// Opens a table by itself. The folder around it is only walked where not every picture lies where the table says.
-fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, DataError>) -> Result<Draft, DataError> {
-    match csv::open(path, alone) {
-        Recognition::Read(draft) if draft.issues.iter().all(|issue| issue.severity < Severity::Error) => Ok(*draft),
-        _ => match csv::open(path, &around()?) {
-            Recognition::Read(draft) => Ok(*draft),
-            Recognition::No(why) => Err(DataError::NotATable { path: path.to_owned(), why }),
-            Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),
-        },
-    }
-}
-
-fn kind_of_file(path: &Path) -> String {
-    match extension(path).as_str() {
-        "zip" | "tar" | "gz" | "tgz" | "7z" | "rar" | "xz" | "bz2" => "it is an archive; unpack it first".to_owned(),
-        "json" => "it is no whole COCO file with images, annotations and categories".to_owned(),
-        _ => "it is a file".to_owned(),
-    }
-}
-
-fn name(path: &Path) -> String {
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    real.file_name().unwrap_or(real.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// The id of a class name, which is added when it is new.

@@ -87,12 +87,18 @@ pub(crate) trait Reader: Sync {
 static READERS: [&dyn Reader; 6] =
     [&coco::Coco, &yolo::Yolo, &voc::Voc, &masks::Masks, &csv::Csv, &class_folders::ClassFolders];
 
-/// Asks every reader in turn. Masks in files are asked for first where masks are wanted.
+/// Asks every reader in turn. Where masks are wanted, outlines are asked for first, which have names, then masks in files.
 pub(crate) fn recognize(root: &Folder, wish: &Wish) -> Result<Draft, DataError> {
-    if wish.is_segment()
-        && let Ok(draft) = masks::read(root, None)
-    {
-        return Ok(draft);
+    if wish.is_segment() {
+        let outlines: [&dyn Reader; 2] = [&coco::Coco, &yolo::Yolo];
+        for reader in outlines {
+            if let Recognition::Read(draft) = reader.recognize(root, wish) {
+                return Ok(*draft);
+            }
+        }
+        if let Ok(draft) = masks::read(root, None) {
+            return Ok(draft);
+        }
     }
     let mut tried = Vec::new();
     let mut beside = Vec::new();

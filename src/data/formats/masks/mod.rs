@@ -65,6 +65,19 @@ pub(crate) fn around(folder: &Path) -> Option<(PathBuf, String)> {
     above.into_iter().chain([parent]).find(|root| is_set(root)).map(|root| (root.to_owned(), kind))
 }
 
+/// Whether a set, or a part of it, has a folder of a kind of masks.
+pub(crate) fn has_kind(root: &Path, kind: &str) -> bool {
+    let folders = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    folders(root).chain(folders(root).flat_map(|part| folders(&part).collect::<Vec<_>>())).any(|folder| {
+        let name = folder.file_name().unwrap_or_default();
+        let own = roles::place(&Path::new(name).join("file")).kind;
+        // Cityscapes' kinds are ends of names in one folder.
+        own.is_some_and(|own| {
+            own.eq_ignore_ascii_case(kind) || kind.strip_prefix(&own).is_some_and(|end| end.starts_with('_'))
+        })
+    })
+}
+
 fn is_of_pictures(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     roles::place(&Path::new(name).join("file")).is_picture

@@ -49,7 +49,10 @@ impl Filter {
 }
 
 fn is_of(sample: &Sample, column: usize, class: u32) -> bool {
-    sample.target.label(column).has(class) || sample.target.boxes.iter().flatten().any(|object| object.class == class)
+    let target = &sample.target;
+    target.label(column).has(class)
+        || target.boxes.iter().flatten().any(|object| object.class == class)
+        || target.mask_classes().any(|shown| shown == class)
 }
 
 /// A picture's path as seen from the set's folder, so that the way to the folder is not searched.
