@@ -126,6 +126,7 @@ fn about(model: &Model<'_>) -> Vec<String> {
         match public.accuracy {
             Accuracy::Top1(top1) => say("top-1", format!("{top1} % as published")),
             Accuracy::BoxAp(ap) => say("box AP", format!("{ap} % on COCO as published")),
+            Accuracy::Unpublished => {}
         }
         say("parameters", output::count(public.params));
         say("preprocessing", public.preprocess_words.clone());
@@ -166,5 +167,6 @@ pub(super) fn task(task: ModelTask) -> &'static str {
         ModelTask::Classify => "classify",
         ModelTask::Detect => "detect",
         ModelTask::Segment => "segment",
+        ModelTask::Prompt => "prompt",
     }
 }

@@ -51,7 +51,7 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
     let [height, width] = rule.size;
     let fill = match rule.resize {
         Resize::LetterboxCentre { fill } | Resize::LetterboxTopLeft { fill } => fill,
-        Resize::ShorterThenCrop { .. } | Resize::Stretch => FILL,
+        Resize::ShorterThenCrop { .. } | Resize::Stretch | Resize::FitTopLeft => FILL,
     };
     let mask = tiles.first().and_then(|tile| tile.mask).map(|_| vec![IGNORE_ID; width as usize * height as usize]);
     let input = Rgb8::filled(width, height, fill);
@@ -127,7 +127,7 @@ fn scale(rule: &Preprocess, region: [u32; 4], augment: &Augment, mosaic: bool, r
     // Four pictures have half the input's side each on average.
     let factor = if mosaic { factor * 0.75 } else { factor };
     match rule.resize {
-        Resize::LetterboxCentre { .. } | Resize::LetterboxTopLeft { .. } => [x.min(y) * factor; 2],
+        Resize::LetterboxCentre { .. } | Resize::LetterboxTopLeft { .. } | Resize::FitTopLeft => [x.min(y) * factor; 2],
         Resize::ShorterThenCrop { .. } | Resize::Stretch => [x * factor, y * factor],
     }
 }

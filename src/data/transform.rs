@@ -168,6 +168,10 @@ fn axes(image: &Rgb8, rule: &Preprocess) -> (Axis, Axis, u8) {
             let (w, h) = letterbox(0.0);
             (Axis::placed(w, 0), Axis::placed(h, 0), fill)
         }
+        Resize::FitTopLeft => {
+            let (w, h) = letterbox(0.5);
+            (Axis::placed(w, 0), Axis::placed(h, 0), 0)
+        }
     }
 }
 
@@ -344,6 +348,31 @@ pub fn normalize(image: &Rgb8, rule: &Preprocess, out: &mut [f32]) {
         let (pixels, _) = image.pixels.as_chunks::<3>();
         for (value, pixel) in plane.iter_mut().zip(pixels) {
             *value = table[usize::from(pixel[source])];
+        }
+    }
+}
+
+/// Sets to zero what lies outside of a picture of this width and height in a normalized input, where the rule wants so.
+pub fn clear_padding(rule: &Preprocess, placement: &Placement, image_px: [u32; 2], input: &mut [f32]) {
+    if rule.resize != Resize::FitTopLeft {
+        return;
+    }
+    let [height, width] = rule.size.map(|n| n as usize);
+    let seen = |axis: usize, limit: usize| {
+        let ends = [0.0, f64::from(image_px[axis])].map(|x| x * placement.scale[axis] + placement.offset[axis]);
+        let [low, high] =
+            [ends[0].min(ends[1]), ends[0].max(ends[1])].map(|x| (x.round().max(0.0) as usize).min(limit));
+        low..high
+    };
+    let (columns, rows) = (seen(0, width), seen(1, height));
+    for plane in input.chunks_exact_mut((width * height).max(1)) {
+        for (y, row) in plane.chunks_exact_mut(width.max(1)).enumerate() {
+            if rows.contains(&y) {
+                row[..columns.start].fill(0.0);
+                row[columns.end..].fill(0.0);
+            } else {
+                row.fill(0.0);
+            }
         }
     }
 }

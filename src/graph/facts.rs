@@ -2,7 +2,7 @@
 
 use super::GraphError;
 use super::blocks::Describe as _;
-use super::network::{Graph, HeadKind, NodeId, Part, Source};
+use super::network::{Graph, HeadKind, NodeId, Part, PromptTells, Source};
 use super::op::ValueId;
 use super::signal::{Shape, Signal};
 use super::tensor::{Role, TensorSpec};
@@ -155,6 +155,12 @@ impl Graph {
                 (HeadKind::PixelClassify { classes }, Shape::Map { channels, .. }) => classes == channels,
                 (HeadKind::Detect { classes, .. }, Shape::Pyramid { .. } | Shape::Vector { .. }) => {
                     self.detector.as_ref().is_some_and(|detector| detector.classes() == *classes)
+                }
+                (HeadKind::Prompted { candidates, tells: PromptTells::Mask }, Shape::Map { channels, .. }) => {
+                    candidates == channels
+                }
+                (HeadKind::Prompted { candidates, tells: PromptTells::Iou }, Shape::Vector { features }) => {
+                    candidates == features
                 }
                 _ => false,
             };

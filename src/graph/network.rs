@@ -110,13 +110,31 @@ pub enum HeadKind {
         /// What it tells of each candidate.
         tells: Tells,
     },
+    /// One of a promptable network's heads.
+    Prompted {
+        /// How many masks the network offers for a prompt; the first is for prompts that leave no choice.
+        candidates: usize,
+        /// What it tells of each.
+        tells: PromptTells,
+    },
+}
+
+/// What a promptable network's head tells of each mask that it offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptTells {
+    /// The mask itself: a logit for each cell; raw output `[candidates, height, width]`.
+    Mask,
+    /// How much it overlaps what was meant, in IoU from 0 to 1; raw output `[candidates]`.
+    Iou,
 }
 
 impl HeadKind {
-    /// Number of classes that it tells apart.
+    /// Number of classes that it tells apart; one where it only tells what belongs to a prompt.
     #[must_use]
     pub fn classes(&self) -> usize {
         match *self {
+            Self::Prompted { .. } => 1,
             Self::Classify { classes }
             | Self::MultiLabel { classes }
             | Self::PixelClassify { classes }

@@ -24,6 +24,9 @@ pub enum Resize {
         /// Grey value of the padding.
         fill: u8,
     },
+    /// Aspect ratio kept (sides rounded to whole pixels), picture in the top left corner, the rest zero after mean and
+    /// standard deviation.
+    FitTopLeft,
 }
 
 /// Interpolation of the resize.
@@ -131,6 +134,9 @@ impl fmt::Display for Preprocess {
             }
             Resize::LetterboxTopLeft { fill } => {
                 write!(f, "resize to fit {width}×{height} px ({how}), pad right and below with {fill}")?;
+            }
+            Resize::FitTopLeft => {
+                write!(f, "resize to fit {width}×{height} px ({how}), pad right and below with zeros at the end")?;
             }
         }
         let channels = match self.channels {

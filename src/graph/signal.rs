@@ -41,6 +41,13 @@ pub enum Shape {
     },
     /// Points and boxes given by a person: the second input of a promptable network.
     Prompt,
+    /// Tokens that ask about a map, and the map.
+    Asking {
+        /// How many tokens, each as long as the map is deep.
+        count: usize,
+        /// The map, `[channels, height, width]`.
+        map: [usize; 3],
+    },
 }
 
 impl Shape {
@@ -60,6 +67,7 @@ impl Shape {
             Self::Pyramid { levels } => levels.iter().map(|[c, h, w]| (c * h * w) as u64).sum(),
             Self::Regions { count } => 4 * *count as u64,
             Self::Prompt => 0,
+            Self::Asking { count, map: [c, h, w] } => (c * (count + h * w)) as u64,
         }
     }
 
@@ -71,7 +79,7 @@ impl Shape {
             Self::Vector { features } => vec![*features],
             Self::Tokens { count, width } => vec![*count, *width],
             Self::Regions { count } => vec![*count, 4],
-            Self::Pyramid { .. } | Self::Prompt => Vec::new(),
+            Self::Pyramid { .. } | Self::Prompt | Self::Asking { .. } => Vec::new(),
         }
     }
 }
@@ -86,6 +94,7 @@ impl fmt::Display for Shape {
             Self::Pyramid { levels } => write!(f, "{} levels", levels.len()),
             Self::Regions { count } => write!(f, "{count} regions"),
             Self::Prompt => f.write_str("prompt"),
+            Self::Asking { count, map: [c, h, w] } => write!(f, "{count} × {c} on {h}×{w}"),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! activations, receptive field, and the record of what is computed from what ([`Layer`]). Blocks describe themselves
 //! with it, so no number on screen and no line of an exported file has a second source.
 
+mod attention;
+mod prompt;
 mod regions;
 
 use super::GraphError;

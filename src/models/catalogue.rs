@@ -13,6 +13,8 @@ pub enum ModelTask {
     Detect,
     /// A class for each pixel.
     Segment,
+    /// Masks of what a person points at.
+    Prompt,
 }
 
 /// How good public weights are, as published, in percent.
@@ -23,6 +25,8 @@ pub enum Accuracy {
     Top1(f64),
     /// Average precision of boxes, IoU 0.5 to 0.95, on COCO's validation set of 2017.
     BoxAp(f64),
+    /// The publisher gives no such number.
+    Unpublished,
 }
 
 /// Public weights of a model, as their publisher states them.
@@ -157,6 +161,7 @@ impl Variant {
             ModelTask::Classify => 1000,
             ModelTask::Detect => 80,
             ModelTask::Segment => 21,
+            ModelTask::Prompt => 1,
         };
         self.weights.first().filter(|weights| !weights.of_backbone).map_or(usual, |weights| weights.classes)
     }

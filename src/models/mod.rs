@@ -2,9 +2,11 @@
 
 mod catalogue;
 mod faster_rcnn;
+mod mobile_sam;
 mod mobilenet;
 mod network;
 mod resnet;
+mod sam;
 mod smp_unet;
 mod unet;
 mod vgg;
@@ -19,7 +21,8 @@ pub use network::{ChangeTensors, HostTensor, Mode, Network, SeeTensors};
 pub fn catalogue() -> Vec<Variant> {
     let detectors = [faster_rcnn::variants(), yolox::variants(), yolov8::variants()].concat();
     let segmenters = [unet::variants(), smp_unet::variants()].concat();
-    [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors, segmenters].concat()
+    let prompted = [sam::variants(), mobile_sam::variants()].concat();
+    [resnet::variants(), mobilenet::variants(), vgg::variants(), detectors, segmenters, prompted].concat()
 }
 
 /// The public weights whose file usually has this name.

@@ -1,6 +1,7 @@
 //! A graph with one module per node, executed along the edges: from any cut to any node.
 
-use crate::graph::{BnPolicy, Facts, FreezePlan, Frontier, Graph, GraphError, Node, NodeId, Source, TensorSpec};
+use crate::graph::{BnPolicy, Facts, FreezePlan, Frontier, Graph, GraphError, Node, NodeId, Shape, Source, TensorSpec};
+use crate::nn::ask::Prompt;
 use crate::nn::visit::{self, Change, Visit};
 use crate::nn::{self, Block, Ctx, NormMode, Params, RunError, Value};
 use crate::rng::Rng;
@@ -173,10 +174,10 @@ impl Network {
             let mut arguments = Vec::with_capacity(node.inputs.len());
             for source in &node.inputs {
                 let value = match source {
-                    Source::Input(i) => inputs.get(*i),
-                    Source::Node(from) => values[from.0].as_ref(),
+                    Source::Input(i) => inputs.get(*i).cloned().or_else(|| self.prompt(*i, inputs, ctx)),
+                    Source::Node(from) => values[from.0].clone(),
                 };
-                arguments.push(value.cloned().ok_or(RunError::Kind { wanted: "an input", got: "none" })?);
+                arguments.push(value.ok_or(RunError::Kind { wanted: "an input", got: "none" })?);
             }
             for parent in self.graph.parents(id) {
                 if self.last_reader[parent.0] == Some(id) && !wanted.contains(&parent) {
@@ -191,6 +192,17 @@ impl Network {
         }
         let missing = RunError::Kind { wanted: "an output", got: "none" };
         wanted.iter().map(|id| values[id.0].clone().ok_or_else(|| missing.clone())).collect()
+    }
+
+    /// What is asked of the images where the graph takes a prompt and none was given.
+    fn prompt(&self, input: usize, inputs: &[Value], ctx: &Ctx) -> Option<Value> {
+        self.graph.inputs.get(input).filter(|input| input.shape == Shape::Prompt)?;
+        let middle = || {
+            let Some(Value::Map(images)) = inputs.first() else { return None };
+            let [count, _, height, width] = images.dims();
+            Some(Arc::new(Prompt::middle(count, [height, width])))
+        };
+        ctx.prompt.clone().or_else(middle).map(Value::Prompt)
     }
 
     /// Which nodes have to run for `wanted` when the outputs of `given` are there.

@@ -18,6 +18,7 @@ pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D>
         Activation::Silu => activation::silu(x),
         Activation::Hardswish => activation::hard_swish(x),
         Activation::HardSigmoid => activation::hard_sigmoid(x, 1.0 / 6.0, 0.5),
+        Activation::Gelu => activation::gelu(x),
     }
 }
 

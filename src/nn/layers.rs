@@ -163,6 +163,12 @@ impl Linear {
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
+
+    /// `[…, inputs]` → `[…, outputs]`
+    #[must_use]
+    pub fn each<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::linear(x, self.weight.val().transpose(), Some(self.bias.val()))
+    }
 }
 
 /// Dropout of a training step (Srivastava et al. 2014): a `share` of the values becomes zero, the rest grows by

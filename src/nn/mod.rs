@@ -3,6 +3,8 @@
 //! Field names are the public checkpoints' names. A name that Rust does not allow, such as torch's `0` in a `Sequential`,
 //! is written `n0`; [`visit::local_name`] is the one place that turns it back.
 
+pub mod ask;
+pub mod attention;
 mod basic;
 pub mod boxes;
 mod c2f;
@@ -18,10 +20,13 @@ mod residual;
 pub mod resize;
 mod sequence;
 mod skips;
+mod tiny_vit;
 mod towers;
 mod value;
 pub mod visit;
+mod vit;
 
+pub use ask::{MapUpscaling, MaskProducts, MaskQuality, PromptEncoder, Question, TwoWayEnd, TwoWayLayer};
 pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, StemConv, activate};
 pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
@@ -33,8 +38,10 @@ pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv};
 pub use skips::{DoubleConv, DoubleConvDown, DoubleConvUp, MapClassifier, SkipDecoder};
+pub use tiny_vit::{ConvPatches, MbConv, TinyVitBlock};
 pub use towers::{CellPredictor, Tower};
 pub use value::{Ctx, Object, Pictures, RunError, Value};
+pub use vit::{EncoderNeck, PatchEmbed, VitBlock};
 
 use crate::graph::BlockSpec;
 use burn::module::Module;
@@ -101,4 +108,17 @@ blocks!(
     DoubleConvUp,
     SkipDecoder,
     MapClassifier,
+    PromptEncoder,
+    Question,
+    TwoWayLayer,
+    TwoWayEnd,
+    MapUpscaling,
+    MaskProducts,
+    MaskQuality,
+    PatchEmbed,
+    VitBlock,
+    EncoderNeck,
+    ConvPatches,
+    MbConv,
+    TinyVitBlock,
 );

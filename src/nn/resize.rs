@@ -54,6 +54,50 @@ fn matrix(from: usize, to: usize, aligned: bool, factor: Option<f64>, device: &D
     Tensor::from_data(TensorData::new(weights, [from, to]), device)
 }
 
+/// Antialiased bicubic resize of `[batch, channels, h, w]` to `[height, width]`: torch's `interpolate(mode="bicubic",
+/// antialias=True)`, Keys' kernel (1981) with a = -0.5 as wide as the larger of the two steps.
+#[must_use]
+pub fn bicubic_antialiased(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let device = x.device();
+    let columns = cubic_matrix(width, size[1], &device); // [w, width]
+    let rows = cubic_matrix(height, size[0], &device); // [h, height]
+    let x = x.reshape([batch * channels * height, width]).matmul(columns);
+    let x = x.reshape([batch * channels, height, size[1]]).swap_dims(1, 2);
+    let x = x.reshape([batch * channels * size[1], height]).matmul(rows);
+    x.reshape([batch, channels, size[1], size[0]]).swap_dims(2, 3)
+}
+
+/// The weights `[from, to]` of an axis.
+fn cubic_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
+    let mut weights = vec![0.0f32; from * to];
+    let step = from as f64 / to as f64;
+    let wide = step.max(1.0);
+    for i in 0..to {
+        let center = (i as f64 + 0.5) * step;
+        let first = (center - 2.0 * wide + 0.5).max(0.0) as usize;
+        let last = ((center + 2.0 * wide + 0.5) as usize).min(from);
+        let share = |j: usize| cubic((j as f64 + 0.5 - center) / wide);
+        let sum: f64 = (first..last).map(share).sum();
+        for j in first..last {
+            weights[j * to + i] = (share(j) / sum) as f32;
+        }
+    }
+    Tensor::from_data(TensorData::new(weights, [from, to]), device)
+}
+
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
 /// Nearest-neighbour resize of `[batch, channels, h, w]` to `[height, width]`, torch's `nearest`: cell i takes cell
 /// floor(i · from / to).
 #[must_use]

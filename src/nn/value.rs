@@ -1,5 +1,6 @@
 //! What flows between blocks at run time, and what a forward pass carries along.
 
+use super::ask::{Asking, Prompt};
 use super::layers::NormMode;
 use super::regions::proposals::Regions;
 use crate::rng::Rng;
@@ -40,6 +41,10 @@ pub enum Value {
     Pyramid(Vec<Tensor<4>>),
     /// Regions of the batch's pictures, on the host.
     Regions(Arc<Regions>),
+    /// What is asked of the pictures, on the host.
+    Prompt(Arc<Prompt>),
+    /// Tokens that ask about a map, and the map.
+    Asking(Box<Asking>),
 }
 
 impl Value {
@@ -50,6 +55,8 @@ impl Value {
             Self::Tokens(_) => "tokens",
             Self::Pyramid(_) => "a pyramid",
             Self::Regions(_) => "regions",
+            Self::Prompt(_) => "a prompt",
+            Self::Asking(_) => "tokens with a map",
         }
     }
 
@@ -97,6 +104,28 @@ impl Value {
         }
     }
 
+    /// The prompt.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn prompt(&self) -> Result<&Arc<Prompt>, RunError> {
+        match self {
+            Self::Prompt(prompt) => Ok(prompt),
+            other => Err(RunError::Kind { wanted: "a prompt", got: other.kind() }),
+        }
+    }
+
+    /// The tokens and the map that they ask about.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn asking(&self) -> Result<&Asking, RunError> {
+        match self {
+            Self::Asking(asking) => Ok(asking),
+            other => Err(RunError::Kind { wanted: "tokens with a map", got: other.kind() }),
+        }
+    }
+
     /// The axes of each tensor, batch included.
     #[must_use]
     pub fn dims(&self) -> Vec<Vec<usize>> {
@@ -106,6 +135,8 @@ impl Value {
             Self::Tokens(x) => vec![x.dims().to_vec()],
             Self::Pyramid(maps) => maps.iter().map(|x| x.dims().to_vec()).collect(),
             Self::Regions(regions) => vec![vec![regions.count(), 4]],
+            Self::Prompt(_) => Vec::new(),
+            Self::Asking(asking) => asking.dims(),
         }
     }
 
@@ -117,7 +148,8 @@ impl Value {
             Self::Vector(x) => x.is_tracked(),
             Self::Tokens(x) => x.is_tracked(),
             Self::Pyramid(maps) => maps.iter().any(Tensor::is_tracked),
-            Self::Regions(_) => false,
+            Self::Regions(_) | Self::Prompt(_) => false,
+            Self::Asking(asking) => asking.is_tracked(),
         }
     }
 }
@@ -165,6 +197,9 @@ pub struct Ctx {
     pub statistics: HashMap<ParamId, Tensor<1>>,
     /// What is known of the pictures; only detectors look at it.
     pub pictures: Pictures,
+    /// What is asked of the pictures; only promptable networks look at it, and ask for what lies in the middle where
+    /// there is none.
+    pub prompt: Option<Arc<Prompt>>,
     /// Whether this is a training step; set for each pass.
     pub training: bool,
     /// Height and width of the input in pixels; set for each pass.

@@ -36,7 +36,7 @@ impl Counts {
                 HeadKind::MultiLabel { classes } => (0, classes, 0),
                 HeadKind::PixelClassify { classes } => (0, 0, classes),
                 HeadKind::Classify { classes } => (classes, 0, 0),
-                HeadKind::Detect { .. } => (0, 0, 0),
+                HeadKind::Detect { .. } | HeadKind::Prompted { .. } => (0, 0, 0),
             };
             HeadCounts {
                 name: head.name.clone(),
@@ -123,7 +123,7 @@ impl HeadCounts {
             HeadKind::Classify { classes } if classes > 5 => vec![("top1", share(correct)), ("top5", share(self.top5))],
             HeadKind::Classify { .. } => vec![("top1", share(correct))],
             HeadKind::MultiLabel { .. } => self.labels.metrics(),
-            HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => Vec::new(),
+            HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } | HeadKind::Prompted { .. } => Vec::new(),
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn metric_names(graph: &Graph) -> Vec<String> {
             HeadKind::MultiLabel { .. } => &multi_label::NAMES,
             HeadKind::PixelClassify { .. } => &["miou", "dice", "pixel_accuracy"],
             HeadKind::Detect { .. } if i == 0 => &["ap", "ap50", "ap75", "ar100"],
-            HeadKind::Detect { .. } => &[],
+            HeadKind::Detect { .. } | HeadKind::Prompted { .. } => &[],
         };
         let prefix = if i == 0 { String::new() } else { format!("{}/", head.name) };
         names.iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>()

@@ -262,7 +262,7 @@ impl Plan {
         match task {
             ModelTask::Detect => Augment::detection(),
             ModelTask::Segment => Augment::segmentation(),
-            ModelTask::Classify => Augment::default(),
+            ModelTask::Classify | ModelTask::Prompt => Augment::default(),
         }
     }
 

@@ -75,8 +75,9 @@ fn of_picture(
     let [height, width] = rule.size.map(|n| n as usize);
     let mut pixels = vec![0.0; 3 * height * width];
     transform::normalize(&input, rule, &mut pixels);
-    let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
     let size_px = [loaded.width, loaded.height];
+    transform::clear_padding(rule, &placement, size_px, &mut pixels);
+    let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), network.device());
     let content = detection::content(&placement, size_px, [width, height]);
     let mut ctx = Ctx { pictures: Pictures { sizes: vec![content], ..Pictures::default() }, ..Ctx::default() };
     let outputs = network.forward(images, Mode::Infer, &mut ctx)?;
@@ -132,7 +133,7 @@ pub fn host(output: &Value) -> Result<Vec<f32>, RunError> {
         Value::Map(x) => x.clone().inner().try_into_data(),
         Value::Vector(x) => x.clone().inner().try_into_data(),
         Value::Tokens(x) => x.clone().inner().try_into_data(),
-        Value::Pyramid(_) | Value::Regions(_) => {
+        Value::Pyramid(_) | Value::Regions(_) | Value::Prompt(_) | Value::Asking(_) => {
             return Err(RunError::Kind { wanted: "one tensor", got: "another number" });
         }
     };
@@ -166,7 +167,7 @@ pub fn decode(
             let logits = Logits { numbers, size: [height, width], placement: *placement };
             Answer::Mask(Arc::new(Mask::of_logits(logits, size_px, Arc::new(classes.to_vec()))))
         }
-        Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) => {
+        Value::Tokens(_) | Value::Pyramid(_) | Value::Regions(_) | Value::Prompt(_) | Value::Asking(_) => {
             return Err(RunError::Kind { wanted: "a decodable output", got: "another" });
         }
     };

@@ -280,7 +280,7 @@ fn keep_results(results: &mut HeadResults, column: usize, numbers: &[f32], batch
                 .filter(|(_, truth)| truth.is_known())
                 .filter_map(|((index, logits), truth)| LabelResult::of_logits(index, logits, |class| truth.has(class))),
         ),
-        HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => {}
+        HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } | HeadKind::Prompted { .. } => {}
     }
 }
 

@@ -5,9 +5,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "helpers of tests; each test file uses a part of them"
 )]
 
+pub mod prompted;
 pub mod tiny;
 
 use frostline::graph::{Graph, TensorSpec};
@@ -52,13 +54,29 @@ pub fn integers(key: &str, count: usize, n: u64) -> Vec<i64> {
     (0..count as u64).map(|i| (bits(seed, i) % n) as i64).collect()
 }
 
+/// What the names of tables of positions and learned tokens hold: their values are between ±0.5.
+const PROMPT_TABLES: [&str; 10] = [
+    "pos_embed",
+    "rel_pos_h",
+    "rel_pos_w",
+    "attention_biases",
+    "point_embeddings",
+    "not_a_point_embed",
+    "no_mask_embed",
+    "iou_token",
+    "mask_tokens",
+    "gaussian_matrix",
+];
+
 /// The rule's values for one tensor of a state dict.
 pub fn rule_values(name: &str, shape: &[usize], gain: f64, scale: &serde_json::Map<String, Json>) -> Vec<f32> {
     let count = shape.iter().product();
     let last = name.rsplit('.').next().unwrap_or(name);
+    let half = PROMPT_TABLES.iter().any(|table| name.contains(table));
     let (lo, hi) = match last {
         "running_mean" => (-0.1, 0.1),
         "running_var" => (0.5, 1.5),
+        _ if half => (-0.5, 0.5),
         _ if shape.len() < 2 && last == "weight" => (0.5, 1.5),
         _ if shape.len() < 2 => (-0.1, 0.1),
         _ => {

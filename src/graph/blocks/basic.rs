@@ -24,6 +24,8 @@ pub enum Activation {
     Hardswish,
     /// relu6(x + 3) / 6.
     HardSigmoid,
+    /// x · Φ(x), Φ the normal distribution (Hendrycks & Gimpel 2016, arXiv:1606.08415).
+    Gelu,
 }
 
 impl Activation {
@@ -37,6 +39,7 @@ impl Activation {
             Self::Silu => "SiLU",
             Self::Hardswish => "hard swish",
             Self::HardSigmoid => "hard sigmoid",
+            Self::Gelu => "GELU",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The blocks that graphs are made of: each a few numbers and a symbolic forward pass.
 //! `nn` holds the module of each under the same name; `tests/graph.rs` compares the two.
 
+mod ask;
 mod basic;
 mod c2f;
 mod csp;
@@ -10,8 +11,14 @@ mod regions;
 mod residual;
 mod sequence;
 mod skips;
+mod tiny_vit;
 mod towers;
+mod vit;
 
+pub use ask::{
+    MAP_EPSILON, MapUpscaling, MaskProducts, MaskQuality, PromptEncoder, Question, TOKEN_EPSILON, TwoWayEnd,
+    TwoWayLayer,
+};
 pub use basic::{Activation, ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, StemConv};
 pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
@@ -21,7 +28,9 @@ pub use regions::{Proposals, PyramidConv, RegionPool, SharedConv};
 pub use residual::{BasicBlock, Bottleneck};
 pub use sequence::{InvertedResidual, PlainConv, SqueezeExcite, Step};
 pub use skips::{DoubleConv, DoubleConvDown, DoubleConvUp, MapClassifier, SkipDecoder};
+pub use tiny_vit::{ConvPatches, EPSILON as TINY_EPSILON, MbConv, TinyVitBlock};
 pub use towers::{CellPredictor, Tower};
+pub use vit::{EncoderNeck, PatchEmbed, VitBlock};
 
 use super::GraphError;
 use super::signal::Signal;
@@ -97,6 +106,19 @@ blocks!(
     DoubleConvUp,
     SkipDecoder,
     MapClassifier,
+    PromptEncoder,
+    Question,
+    TwoWayLayer,
+    TwoWayEnd,
+    MapUpscaling,
+    MaskProducts,
+    MaskQuality,
+    PatchEmbed,
+    VitBlock,
+    EncoderNeck,
+    ConvPatches,
+    MbConv,
+    TinyVitBlock,
 );
 
 /// The only input of a block that takes one.

@@ -240,6 +240,7 @@ fn notes(network: &Network, run: &RunFile, boxes: &BoxOutput) -> serde_json::Res
                 HeadKind::MultiLabel { .. } => "logits, one for each class; sigmoid makes each a probability by itself",
                 HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
                 HeadKind::Detect { .. } => "part of what boxes describes",
+                HeadKind::Prompted { .. } => "numbers of each mask that is offered",
             },
         })
         .collect();

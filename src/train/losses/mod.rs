@@ -187,6 +187,9 @@ fn of_head(
         HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => {
             return Err(RunError::Description(format!("the head {} has no loss by itself", head.name)));
         }
+        HeadKind::Prompted { .. } => {
+            return Err(RunError::Description(format!("the head {} cannot be trained yet", head.name)));
+        }
     })
 }
 

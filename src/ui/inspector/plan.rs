@@ -231,6 +231,7 @@ pub fn metrics(ctx: &Context<'_>) -> Vec<(String, &'static str, &'static str)> {
             ("ap", "AP", "COCO's average precision over IoU 0.50 to 0.95."),
             ("ap50", "AP50", "Average precision at IoU 0.50."),
         ],
+        ModelTask::Prompt => &[],
     };
     let first = [(String::new(), "automatic", "The task's own metric.")];
     let loss = [("loss".to_owned(), "loss", "The lowest validation loss.")];

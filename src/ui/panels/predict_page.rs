@@ -230,6 +230,7 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, predicti
             HeadKind::MultiLabel { classes } => format!("{} · any of {classes} labels", head.head),
             HeadKind::PixelClassify { classes } => format!("{} · one of {classes} classes for each pixel", head.head),
             HeadKind::Detect { classes, .. } => format!("{} · boxes of {classes} classes", head.head),
+            HeadKind::Prompted { candidates, .. } => format!("{} · {candidates} masks for a prompt", head.head),
         };
         kit::caps(ui, theme, &kind);
         ui.add_space(2.0);

@@ -64,6 +64,7 @@ fn model(ui: &mut Ui, ctx: &mut Context<'_>, row: &Row) {
         ModelTask::Classify => "classify",
         ModelTask::Detect => "detect",
         ModelTask::Segment => "segment",
+        ModelTask::Prompt => "prompt",
     };
     let license = row.variant.weights.first().map_or(String::new(), |weights| format!(" · {}", weights.license));
     let line = format!("{verb} · {}{license}", format::short(row.params));

@@ -41,6 +41,7 @@ fn card(ui: &mut Ui, ctx: &mut Context<'_>, weights: &PublicWeights, state: Opti
                     Accuracy::BoxAp(ap) => {
                         (format!("AP {ap:.1} %"), "Average precision of boxes on COCO's validation set, as published.")
                     }
+                    Accuracy::Unpublished => (String::new(), "The publisher gives no single number."),
                 };
                 ui.label(RichText::new(text).size(11.0).color(ctx.theme.weak)).on_hover_text(help);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {

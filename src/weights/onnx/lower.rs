@@ -204,6 +204,21 @@ impl Lowering {
                 inputs.push(self.whole("constant/pads", cells));
                 self.push("Pad", inputs, vec![word("mode", "constant")], &output);
             }
+            Op::LayerNorm { .. }
+            | Op::LinearEach
+            | Op::AddPositions { .. }
+            | Op::PadCells { .. }
+            | Op::CropCells { .. }
+            | Op::SelfAttention { .. }
+            | Op::Attention { .. }
+            | Op::PromptTokens { .. }
+            | Op::PromptMask
+            | Op::IfMasked
+            | Op::Ask
+            | Op::Pick { .. }
+            | Op::Prepend
+            | Op::Token { .. }
+            | Op::Products => return Err(format!("{path} is part of a transformer, which cannot be exported yet")),
             Op::Upsample { factor } => {
                 // Cell i of the result is cell floor(i / factor) of the input.
                 let attributes = vec![
@@ -281,6 +296,7 @@ impl Lowering {
                 self.push("Mul", inputs, none(), output);
             }
             Activation::Hardswish => self.push("HardSwish", inputs, none(), output),
+            Activation::Gelu => self.push("Gelu", inputs, none(), output),
             Activation::HardSigmoid => {
                 self.push("HardSigmoid", inputs, vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)], output);
             }
