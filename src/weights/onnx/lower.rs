@@ -204,21 +204,6 @@ impl Lowering {
                 inputs.push(self.whole("constant/pads", cells));
                 self.push("Pad", inputs, vec![word("mode", "constant")], &output);
             }
-            Op::LayerNorm { .. }
-            | Op::LinearEach
-            | Op::AddPositions { .. }
-            | Op::PadCells { .. }
-            | Op::CropCells { .. }
-            | Op::SelfAttention { .. }
-            | Op::Attention { .. }
-            | Op::PromptTokens { .. }
-            | Op::PromptMask
-            | Op::IfMasked
-            | Op::Ask
-            | Op::Pick { .. }
-            | Op::Prepend
-            | Op::Token { .. }
-            | Op::Products => return Err(format!("{path} is part of a transformer, which cannot be exported yet")),
             Op::Upsample { factor } => {
                 // Cell i of the result is cell floor(i / factor) of the input.
                 let attributes = vec![
@@ -231,6 +216,7 @@ impl Lowering {
                 inputs.extend([String::new(), scales]);
                 self.push("Resize", inputs, attributes, &output);
             }
+            _ => return Err(format!("{path} computes {}, which cannot be exported yet", layer.op)),
         }
         self.names.insert(layer.value, output);
         Ok(())
