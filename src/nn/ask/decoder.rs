@@ -2,12 +2,12 @@
 
 use super::{Asking, cells};
 use crate::graph::blocks;
-use crate::nn::attention::{LayerNorm, Projected};
+use crate::nn::attention::{LayerNorm, Projected, channels_first};
 use crate::nn::init::Params;
 use crate::nn::layers::{ConvTranspose2d, Linear};
 use crate::nn::value::{Ctx, RunError, Value, single};
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Tensor, activation, module};
 
 #[derive(Module, Debug)]
 struct Learned {
@@ -139,6 +139,19 @@ impl TwoWayEnd {
     }
 }
 
+/// A transposed convolution without overlap (its kernel is its stride) as one product: `[batch, h, w, inputs]` → `[batch,
+/// kernel · h, kernel · w, outputs]`. Five times as fast on the CPU as the convolution.
+fn spread(layer: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+    let [batch, height, width, _] = x.dims();
+    let [inputs, outputs, side, _] = layer.weight.dims();
+    let weight = layer.weight.val().permute([0, 2, 3, 1]).reshape([inputs, side * side * outputs]);
+    let bias = layer.bias.as_ref().map(|bias| bias.val().repeat_dim(0, side * side));
+    module::linear(x, weight, bias)
+        .reshape([batch, height, width, side, side, outputs])
+        .permute([0, 1, 3, 2, 4, 5])
+        .reshape([batch, height * side, width * side, outputs])
+}
+
 /// See [`blocks::MapUpscaling`].
 #[derive(Module, Debug)]
 pub struct MapUpscaling {
@@ -158,9 +171,12 @@ impl MapUpscaling {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
-        let x = self.n0.forward(single(inputs)?.asking()?.map()); // [batch, width / 4, 2 h, 2 w]
-        let x = activation::gelu(self.n1.forward_map(x));
-        Ok(Value::Map(activation::gelu(self.n3.forward(x)))) // [batch, width / 8, 4 h, 4 w]
+        let asking = single(inputs)?.asking()?;
+        let [batch, _, width] = asking.cells.dims();
+        let x = asking.cells.clone().reshape([batch, asking.size[0], asking.size[1], width]);
+        let x = activation::gelu(self.n1.forward(spread(&self.n0, x))); // [batch, 2 h, 2 w, width / 4]
+        let x = activation::gelu(spread(&self.n3, x)); // [batch, 4 h, 4 w, width / 8]
+        Ok(Value::Map(channels_first(x)))
     }
 }
 
