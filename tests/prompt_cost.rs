@@ -1,8 +1,6 @@
 //! What prompting costs on the CPU: the encoder of SAM ViT-B at 1024 px within 4 GB, and the time that a click takes.
 //! Runs with `FROSTLINE_PARITY_DIR`, alone in its process, so that the peak memory is its own.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use burn::tensor::{Device, Tensor};
 use frostline::models::{Mode, Network, find};
 use frostline::nn::{Ctx, Value};

@@ -2,7 +2,7 @@
 
 use super::values::{box_form, device, freeze_at, share, stage_lr, tile, which};
 use crate::data::Task;
-use crate::session::{BoxForm, Parts, Which};
+use crate::session::{BoxForm, MaskQuestion, Parts, Which};
 use crate::train::DeviceChoice;
 use crate::train::segmentation::MaskLoss;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -302,9 +302,10 @@ pub(super) struct PredictArgs {
     /// Pictures
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// Point or box for promptable models
-    #[arg(long)]
-    pub prompt: Option<String>,
+    /// For promptable models, what is meant, in pixels: points (- for what is not meant) and a box, divided by spaces, or
+    /// everything on a grid of N×N points: "point:X,Y[,+|-] … box:X0,Y0,X1,Y1" or "everything[:N]"
+    #[arg(long, value_name = "PROMPT", value_parser = super::prompt::parse)]
+    pub prompt: Option<MaskQuestion>,
     /// Least score of an object that is told [default: the model's own]
     #[arg(long, value_name = "SCORE", value_parser = share)]
     pub confidence: Option<f32>,

@@ -360,8 +360,57 @@ pub(super) struct PredictionLine<'a> {
     /// Answers of classification heads beyond the first.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub heads: BTreeMap<&'a str, Vec<NameScore<'a>>>,
+    /// What is answered to a prompt.
+    #[serde(flatten)]
+    pub prompted: Option<PromptedLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
+}
+
+/// What is answered to a prompt.
+#[derive(Debug, Serialize)]
+pub(super) struct PromptedLine {
+    /// The masks: three for a prompt, or all that were found.
+    pub masks: Vec<MaskLine>,
+    /// Which of a prompt's masks has the greatest predicted IoU; `mask` is its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<usize>,
+    pub ms: PromptTimes,
+}
+
+/// How long an answer took.
+#[derive(Debug, Serialize)]
+pub(super) struct PromptTimes {
+    /// Encoding the picture.
+    pub encode: Option<f64>,
+    /// The answer itself.
+    pub answer: f64,
+}
+
+/// One mask.
+#[derive(Debug, Serialize)]
+pub(super) struct MaskLine {
+    /// IoU with what was meant, as the network thinks.
+    pub iou: f32,
+    /// IoU of the masks of a higher and a lower threshold.
+    pub stability: f32,
+    pub area: u64,
+    /// Left, top, right, bottom of its outermost pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xyxy: Option<[u32; 4]>,
+    /// COCO's packed runs.
+    pub segmentation: PackedRuns,
+    /// The PNG with 255 where the mask is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// A mask as COCO packs it.
+#[derive(Debug, Serialize)]
+pub(super) struct PackedRuns {
+    /// Height and width in pixels.
+    pub size: [u32; 2],
+    pub counts: String,
 }
 
 #[derive(Debug, Serialize)]

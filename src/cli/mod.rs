@@ -18,6 +18,7 @@ mod output;
 mod plan;
 mod predict;
 mod progress;
+mod prompt;
 mod public;
 mod recognize;
 mod sample;

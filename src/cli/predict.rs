@@ -18,14 +18,14 @@ use std::sync::Arc;
 const TOP: usize = 5;
 
 pub(super) fn predict(args: &PredictArgs) -> Outcome {
-    if args.prompt.is_some() {
-        return Err(Failure::Input("--prompt: no model of this version takes a prompt.".to_owned()));
-    }
     if !args.source.exists() {
         return Err(Failure::Input(format!("{} does not exist.", args.source.display())));
     }
     if let Some(missing) = args.images.iter().find(|image| !image.is_file()) {
         return Err(Failure::Input(format!("{} is not a file.", missing.display())));
+    }
+    if let Some(question) = &args.prompt {
+        return super::prompt::predict(args, question);
     }
     let choice = Chosen { confidence: args.confidence, overlap: args.iou };
     let predictions = ask(args)?;
@@ -110,6 +110,7 @@ fn prediction_line<'a>(
         boxes,
         mask: mask.map(|path| path.display().to_string()),
         heads: lists.collect::<BTreeMap<_, _>>(),
+        prompted: None,
         error: prediction.error.as_deref(),
     }
 }
@@ -182,21 +183,21 @@ fn labels(head: &HeadPrediction, scores: &[ClassScore], top: usize) -> String {
 }
 
 /// What `--out` writes.
-struct Files {
-    folder: PathBuf,
+pub(super) struct Files {
+    pub(super) folder: PathBuf,
     lines: std::fs::File,
     masks: Option<MaskFolder>,
 }
 
 impl Files {
-    fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("predictions.jsonl");
         let lines = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::create(&path));
         let lines = lines.map_err(|cause| cannot_write(&path, &cause))?;
         Ok(Self { folder: folder.to_path_buf(), lines, masks: None })
     }
 
-    fn line(&mut self, line: &Line<'_>) -> Outcome {
+    pub(super) fn line(&mut self, line: &Line<'_>) -> Outcome {
         let text = serde_json::to_string(line).map_err(|cause| cannot_write(&self.folder, &cause))?;
         writeln!(self.lines, "{text}").map_err(|cause| cannot_write(&self.folder, &cause))
     }
@@ -214,6 +215,6 @@ impl Files {
     }
 }
 
-fn cannot_write(path: &Path, cause: &dyn std::fmt::Display) -> Failure {
+pub(super) fn cannot_write(path: &Path, cause: &dyn std::fmt::Display) -> Failure {
     Failure::Running(format!("{} cannot be written: {cause}.", path.display()))
 }

@@ -33,6 +33,23 @@ pub fn bilinear(x: Tensor<4>, size: [usize; 2], corners: Corners) -> Tensor<4> {
     x.reshape([batch, channels, size[1], size[0]]).swap_dims(2, 3)
 }
 
+/// Bilinear resize of `[batch, channels, h, w]` to `through`, of which the upper left `[height, width]` `seen` go on,
+/// resized to `size`; edges coincide. One product on each axis, so that the size between is never made.
+#[must_use]
+pub fn bilinear_part(x: Tensor<4>, through: [usize; 2], seen: [usize; 2], size: [usize; 2]) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let device = x.device();
+    let axis = |from: usize, i: usize| {
+        let larger = matrix(from, through[i], false, None, &device).narrow(1, 0, seen[i]);
+        larger.matmul(matrix(seen[i], size[i], false, None, &device)) // [from, size]
+    };
+    let (columns, rows) = (axis(width, 1), axis(height, 0));
+    let x = x.reshape([batch * channels * height, width]).matmul(columns);
+    let x = x.reshape([batch * channels, height, size[1]]);
+    let rows: Tensor<3> = rows.transpose().unsqueeze(); // [1, size, h]
+    rows.matmul(x).reshape([batch, channels, size[0], size[1]])
+}
+
 /// The weights `[from, to]` of an axis.
 fn matrix(from: usize, to: usize, aligned: bool, factor: Option<f64>, device: &Device) -> Tensor<2> {
     let mut weights = vec![0.0f32; from * to];

@@ -3,6 +3,7 @@
 use crate::data::{Dataset, Issue, Task};
 use crate::graph::FreezePlan;
 use crate::train::segmentation::Parts;
+use crate::train::segmentation::prompt::{Answered, Everything, Grid, Prompt};
 pub use crate::train::{
     Best, DeviceInfo, Ending, EpochNews, Evaluation, ExportCheck, ExportFormat, Exported, HeadCheck, LiveSample,
     RunInfo, StepNews, StepTimes, Which,
@@ -15,6 +16,37 @@ use crate::weights::hub::Progress;
 pub use crate::weights::{BoxForm, BoxOutput};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What is asked of a promptable model about a picture.
+#[derive(Clone, Debug)]
+pub enum MaskQuestion {
+    /// What lies at points or in a box.
+    Prompt(Prompt),
+    /// Everything.
+    Everything(Grid),
+}
+
+/// Masks of a picture.
+#[derive(Clone, Debug)]
+pub enum Masks {
+    /// Those that are offered for a prompt.
+    Offered(Answered),
+    /// All that were found.
+    Found(Everything),
+}
+
+/// What a promptable model answers.
+#[derive(Clone, Debug)]
+pub struct MaskAnswer {
+    /// The picture.
+    pub image: PathBuf,
+    /// The masks.
+    pub masks: Masks,
+    /// Seconds that encoding the picture took; none where it was encoded already.
+    pub encode_secs: Option<f64>,
+    /// Seconds that the answer took.
+    pub answer_secs: f64,
+}
 
 /// What a person asks of the session. Each is answered within one training step.
 #[derive(Clone, Debug)]
@@ -79,6 +111,16 @@ pub enum Command {
         from: Option<PathBuf>,
         /// How a model that tells a class for each pixel looks at large pictures.
         parts: Parts,
+    },
+    /// Ask a promptable model about a picture; answered by [`Event::Masks`] or [`Event::Failed`]. Model and picture stay
+    /// loaded for the next question.
+    Ask {
+        /// A picture file.
+        image: PathBuf,
+        /// A run folder or checkpoint.
+        from: PathBuf,
+        /// What is asked.
+        question: MaskQuestion,
     },
     /// Write the boxes of predictions as pictures, YOLO text and COCO JSON; answered by [`Event::Saved`].
     SaveBoxes {
@@ -278,6 +320,8 @@ pub enum Event {
     NewBest(Best),
     /// What the model says of pictures that a person gave.
     Predictions(Arc<Vec<Prediction>>),
+    /// What a promptable model answers.
+    Masks(Arc<MaskAnswer>),
     /// What a model is worth on a data set.
     Evaluated(Arc<Evaluation>),
     /// What became of an export.

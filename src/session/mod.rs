@@ -2,6 +2,7 @@
 //!
 //! One long-lived thread touches the device, because burn keeps a stream and a memory pool for each thread that does.
 
+mod ask;
 mod diff;
 mod history;
 mod message;
@@ -20,7 +21,8 @@ pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
     Belongs, Best, BoxForm, BoxOutput, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck,
-    ExportFormat, Exported, HeadCheck, LiveSample, RunInfo, StepNews, StepTimes, WeightsCommand, WeightsState, Which,
+    ExportFormat, Exported, HeadCheck, LiveSample, MaskAnswer, MaskQuestion, Masks, RunInfo, StepNews, StepTimes,
+    WeightsCommand, WeightsState, Which,
 };
 pub use project::{Project, Recent};
 pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};

@@ -59,6 +59,7 @@ impl<'a> Steer<'a> {
                 Ok(())
             }
             Command::Predict { .. }
+            | Command::Ask { .. }
             | Command::Evaluate { .. }
             | Command::FindLr { .. }
             | Command::OpenData { .. }

@@ -3,8 +3,8 @@
 
 use super::history::Series;
 use super::message::{
-    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, RunInfo, StepNews,
-    WeightsState,
+    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, MaskAnswer, RunInfo,
+    StepNews, WeightsState,
 };
 use crate::data::{Dataset, Issue, Severity};
 use crate::graph::FreezePlan;
@@ -140,6 +140,8 @@ pub struct View {
     pub sweep: Option<SweepView>,
     /// Answers to the last pictures that a person gave.
     pub predictions: Option<Arc<Vec<Prediction>>>,
+    /// What a promptable model answered last.
+    pub masks: Option<Arc<MaskAnswer>>,
     /// What became of the last export.
     pub exported: Option<Arc<Exported>>,
     /// What was measured last because a person asked for it.
@@ -197,6 +199,10 @@ impl View {
             }
             Event::Predictions(predictions) => {
                 self.predictions = Some(predictions);
+                self.busy = None;
+            }
+            Event::Masks(answer) => {
+                self.masks = Some(answer);
                 self.busy = None;
             }
             Event::SweepStarted { plan, sweep } => {

@@ -1,5 +1,6 @@
 //! The session's thread: takes commands, runs them, never lets a panic out.
 
+use super::ask::Asker;
 use super::message::{Belongs, Command, Event};
 use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress, Split, Task};
@@ -84,6 +85,8 @@ struct Worker<'a> {
     opened: Option<(DataSource, ValChoice, u64, Arc<Dataset>)>,
     /// The network of the last run or prediction with where it came from.
     model: Option<(PathBuf, Network, RunFile)>,
+    /// The promptable network of the last prompt.
+    asker: Asker,
 }
 
 fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
@@ -97,7 +100,7 @@ fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop:
             return;
         }
     };
-    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None };
+    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None, asker: Asker::default() };
     while let Ok(command) = worker.inbox.recv() {
         // A run that panics must not end the session: the next command starts afresh from the files on disk.
         let guarded = std::panic::AssertUnwindSafe(|| worker.obey(command));
@@ -124,6 +127,9 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from, parts } => self.predict(&images, from.as_deref(), parts),
+            Command::Ask { image, from, question } => {
+                self.asker.answer((&image, &from, &question), &self.device, self.outbox, self.stop)
+            }
             Command::SaveBoxes { predictions, choice, to } => {
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
             }

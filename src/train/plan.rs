@@ -252,7 +252,7 @@ impl Plan {
         find(&self.model).ok().map(|variant| match variant.task {
             ModelTask::Classify => Task::Classify,
             ModelTask::Detect => Task::Detect,
-            ModelTask::Segment => Task::Segment,
+            ModelTask::Segment | ModelTask::Prompt => Task::Segment,
         })
     }
 

@@ -9,6 +9,7 @@ mod losses;
 mod lovasz;
 mod overlay;
 mod pass;
+pub mod prompt;
 mod save;
 mod tiles;
 

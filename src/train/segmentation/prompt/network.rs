@@ -1,0 +1,172 @@
+//! The network behind the prompts.
+
+use super::{Answered, Candidate, LowRes, Prompt};
+use crate::data::{Placement, Rgb8, transform};
+use crate::graph::{HeadKind, NodeId, Part, Preprocess, PromptTells, Shape};
+use crate::models::{Mode, Network};
+use crate::nn::ask::{Marks, Point as Mark, Prompt as Question};
+use crate::nn::{Ctx, RunError, Value, resize};
+use crate::train::predict::host;
+use burn::tensor::{Tensor, TensorData};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Masks of an answer: all but the first, which is for prompts that leave no choice.
+const OFFERED: usize = 3;
+
+/// A picture that can be asked about.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    features: Value,
+    placement: Placement,
+    /// Width and height of the picture in pixels, EXIF-oriented.
+    pub size_px: [u32; 2],
+    /// Height and width of the picture in the input.
+    seen: [usize; 2],
+}
+
+/// A promptable network.
+#[derive(Debug)]
+pub struct Prompter {
+    network: Network,
+    rule: Preprocess,
+    features: NodeId,
+    masks: NodeId,
+    quality: NodeId,
+}
+
+/// Masks and how well they will overlap, for a batch of prompts.
+pub(super) struct Raw {
+    /// Logits `[prompts, 3, h, w]`.
+    pub low: Tensor<4>,
+    /// Predicted IoU, `[prompts][3]` one after the other.
+    pub iou: Vec<f32>,
+}
+
+impl Prompter {
+    /// Asks `network`, whose pictures are prepared by `rule`.
+    ///
+    /// # Errors
+    /// When it takes no prompts.
+    pub fn new(network: &Network, rule: Preprocess) -> Result<Self, String> {
+        let graph = network.graph();
+        let refused = || format!("{} takes no prompts.", graph.name);
+        let head = |wanted: PromptTells| {
+            let tells = |kind: &HeadKind| matches!(kind, HeadKind::Prompted { tells, candidates } if *tells == wanted && *candidates > OFFERED);
+            graph.heads.iter().find(|head| tells(&head.kind)).map(|head| head.output).ok_or_else(refused)
+        };
+        if !graph.inputs.iter().any(|input| input.shape == Shape::Prompt) {
+            return Err(refused());
+        }
+        // What prompts are put to: the end of the backbone.
+        let ends = |(from, to): &(NodeId, NodeId)| {
+            graph.node(*from).part == Part::Backbone && graph.node(*to).part != Part::Backbone
+        };
+        let features = graph.edges().into_iter().find(ends).map(|(from, _)| from).ok_or_else(refused)?;
+        let (masks, quality) = (head(PromptTells::Mask)?, head(PromptTells::Iou)?);
+        Ok(Self { features, masks, quality, network: network.inference(), rule })
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Encodes a picture; this is what takes time.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn embed(&self, image: &Rgb8) -> Result<Embedding, RunError> {
+        let rule = &self.rule;
+        let (input, placement) = transform::preprocess(image, rule);
+        let [height, width] = rule.size.map(|n| n as usize);
+        let mut pixels = vec![0.0; 3 * height * width];
+        transform::normalize(&input, rule, &mut pixels);
+        let size_px = [image.width, image.height];
+        transform::clear_padding(rule, &placement, size_px, &mut pixels);
+        let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), self.network.device());
+        let mut ctx = Ctx::default();
+        let outputs =
+            self.network.run(&[Value::Map(images)], &BTreeMap::new(), &[self.features], Mode::Infer, &mut ctx)?;
+        let features = outputs.into_iter().next().ok_or(RunError::Kind { wanted: "features", got: "none" })?;
+        // Waits for the device, so that a failure is told here.
+        host(&features)?;
+        let [sx, sy] = placement.scale();
+        let side =
+            |length: u32, scale: f64, limit: usize| ((f64::from(length) * scale).round() as usize).clamp(1, limit);
+        let seen = [side(image.height, sy, height), side(image.width, sx, width)];
+        Ok(Embedding { features, placement, size_px, seen })
+    }
+
+    /// What is asked, in pixels of the input.
+    pub(super) fn marks(embedding: &Embedding, prompt: &Prompt) -> Marks {
+        let place = |[x, y]: [f32; 2]| {
+            let (x, y) = embedding.placement.input_from_image(x, y);
+            [x, y]
+        };
+        let points = prompt.points.iter().map(|point| Mark { xy: place(point.xy), positive: point.positive });
+        let xyxy = prompt.xyxy.map(|[left, top, right, bottom]| {
+            let ([left, top], [right, bottom]) = (place([left, top]), place([right, bottom]));
+            [left, top, right, bottom]
+        });
+        Marks { points: points.collect(), xyxy }
+    }
+
+    /// Asks several prompts of one kind at once.
+    pub(super) fn raw(&self, embedding: &Embedding, question: Question) -> Result<Raw, RunError> {
+        let given = BTreeMap::from([(self.features, embedding.features.clone())]);
+        // The picture's own place among the inputs is not read: the cut is behind it.
+        let prompt = Value::Prompt(Arc::new(question));
+        let inputs = [prompt.clone(), prompt];
+        let wanted = [self.masks, self.quality];
+        let outputs = self.network.run(&inputs, &given, &wanted, Mode::Infer, &mut Ctx::default())?;
+        let [masks, quality] = outputs.as_slice() else {
+            return Err(RunError::Kind { wanted: "masks and their quality", got: "another number" });
+        };
+        let iou = host(&Value::Vector(quality.vector()?.narrow(1, 1, OFFERED)))?;
+        Ok(Raw { low: masks.map()?.narrow(1, 1, OFFERED), iou })
+    }
+
+    /// The logits of masks for each pixel of the picture: enlarged to the input's size, cut to the picture, resized to it.
+    pub(super) fn enlarged(&self, embedding: &Embedding, low: Tensor<4>) -> Tensor<4> {
+        let [width, height] = embedding.size_px.map(|n| n as usize);
+        resize::bilinear_part(low, self.rule.size.map(|n| n as usize), embedding.seen, [height, width])
+    }
+
+    /// Three masks for a prompt.
+    ///
+    /// # Errors
+    /// When the prompt does not fit the picture or the device fails.
+    pub fn answer(&self, embedding: &Embedding, prompt: &Prompt) -> Result<Answered, RunError> {
+        prompt.check(embedding.size_px).map_err(RunError::Description)?;
+        let device = self.network.device();
+        let masks = prompt.previous.as_ref().map(|LowRes { size: [height, width], logits }| {
+            Tensor::from_data(TensorData::new(logits.to_vec(), [1, 1, *height, *width]), device)
+        });
+        let marks = vec![Self::marks(embedding, prompt)];
+        let Raw { low, iou } = self.raw(embedding, Question { marks, masks })?;
+        let candidates = self.candidates(embedding, low, &iou)?;
+        let best = (0..candidates.len()).max_by(|&a, &b| candidates[a].iou.total_cmp(&candidates[b].iou));
+        Ok(Answered { size_px: embedding.size_px, best: best.unwrap_or(0), candidates })
+    }
+
+    /// The masks `[prompts, n, h, w]` with their predicted IoU in the same order.
+    pub(super) fn candidates(
+        &self,
+        embedding: &Embedding,
+        low: Tensor<4>,
+        iou: &[f32],
+    ) -> Result<Vec<Candidate>, RunError> {
+        let [_, _, height, width] = low.dims();
+        let logits = host(&Value::Map(self.enlarged(embedding, low.clone())))?;
+        let low = host(&Value::Map(low))?;
+        let [columns, rows] = embedding.size_px.map(|n| n as usize);
+        let each = low.chunks(height * width).zip(logits.chunks((columns * rows).max(1))).zip(iou);
+        let candidate = |((low, logits), &iou): ((&[f32], &[f32]), &f32)| {
+            let low = LowRes { size: [height, width], logits: Arc::new(low.to_vec()) };
+            Candidate::of(logits, columns, iou, low)
+        };
+        Ok(each.map(candidate).collect())
+    }
+}
