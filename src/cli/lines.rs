@@ -371,7 +371,7 @@ pub(super) struct PredictionLine<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct PromptedLine {
     /// The masks: three for a prompt, or all that were found.
-    pub masks: Vec<MaskLine>,
+    pub masks: Vec<PromptMaskLine>,
     /// Which of a prompt's masks has the greatest predicted IoU; `mask` is its file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<usize>,
@@ -389,7 +389,7 @@ pub(super) struct PromptTimes {
 
 /// One mask.
 #[derive(Debug, Serialize)]
-pub(super) struct MaskLine {
+pub(super) struct PromptMaskLine {
     /// IoU with what was meant, as the network thinks.
     pub iou: f32,
     /// IoU of the masks of a higher and a lower threshold.

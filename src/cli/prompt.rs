@@ -2,7 +2,7 @@
 
 use super::args::PredictArgs;
 use super::drive::Driver;
-use super::lines::{Line, MaskLine, PackedRuns, PredictionLine, PromptTimes, PromptedLine};
+use super::lines::{Line, PackedRuns, PredictionLine, PromptMaskLine, PromptTimes, PromptedLine};
 use super::predict::{Files, cannot_write};
 use super::{Failure, Outcome, output};
 use crate::data::pack;
@@ -149,7 +149,7 @@ fn tell(answer: &MaskAnswer, folder: Option<&Path>) -> Result<Told, Failure> {
             if let Some(path) = &mask {
                 write_instances(path, found, *size_px)?;
             }
-            let of = |one: &Found| MaskLine {
+            let of = |one: &Found| PromptMaskLine {
                 iou: one.iou,
                 stability: one.stability,
                 area: one.area,
@@ -163,8 +163,8 @@ fn tell(answer: &MaskAnswer, folder: Option<&Path>) -> Result<Told, Failure> {
     }
 }
 
-fn mask_line(candidate: &Candidate, size_px: [u32; 2], path: Option<&Path>) -> MaskLine {
-    MaskLine {
+fn mask_line(candidate: &Candidate, size_px: [u32; 2], path: Option<&Path>) -> PromptMaskLine {
+    PromptMaskLine {
         iou: candidate.iou,
         stability: candidate.stability,
         area: candidate.area,
