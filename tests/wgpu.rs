@@ -38,7 +38,8 @@ fn losses(choice: DeviceChoice) -> Vec<f64> {
     let (device, info) = device::open(choice).unwrap();
     println!("{info:?}");
     let folder = tempfile::tempdir().unwrap();
-    let plan = Plan { clip_norm: Some(5.0), ..plan(1) };
+    let mask_loss = "ce+dice+focal+lovasz+border".parse().unwrap();
+    let plan = Plan { clip_norm: Some(5.0), mask_loss, ..plan(1) };
     let start = std::time::Instant::now();
     let mut trainer = Trainer::new(setup_on(plan, &dataset(20), &device), &folder.path().join("run")).unwrap();
     let mut notes = Notes::default();
