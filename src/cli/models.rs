@@ -84,8 +84,7 @@ fn row(model: &Model<'_>) -> Vec<String> {
     licenses.dedup();
     let entry = |public: &ModelWeights<'_>| {
         let here = if public.local.is_some() { "*" } else { "" };
-        let part = if public.of_backbone { " (backbone)" } else { "" };
-        format!("{}{here}{part}", public.name)
+        format!("{}{here}", public.name)
     };
     let entries: Vec<String> = model.weights.iter().map(entry).collect();
     let none = if model.built_in { "comes with the program" } else { "none" };
@@ -96,7 +95,11 @@ fn row(model: &Model<'_>) -> Vec<String> {
         output::short(model.macs),
         format!("{} px", model.size),
         licenses.join(", "),
-        if entries.is_empty() { none.to_owned() } else { entries.join(", ") },
+        match model.weights.first() {
+            None => none.to_owned(),
+            Some(public) if public.of_backbone => format!("backbone: {}", entries.join(", ")),
+            Some(_) => entries.join(", "),
+        },
     ]
 }
 
