@@ -5,6 +5,7 @@
 mod ask;
 mod diff;
 mod history;
+mod masks;
 mod message;
 mod project;
 mod runs;

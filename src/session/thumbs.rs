@@ -1,6 +1,8 @@
 //! Small pictures for the grid: decoded in the background, newest request first, kept up to a budget.
 
-use crate::data::{ImageSource, image};
+use super::masks::TrueMasks;
+use crate::data::{ImageSource, MaskTarget, image};
+use crate::train::segmentation::Mask;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +36,7 @@ pub struct Thumbnails {
     state: Arc<Mutex<State>>,
     wake: super::Wake,
     budget_bytes: usize,
+    masks: TrueMasks,
 }
 
 impl std::fmt::Debug for Thumbnails {
@@ -51,7 +54,13 @@ impl Thumbnails {
     /// Pictures up to `budget_bytes` are kept; `wake` is called when one is ready.
     #[must_use]
     pub fn new(budget_bytes: usize, wake: super::Wake) -> Self {
-        Self { state: Arc::default(), wake, budget_bytes }
+        let masks = TrueMasks::new(Arc::clone(&wake));
+        Self { state: Arc::default(), wake, budget_bytes, masks }
+    }
+
+    /// The true mask of a picture, at its own size, or why there is none; `None` while it is being read.
+    pub fn mask(&self, target: &MaskTarget) -> Option<Result<Arc<Mask>, String>> {
+        self.masks.get(target)
     }
 
     /// The picture at this longest side, if it is ready; otherwise it is put first in the queue.
@@ -76,6 +85,7 @@ impl Thumbnails {
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State::default();
+        self.masks.clear();
     }
 
     fn pump(&self) {

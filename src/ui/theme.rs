@@ -70,6 +70,17 @@ impl Theme {
         }
     }
 
+    /// The color of a share between 0 and 1: dark to bright, so that it can be read without telling hues apart.
+    #[must_use]
+    pub fn heat(&self, share: f32) -> Color32 {
+        const STOPS: [[u8; 3]; 5] = [[12, 8, 38], [96, 18, 110], [197, 54, 78], [247, 140, 20], [252, 250, 160]];
+        let at = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 } * (STOPS.len() - 1) as f32;
+        let first = (at as usize).min(STOPS.len() - 2);
+        let [low, high] = [STOPS[first], STOPS[first + 1]];
+        let mix = |i: usize| egui::lerp(f32::from(low[i])..=f32::from(high[i]), at - first as f32).round() as u8;
+        Color32::from_rgb(mix(0), mix(1), mix(2))
+    }
+
     /// The light theme.
     #[must_use]
     pub fn light() -> Self {

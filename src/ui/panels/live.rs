@@ -15,7 +15,7 @@ use egui::{
 use std::collections::BTreeSet;
 
 /// What is shown on the pictures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Show {
     /// What is true.
     Truth,

@@ -15,6 +15,7 @@ pub mod export_page;
 pub mod format;
 mod kit;
 pub mod live;
+pub mod masks;
 pub mod predict_page;
 pub mod samples;
 pub mod textures;

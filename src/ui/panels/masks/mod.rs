@@ -1,0 +1,210 @@
+//! Masks over pictures: what is true, what a model says, where the two differ, how sure it is; and the controls that choose among
+//! them. They act on the probabilities that came with each answer, so nothing is asked again.
+//!
+//! ```text
+//! masks of a picture ─ paint, in the background ─► texture, kept as long as it is looked at ─► drawn with an opacity
+//! ```
+
+mod paint;
+mod tools;
+
+use super::live::Show;
+use super::samples;
+use crate::data::Sample;
+use crate::session::Thumbnails;
+use crate::train::segmentation::{ClassPixels, Mask, mask_means};
+use crate::train::{Answer, Prediction};
+use crate::ui::Theme;
+use egui::{Color32, Painter, Rect, TextureHandle, TextureOptions, pos2};
+use paint::{Look, Painted};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock, Weak};
+
+pub use paint::{color, difference_colors};
+pub use tools::legend;
+
+/// Bytes of textures of masks that are kept besides those in sight.
+const BUDGET_BYTES: usize = 96 << 20;
+/// The longest side that a mask is drawn at, in pixels.
+const LARGEST_PX: u32 = 4096;
+
+/// How masks are shown, and those that were drawn.
+#[derive(Debug)]
+pub struct MaskView {
+    /// How much of a pixel's color is its class's.
+    pub opacity: f32,
+    /// Least probability of the second of two classes; none for the likelier one.
+    pub least: Option<f32>,
+    /// Classes that are not shown.
+    pub hidden: BTreeSet<u8>,
+    /// The class whose probability is shown.
+    pub heat: Option<u8>,
+    works: HashMap<Key, Work>,
+    /// For each place what was drawn there last, and what is made for it.
+    places: HashMap<u64, Place>,
+    bytes: usize,
+}
+
+impl Default for MaskView {
+    fn default() -> Self {
+        let (works, places) = (HashMap::new(), HashMap::new());
+        Self { opacity: 0.45, least: None, hidden: BTreeSet::new(), heat: None, works, places, bytes: 0 }
+    }
+}
+
+/// Which masks, by address; how they are shown.
+type Key = (usize, usize, Look);
+
+/// A mask as it is drawn, once it is.
+struct Work {
+    /// Held so that no other mask can come to lie at the addresses.
+    _held: [Option<Weak<Mask>>; 2],
+    done: Arc<OnceLock<Painted>>,
+    drawn: Option<Drawn>,
+    used_in_pass: u64,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("drawn", &self.drawn.is_some()).finish_non_exhaustive()
+    }
+}
+
+struct Drawn {
+    texture: TextureHandle,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    last: Option<Key>,
+    making: Option<Arc<OnceLock<Painted>>>,
+}
+
+/// The masks of one picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Over<'a> {
+    /// What of them.
+    pub show: Show,
+    /// What is true, where it is known.
+    pub truth: Option<&'a Arc<Mask>>,
+    /// What a model says.
+    pub said: Option<&'a Arc<Mask>>,
+    /// Tells places of the window apart: what was drawn at one stays until what follows is ready.
+    pub place: u64,
+}
+
+/// The mask in an answer.
+#[must_use]
+pub fn of(prediction: &Prediction) -> Option<&Arc<Mask>> {
+    prediction.heads.iter().find_map(|head| match &head.answer {
+        Answer::Mask(mask) => Some(mask),
+        _ => None,
+    })
+}
+
+/// The true mask of a picture, once it is read.
+#[must_use]
+pub fn truth(thumbs: &Thumbnails, sample: &Sample) -> Option<Arc<Mask>> {
+    thumbs.mask(sample.target.mask.as_ref()?)?.ok()
+}
+
+/// How right a mask is, in a few words.
+#[must_use]
+pub fn words(classes: &[ClassPixels]) -> Option<String> {
+    mask_means(classes).map(|[iou, ..]| format!("mIoU {:.1} %", iou * 100.0))
+}
+
+impl MaskView {
+    /// Draws the masks; `rect` is where the whole picture lies. Returns what they are worth against the truth.
+    pub fn paint(&mut self, painter: &Painter, theme: &Theme, over: Over<'_>, rect: Rect) -> &[ClassPixels] {
+        let ctx = painter.ctx();
+        let pass = ctx.cumulative_pass_nr();
+        let largest = over.said.or(over.truth).map_or(1, |mask| mask.size_px[0].max(mask.size_px[1]));
+        let limit = ctx.input(|input| input.max_texture_side) / 2;
+        let limit = LARGEST_PX.min(u32::try_from(limit).unwrap_or(LARGEST_PX));
+        let wanted = samples::decode_px(rect.size().max_elem(), ctx.pixels_per_point());
+        let look = Look {
+            show: over.show,
+            least: self.least.map(|least| (least * 100.0).round() as u8),
+            hidden: self.hidden.clone(),
+            heat: self.heat,
+            longest_px: wanted.min(largest).min(limit).max(1),
+            dark: theme.dark,
+        };
+        let address = |mask: Option<&Arc<Mask>>| mask.map_or(0, |mask| Arc::as_ptr(mask).addr());
+        let key = (address(over.said), address(over.truth), look);
+        self.make(ctx, &key, over, pass);
+        let ready = self.works.get(&key).is_some_and(|work| work.drawn.is_some());
+        let place = self.places.entry(over.place).or_default();
+        if ready {
+            place.last = Some(key);
+        }
+        let Some(work) = place.last.as_ref().and_then(|last| self.works.get_mut(last)) else { return &[] };
+        work.used_in_pass = pass;
+        if let Some(drawn) = &work.drawn {
+            let half = |from: f32| Rect::from_min_max(pos2(0.0, from), pos2(1.0, from + 0.5));
+            let opacity = if self.heat.is_some() { self.opacity.max(0.3) } else { self.opacity };
+            painter.image(drawn.texture.id(), rect, half(0.0), Color32::WHITE.gamma_multiply(opacity));
+            painter.image(drawn.texture.id(), rect, half(0.5), Color32::WHITE);
+        }
+        work.done.get().map_or(&[], |painted| painted.classes.as_slice())
+    }
+
+    /// The same over a picture that covers `tile` and is cut there.
+    pub fn paint_cover(&mut self, painter: &Painter, theme: &Theme, over: Over<'_>, tile: Rect) -> &[ClassPixels] {
+        let size_px = over.said.or(over.truth).map_or([1, 1], |mask| mask.size_px);
+        let size = egui::vec2(size_px[0].max(1) as f32, size_px[1].max(1) as f32);
+        let scale = (tile.width() / size.x).max(tile.height() / size.y);
+        let clipped = painter.with_clip_rect(tile.intersect(painter.clip_rect()));
+        self.paint(&clipped, theme, over, Rect::from_center_size(tile.center(), size * scale))
+    }
+
+    /// Starts what is missing, one at a time for each place, and takes over what is done.
+    fn make(&mut self, ctx: &egui::Context, key: &Key, over: Over<'_>, pass: u64) {
+        let place = self.places.entry(over.place).or_default();
+        if place.making.as_ref().is_some_and(|making| making.get().is_some()) {
+            place.making = None;
+        }
+        if !self.works.contains_key(key) {
+            if place.making.is_some() {
+                return;
+            }
+            let done = Arc::new(OnceLock::new());
+            place.making = Some(Arc::clone(&done));
+            let held = [over.said.map(Arc::downgrade), over.truth.map(Arc::downgrade)];
+            let work = Work { _held: held, done: Arc::clone(&done), drawn: None, used_in_pass: pass };
+            self.works.insert(key.clone(), work);
+            let (said, truth, look, ctx) = (over.said.cloned(), over.truth.cloned(), key.2.clone(), ctx.clone());
+            rayon::spawn(move || {
+                let painted = paint::paint(said.as_deref(), truth.as_deref(), &look);
+                if done.set(painted).is_ok() {
+                    ctx.request_repaint();
+                }
+            });
+        }
+        let Some(work) = self.works.get_mut(key) else { return };
+        work.used_in_pass = pass;
+        if work.drawn.is_none()
+            && let Some(painted) = work.done.get()
+        {
+            let image = painted.take();
+            let bytes = image.pixels.len() * 4;
+            // Class ids have nothing between them: no smoothing.
+            let texture = ctx.load_texture("mask", image, TextureOptions::NEAREST);
+            work.drawn = Some(Drawn { texture, bytes });
+            self.bytes += bytes;
+            self.forget(pass);
+        }
+    }
+
+    /// Lets the longest unused go, never what is in sight.
+    fn forget(&mut self, pass: u64) {
+        while self.bytes > BUDGET_BYTES {
+            let old = self.works.iter().filter(|(_, work)| work.used_in_pass + 1 < pass);
+            let Some(key) = old.min_by_key(|(_, work)| work.used_in_pass).map(|(key, _)| key.clone()) else { return };
+            let freed = self.works.remove(&key).and_then(|work| work.drawn).map_or(0, |drawn| drawn.bytes);
+            self.bytes -= freed;
+        }
+    }
+}
