@@ -83,8 +83,7 @@ fn pump(shared: &Arc<Mutex<State>>, wake: &super::Wake) {
         let (shared, wake) = (Arc::clone(shared), Arc::clone(wake));
         rayon::spawn(move || {
             let pixels = load_mask(&target).map_err(|error| error.to_string());
-            let answer =
-                pixels.map(|mask| Arc::new(Mask::new(&mask.ids, [mask.width, mask.height], Arc::default())));
+            let answer = pixels.map(|mask| Arc::new(Mask::new(&mask.ids, [mask.width, mask.height], Arc::default())));
             {
                 let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 // A key that is not there any more belongs to a data set that was closed meanwhile.

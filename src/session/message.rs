@@ -131,6 +131,16 @@ pub enum Command {
         /// The folder.
         to: PathBuf,
     },
+    /// Write the masks of predictions as indexed PNG files, and pictures with the classes laid over them; answered by
+    /// [`Event::Saved`].
+    SaveMasks {
+        /// The answers.
+        predictions: Arc<Vec<Prediction>>,
+        /// Least probability of the second of two classes; none for the likeliest class.
+        least: Option<f32>,
+        /// The folder.
+        to: PathBuf,
+    },
     /// Measure a run's best weights or a checkpoint on a data set; answered by [`Event::Evaluated`] or [`Event::Failed`].
     Evaluate {
         /// A run folder or checkpoint.

@@ -9,6 +9,7 @@ mod masks;
 mod message;
 mod project;
 mod runs;
+mod save;
 mod shelf;
 mod steer;
 mod thumbs;

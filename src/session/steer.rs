@@ -1,6 +1,7 @@
 //! Between a run and the session's channels: news become events, commands become controls.
 
 use super::message::{Command, Event};
+use super::save::save_masks;
 use super::worker::{Outbox, export, predict_all, save_boxes};
 use crate::data::Issue;
 use crate::graph::FreezePlan;
@@ -53,6 +54,10 @@ impl<'a> Steer<'a> {
             Command::SaveBoxes { predictions, choice, to } => {
                 self.stop.store(false, Ordering::Relaxed);
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
+            }
+            Command::SaveMasks { predictions, least, to } => {
+                self.stop.store(false, Ordering::Relaxed);
+                save_masks(&predictions, least, &to, self.outbox, self.stop)
             }
             Command::Export { from, to, boxes } => {
                 export(&from, &to, &boxes, self.device, self.outbox);

@@ -2,6 +2,7 @@
 
 use super::ask::Asker;
 use super::message::{Belongs, Command, Event};
+use super::save::save_masks;
 use super::steer::Steer;
 use crate::data::{Dataset, ImageSource, Progress, Split, Task};
 use crate::format::plural;
@@ -132,6 +133,9 @@ impl Worker<'_> {
             }
             Command::SaveBoxes { predictions, choice, to } => {
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
+            }
+            Command::SaveMasks { predictions, least, to } => {
+                save_masks(&predictions, least, &to, self.outbox, self.stop)
             }
             Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
             Command::Export { from, to, boxes } => return export(&from, &to, &boxes, &self.device, self.outbox),

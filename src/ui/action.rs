@@ -70,6 +70,8 @@ pub enum Action {
     AskPictures,
     /// Ask for a folder for the boxes of the predictions, those that this choice leaves.
     AskSaveBoxes(Option<Choice>),
+    /// Ask for a folder for the masks of the predictions, with this least probability of the second of two classes.
+    AskSaveMasks(Option<f32>),
     /// Ask where to write the run's best weights.
     AskExport(ExportFormat),
     /// Ask for a project file.

@@ -132,6 +132,19 @@ impl Mask {
         Some(self.heat(class)?.into_iter().map(|score| score >= least.max(1)).collect())
     }
 
+    /// The same where the second of two classes must have at least this probability; itself where that was not kept or there are
+    /// other classes.
+    #[must_use]
+    pub fn with_least(&self, probability: f32) -> Self {
+        let on = (self.classes.len() == 2).then(|| self.at_least(1, probability)).flatten();
+        let Some(on) = on else { return self.clone() };
+        let mut ids = self.ids();
+        for (id, on) in ids.iter_mut().zip(on).filter(|(id, _)| **id != IGNORE_ID) {
+            *id = u8::from(on);
+        }
+        Self { scores: self.scores.clone(), ..Self::new(&ids, self.size_px, Arc::clone(&self.classes)) }
+    }
+
     /// The same with these probabilities.
     pub(super) fn with_kept(self, kept: Kept) -> Self {
         let [width, height] = kept.size();
@@ -349,6 +362,8 @@ mod tests {
         assert_eq!(mask.heat(1).unwrap()[..4], [30, 69, 186, 225]);
         assert_eq!(mask.at_least(1, 0.25).unwrap()[..4], [false, true, true, true]);
         assert_eq!(mask.at_least(1, 0.8).unwrap()[4..], [false, false, false, true]);
+        let chosen = mask.with_least(0.25);
+        assert_eq!((chosen.ids()[..4].to_vec(), chosen.has_scores(1)), (vec![0, 1, 1, 1], true));
         assert!(!mask.without_scores().has_scores(1) && mask.bytes() > mask.without_scores().bytes());
         // Mirrored, and a picture of twice the size: between -1 and 1 the border is in the middle.
         let mirrored = Logits { placement: Placement::IDENTITY.mirrored(4), ..logits };

@@ -19,6 +19,8 @@ pub enum Ask {
     Pictures,
     /// A folder for the boxes of predictions.
     Boxes(Option<Choice>),
+    /// A folder for the masks of predictions.
+    Masks(Option<f32>),
     /// A project file.
     Project,
     /// Where to write the project; a name to begin with.
@@ -85,6 +87,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
             dialog.set_title("Predict on pictures").add_filter("Pictures", &kinds).pick_files().unwrap_or_default()
         }
         Ask::Boxes(_) => one(dialog.set_title("Choose a folder for pictures with boxes").pick_folder()),
+        Ask::Masks(_) => one(dialog.set_title("Choose a folder for masks").pick_folder()),
         Ask::Project => one(dialog.set_title("Open a project").add_filter("Frostline projects", &["json"]).pick_file()),
         Ask::Export(name) => one(dialog.set_title("Export the model").set_file_name(name).save_file()),
         Ask::SaveAs(name) => one(dialog.set_title("Save the project").set_file_name(name).save_file()),

@@ -62,6 +62,7 @@ impl App {
             Action::StartFrom(run) => self.start_from(&run),
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskSaveBoxes(choice) => self.ask(ctx, Ask::Boxes(choice)),
+            Action::AskSaveMasks(least) => self.ask(ctx, Ask::Masks(least)),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
                 let run = self.run_at_hand();
@@ -277,6 +278,11 @@ impl App {
             Ask::Boxes(choice) => {
                 if let Some(predictions) = self.view.predictions.clone() {
                     self.send(Command::SaveBoxes { predictions, choice: *choice, to: first });
+                }
+            }
+            Ask::Masks(least) => {
+                if let Some(predictions) = self.view.predictions.clone() {
+                    self.send(Command::SaveMasks { predictions, least: *least, to: first });
                 }
             }
             Ask::Project => self.load_project(&first),

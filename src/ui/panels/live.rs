@@ -2,10 +2,12 @@
 
 use super::boxes::{self, BoxView, Layer};
 use super::confusion::Cell;
+use super::masks::{self, MaskView, Over};
 use super::textures::Textures;
 use super::{kit, samples};
 use crate::data::Label;
 use crate::session::{LiveSample, RunView};
+use crate::train::segmentation::Mask;
 use crate::train::{Answer, BoxScore, HeadPrediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
@@ -13,6 +15,7 @@ use egui::{
     pos2, vec2,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is shown on the pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,6 +48,8 @@ pub struct LiveState {
     pub cell: Option<Cell>,
     /// Which boxes of a detector are shown.
     pub boxes: BoxView,
+    /// How masks are shown.
+    pub masks: MaskView,
 }
 
 impl LiveState {
@@ -102,6 +107,15 @@ pub fn header(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, titled: 
                 });
                 return;
             }
+            if let Some(mask) = samples.iter().find_map(|sample| masks::of(&sample.prediction)) {
+                ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                    ui.add_space(8.0);
+                    state.masks.tools(ui, theme, Some(mask), &mask.classes);
+                    ui.add_space(6.0);
+                    masks::legend(ui, theme, state.show, mask.classes.len());
+                });
+                return;
+            }
             let judged = samples.iter().filter(|sample| is_right(sample).is_some()).count();
             let right = samples.iter().filter(|sample| is_right(sample) == Some(true)).count();
             if judged > 0 {
@@ -139,7 +153,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, textures: &m
         kit::empty(ui, theme, "Live samples appear here", text);
         return;
     };
-    let Some((epoch, all)) = state.samples(run) else {
+    let Some((_, all)) = state.samples(run) else {
         kit::empty(ui, theme, "Waiting for epoch 0", "The model is asked once before training begins.");
         return;
     };
@@ -151,21 +165,14 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, textures: &m
             let text = "The matrix counts all validation pictures; only a few of them are shown live.";
             kit::empty(ui, theme, "None of the live pictures is in this cell", text);
         } else {
-            grid(ui, cx, state, textures, &shown, epoch);
+            grid(ui, cx, state, textures, &shown);
         }
     });
     ui.scope_builder(egui::UiBuilder::new().max_rect(foot), |ui| scrubber(ui, theme, state, run));
 }
 
 /// Tiles in rows that use the height; what does not fit is reached by scrolling sideways.
-fn grid(
-    ui: &mut Ui,
-    cx: &mut Context<'_>,
-    state: &mut LiveState,
-    textures: &mut Textures,
-    shown: &[&LiveSample],
-    epoch: u32,
-) {
+fn grid(ui: &mut Ui, cx: &mut Context<'_>, state: &mut LiveState, textures: &mut Textures, shown: &[&LiveSample]) {
     const GAP: f32 = 8.0;
     let area = ui.available_size();
     let fitting = |rows: usize| {
@@ -191,7 +198,7 @@ fn grid(
             let place = vec2((i % columns) as f32, (i / columns) as f32) * (size + vec2(GAP, GAP));
             let tile = Rect::from_min_size(rect.min + place, size);
             if ui.is_rect_visible(tile) {
-                draw_tile(ui, cx, state, textures, sample, (epoch, tile));
+                draw_tile(ui, cx, state, textures, sample, tile);
             }
         }
     });
@@ -204,13 +211,11 @@ fn draw_tile(
     state: &mut LiveState,
     textures: &mut Textures,
     sample: &LiveSample,
-    (epoch, rect): (u32, Rect),
+    rect: Rect,
 ) {
     let theme = cx.theme;
     let found = boxes::of(&sample.prediction).map(|boxes| state.boxes.chosen(boxes));
-    let words = words(cx, sample, found.as_deref().map(Vec::as_slice));
-    let response = ui.interact(rect, ui.scope_id().with(("live", sample.index)), Sense::click());
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
+    let said = masks::of(&sample.prediction);
     let painter = ui.painter_at(rect.expand(2.0));
     let scores = samples::class_scores(&sample.prediction).unwrap_or_default();
     let row = 15.0;
@@ -219,9 +224,10 @@ fn draw_tile(
     let picture = if foot > 0.0 { picture.with_max_y(picture.bottom() - 3.0) } else { picture };
     let size_px = sample.prediction.size_px;
     // The whole picture, where something of it may lie at the border.
-    let picture = match &found {
-        Some(_) => kit::fit(picture, vec2(size_px[0].max(1) as f32, size_px[1].max(1) as f32)),
-        None => picture,
+    let picture = if found.is_some() || said.is_some() {
+        kit::fit(picture, vec2(size_px[0].max(1) as f32, size_px[1].max(1) as f32))
+    } else {
+        picture
     };
     let radius = CornerRadius::same(4);
     samples::paint_cover(&painter, cx, textures, samples::source(cx.view, sample).as_ref(), picture, radius);
@@ -232,17 +238,10 @@ fn draw_tile(
         let layer = Layer { show: state.show, truth, found, classes, size_px, named };
         layer.paint(&painter.with_clip_rect(picture), theme, picture);
     }
-    if state.show != Show::Truth {
-        let [width, height] = sample.prediction.size_px;
-        if sample.prediction.heads.len() > usize::from(!scores.is_empty()) && width > 0 && height > 0 {
-            let size = vec2(width as f32, height as f32);
-            let scale = (picture.width() / size.x).max(picture.height() / size.y);
-            let whole = Rect::from_center_size(picture.center(), size * scale);
-            let key = format!("epoch {epoch}");
-            let clipped = painter.with_clip_rect(picture);
-            samples::paint_masks(&clipped, theme, textures, &sample.prediction, &key, whole);
-        }
-    }
+    let worth = said.and_then(|said| mask(&painter, cx, state, sample, said, picture));
+    let words = words(cx, sample, found.as_deref().map(Vec::as_slice), worth);
+    let response = ui.interact(rect, ui.scope_id().with(("live", sample.index)), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
     badge(&painter, theme, cx, state.show, sample, picture);
     samples::paint_scores(
         &painter,
@@ -263,6 +262,26 @@ fn draw_tile(
         cx.push(Action::ShowImage(Some(sample.index)));
     }
     response.on_hover_text(words).on_hover_cursor(CursorIcon::PointingHand);
+}
+
+/// Lays the masks of a picture over it and says what the model's is worth.
+fn mask(
+    painter: &egui::Painter,
+    cx: &Context<'_>,
+    state: &mut LiveState,
+    sample: &LiveSample,
+    said: &Arc<Mask>,
+    picture: Rect,
+) -> Option<String> {
+    let truth = samples::known(cx.view, sample).and_then(|known| masks::truth(cx.thumbs, known));
+    let over = Over { show: state.show, truth: truth.as_ref(), said: Some(said), place: sample.index as u64 };
+    let clipped = painter.with_clip_rect(picture);
+    let worth = masks::words(state.masks.paint(&clipped, cx.theme, over, picture));
+    if let Some(worth) = worth.as_ref().filter(|_| state.show != Show::Truth && picture.width() > 60.0) {
+        let at = picture.left_bottom() + vec2(4.0, -4.0);
+        kit::plate(&clipped, cx.theme, at, Align2::LEFT_BOTTOM, worth, cx.theme.text, picture.width() - 8.0);
+    }
+    worth
 }
 
 fn focus(ui: &Ui, theme: &Theme, response: &Response) {
@@ -309,7 +328,7 @@ fn badge(painter: &egui::Painter, theme: &Theme, cx: &Context<'_>, show: Show, s
     }
 }
 
-fn words(cx: &Context<'_>, sample: &LiveSample, found: Option<&[BoxScore]>) -> String {
+fn words(cx: &Context<'_>, sample: &LiveSample, found: Option<&[BoxScore]>, worth: Option<String>) -> String {
     let name = super::format::file_name(&sample.prediction.image);
     let told = |(place, (head, label)): (usize, (&HeadPrediction, &Label))| {
         let score = head.decided().first().map_or(String::new(), |best| format!(" {:.1} %", best.score * 100.0));
@@ -318,7 +337,7 @@ fn words(cx: &Context<'_>, sample: &LiveSample, found: Option<&[BoxScore]>) -> S
     };
     let heads: Vec<String> = label_heads(sample).enumerate().map(told).collect();
     let heads = (!heads.is_empty()).then(|| heads.join(", "));
-    let heads = heads.or_else(|| Some(boxes::words(sample.objects.as_deref(), found?)));
+    let heads = heads.or_else(|| Some(boxes::words(sample.objects.as_deref(), found?))).or(worth);
     let verdict = is_right(sample).map(|right| if right { "right" } else { "wrong" }.to_owned());
     let parts = [Some(name.to_owned()), heads, verdict];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -2,6 +2,7 @@
 
 use super::boxes::{self, BoxView, Layer};
 use super::live::Show;
+use super::masks::{self, MaskView, Over};
 use super::textures::{Textures, Thumb};
 use super::{format, kit, samples};
 use crate::graph::HeadKind;
@@ -12,11 +13,18 @@ use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CornerRadius, Panel, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a folder of saved boxes holds.
 const SAVE: &str = "Of all these pictures, into a folder: pictures with the boxes drawn, YOLO text, COCO results, and a COCO data \
                     set to correct and train on. The boxes are those that the sliders leave.";
+
+/// The same of masks.
+const SAVE_MASKS: &str = "Of all these pictures, into a folder: the class ids as PNG files with a palette, and pictures with the classes \
+                          laid over them. The threshold is the one chosen here.";
+/// Where the large picture's mask is drawn.
+const PLACE: u64 = 0;
 
 /// What the page remembers.
 #[derive(Debug, Default)]
@@ -27,6 +35,8 @@ pub struct PredictState {
     pub from: Option<PathBuf>,
     /// Which boxes of a detector are shown.
     pub boxes: BoxView,
+    /// How masks are shown.
+    pub masks: MaskView,
 }
 
 /// Draws the page over all the room that `ui` has.
@@ -141,6 +151,9 @@ fn head_words(prediction: &Prediction) -> String {
     if let Some(boxes) = boxes::of(prediction) {
         return crate::format::plural(boxes.chosen(boxes.own).len(), "object");
     }
+    if let Some(mask) = masks::of(prediction) {
+        return masks::shown(mask);
+    }
     prediction.heads.iter().map(|head| head.head.as_str()).collect::<Vec<_>>().join(", ")
 }
 
@@ -163,7 +176,10 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut PredictState, textures: &m
         Some(Thumb::Ready(texture)) => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), rect, uv, Color32::WHITE);
-            samples::paint_masks(&painter, theme, textures, prediction, "predict", rect);
+            if let Some(said) = masks::of(prediction) {
+                let over = Over { show: Show::Prediction, truth: None, said: Some(said), place: PLACE };
+                state.masks.paint(&painter, theme, over, rect);
+            }
             if let Some(boxes) = boxes::of(prediction) {
                 let (found, classes) = (state.boxes.chosen(boxes), boxes.classes.as_slice());
                 let size_px = prediction.size_px;
@@ -214,7 +230,12 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, predicti
         if detected && kit::link_button(ui, theme, "Save boxes…").on_hover_text(SAVE).clicked() {
             cx.push(Action::AskSaveBoxes(state.boxes.choice));
         }
-        if !prediction.heads.is_empty() && !detected && kit::link_button(ui, theme, "Copy scores").clicked() {
+        let masked = masks::of(prediction).is_some();
+        if masked && kit::link_button(ui, theme, "Save masks…").on_hover_text(SAVE_MASKS).clicked() {
+            cx.push(Action::AskSaveMasks(state.masks.least));
+        }
+        if !prediction.heads.is_empty() && !detected && !masked && kit::link_button(ui, theme, "Copy scores").clicked()
+        {
             cx.push(Action::Copy(csv(prediction)));
             cx.push(Action::Say("Scores copied".to_owned()));
         }
@@ -241,7 +262,11 @@ fn answers(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, predicti
                 ui.add_space(6.0);
                 objects(ui, theme, &state.boxes.chosen(boxes));
             }
-            Answer::Mask(mask) => shares(ui, theme, mask),
+            Answer::Mask(mask) => {
+                ui.horizontal_wrapped(|ui| state.masks.tools(ui, theme, Some(mask), &mask.classes));
+                ui.add_space(6.0);
+                shares(ui, theme, mask, state.masks.counts(PLACE).unwrap_or(&mask.counts()));
+            }
         }
     }
 }
@@ -278,13 +303,12 @@ fn bars(ui: &mut Ui, theme: &Theme, head: &HeadPrediction, scores: &[ClassScore]
 }
 
 /// How much of the picture each class of a mask covers.
-fn shares(ui: &mut Ui, theme: &Theme, mask: &Mask) {
-    let counts = mask.counts();
+fn shares(ui: &mut Ui, theme: &Theme, mask: &Mask, counts: &BTreeMap<u8, u64>) {
     let all: u64 = counts.values().sum();
-    for (id, count) in counts {
+    for (&id, &count) in counts {
         let share = count as f32 / all.max(1) as f32;
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
-        let color = samples::class_color(theme, u32::from(id));
+        let color = if id == 0 { theme.weak } else { masks::color(id) };
         kit::bar(ui.painter(), rect.shrink2(vec2(0.0, 2.0)), share, color.gamma_multiply(0.4), theme.raised);
         let text = format!("{} · {:.1} %", mask.name(id), share * 100.0);
         kit::text_at(

@@ -6,15 +6,20 @@ use crate::data::{Dataset, ImageSource, LabelColumn, Sample};
 use crate::session::{LiveSample, View};
 use crate::train::{Answer, ClassScore, Prediction};
 use crate::ui::{Context, Theme};
-use egui::{Align2, Color32, ColorImage, CornerRadius, Painter, Rect, pos2, vec2};
+use egui::{Align2, Color32, CornerRadius, Painter, Rect, pos2, vec2};
 use std::path::{Path, PathBuf};
 
 /// The picture of a live sample, if the data set that is open still holds it or it is a file.
 #[must_use]
 pub fn source(view: &View, sample: &LiveSample) -> Option<ImageSource> {
+    known(view, sample).map(|known| known.image.clone()).or_else(|| file_source(&sample.prediction.image))
+}
+
+/// What the data set that is open knows of a live sample, if it still holds it.
+#[must_use]
+pub fn known<'a>(view: &'a View, sample: &LiveSample) -> Option<&'a Sample> {
     let known = view.data.as_ref().and_then(|data| data.samples.get(sample.index));
-    let known = known.filter(|known| known.image.name() == sample.prediction.image);
-    known.map(|known| known.image.clone()).or_else(|| file_source(&sample.prediction.image))
+    known.filter(|known| known.image.name() == sample.prediction.image)
 }
 
 /// The picture of a file.
@@ -93,39 +98,6 @@ pub fn paint_scores(painter: &Painter, theme: &Theme, scores: &[ClassScore], tru
             48.0,
         );
     }
-}
-
-/// Lays the masks of a prediction over its picture; `rect` is where the whole picture lies.
-pub fn paint_masks(
-    painter: &Painter,
-    theme: &Theme,
-    textures: &mut Textures,
-    prediction: &Prediction,
-    key: &str,
-    rect: Rect,
-) {
-    for head in &prediction.heads {
-        let Answer::Mask(mask) = &head.answer else { continue };
-        let [width, height] = mask.size_px;
-        let name = format!("mask {key} {} {}", prediction.image, head.head);
-        let make = || mask_image(theme, width, height, &mask.ids());
-        if let Some(texture) = textures.image(painter.ctx(), &name, width.max(height), make) {
-            let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            painter.image(texture.id(), rect, uv, Color32::WHITE);
-        }
-    }
-}
-
-/// Class ids as translucent colors; class 0 (background) and 255 (ignored) are clear.
-fn mask_image(theme: &Theme, width: u32, height: u32, ids: &[u8]) -> ColorImage {
-    let size = [width as usize, height as usize];
-    let mut image = ColorImage::filled(size, Color32::TRANSPARENT);
-    for (pixel, &id) in image.pixels.iter_mut().zip(ids) {
-        if id != 0 && id != crate::data::IGNORE_ID {
-            *pixel = class_color(theme, u32::from(id)).gamma_multiply(0.5);
-        }
-    }
-    image
 }
 
 /// The color of a class.

@@ -2,11 +2,13 @@
 
 use super::boxes::{self, BoxView, Layer};
 use super::live::Show;
+use super::masks::{self, MaskView, Over};
 use super::textures::{Textures, Thumb};
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
 use crate::session::Evaluation;
 use crate::train::Boxes;
+use crate::train::segmentation::Mask;
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CursorIcon, Key, Modifiers, Rect, RichText, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
@@ -27,6 +29,9 @@ pub struct ViewerState {
     /// What is shown of its objects, and which.
     show: Show,
     boxes: BoxView,
+    masks: MaskView,
+    /// Where the picture ends and its mask begins, as a share of the room's width; none for the mask over all of it.
+    swipe: Option<f32>,
     /// What a detector says of the picture that is shown; told apart by that and by where it comes from.
     answer: Option<((usize, usize), Arc<Boxes>)>,
 }
@@ -41,8 +46,8 @@ struct Measured {
 
 impl Default for ViewerState {
     fn default() -> Self {
-        let (show, boxes) = (Show::default(), BoxView::default());
-        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None, show, boxes, answer: None }
+        let (show, boxes, masks) = (Show::default(), BoxView::default(), MaskView::default());
+        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None, show, boxes, masks, swipe: None, answer: None }
     }
 }
 
@@ -55,8 +60,9 @@ impl ViewerState {
 
     /// Shows a picture, fitted; what is shown of its objects stays.
     fn turn_to(&mut self, shown: Option<usize>, measured: Option<Measured>) {
-        let (show, boxes) = (self.show, std::mem::take(&mut self.boxes));
-        *self = Self { shown, measured, show, boxes, ..Self::default() };
+        let (show, swipe) = (self.show, self.swipe);
+        let (boxes, masks) = (std::mem::take(&mut self.boxes), std::mem::take(&mut self.masks));
+        *self = Self { shown, measured, show, boxes, masks, swipe, ..Self::default() };
     }
 
     /// What a detector said of the picture: when it was measured, else after the newest epoch if it is a live one.
@@ -76,6 +82,16 @@ impl ViewerState {
         let answer = Arc::new(boxes::measured(head, index)?);
         self.answer = Some((key, Arc::clone(&answer)));
         Some(answer)
+    }
+
+    /// What a model said of the picture's pixels: after the newest epoch if it is a live one.
+    fn mask(&self, cx: &Context<'_>, index: usize) -> Option<Arc<Mask>> {
+        if self.measured.is_some() {
+            return None;
+        }
+        let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
+        let live = newest.iter().find(|sample| sample.index == index)?;
+        masks::of(&live.prediction).cloned()
     }
 
     /// Performs [`Action::ShowEvaluated`].
@@ -125,8 +141,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         if answer.is_some() || sample.target.boxes.is_some() {
             ui.horizontal(|ui| tools(ui, theme, state, answer.as_ref()));
         }
+        let (said, truth) = (state.mask(cx, index), masks::truth(cx.thumbs, sample));
+        if said.is_some() || sample.target.mask.is_some() {
+            ui.horizontal(|ui| mask_tools(ui, theme, state, said.as_deref(), data.classes()));
+        }
         ui.add_space(6.0);
-        picture(ui, cx, state, textures, (data, sample, answer.as_ref()));
+        let known = Known { data, sample, answer: answer.as_ref(), said: said.as_ref(), truth: truth.as_ref() };
+        picture(ui, cx, state, textures, known);
     });
     let step = |by: isize| next(data.samples.len(), order, index, by);
     let keys = [(Key::ArrowRight, 1), (Key::ArrowLeft, -1), (Key::ArrowDown, 1), (Key::ArrowUp, -1)];
@@ -231,14 +252,81 @@ fn tools(ui: &mut Ui, theme: &Theme, state: &mut ViewerState, answer: Option<&Ar
     state.boxes.sliders(ui, theme, answer.own);
 }
 
-fn picture(
-    ui: &mut Ui,
-    cx: &Context<'_>,
-    state: &mut ViewerState,
-    textures: &mut Textures,
-    (data, sample, answer): (&Dataset, &Sample, Option<&Arc<Boxes>>),
-) {
+/// What is shown of the masks, and their controls.
+fn mask_tools(ui: &mut Ui, theme: &Theme, state: &mut ViewerState, said: Option<&Mask>, classes: &[String]) {
+    if said.is_some() {
+        for (show, key, text) in Show::ALL {
+            let pressed = ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+            if kit::chip(ui, theme, state.show == show, text).clicked() || pressed {
+                state.show = show;
+            }
+        }
+        ui.add_space(10.0);
+    }
+    state.masks.tools(ui, theme, said, classes);
+    let chip = kit::chip(ui, theme, state.swipe.is_some(), "swipe");
+    if chip.on_hover_text("The picture on the left of a line, its mask on the right; drag the line.").clicked() {
+        state.swipe = if state.swipe.is_some() { None } else { Some(0.5) };
+    }
+    if said.is_some() {
+        ui.add_space(8.0);
+        masks::legend(ui, theme, state.show, classes.len());
+    }
+}
+
+/// What there is to draw over a picture.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    data: &'a Dataset,
+    sample: &'a Sample,
+    answer: Option<&'a Arc<Boxes>>,
+    said: Option<&'a Arc<Mask>>,
+    truth: Option<&'a Arc<Mask>>,
+}
+
+/// Draws the masks over a picture that lies at `rect`, right of the line where there is one.
+fn paint_masks(ui: &Ui, cx: &Context<'_>, state: &mut ViewerState, known: Known<'_>, area: Rect, rect: Rect) {
+    let (theme, sample) = (cx.theme, known.sample);
+    if known.said.is_none() && known.truth.is_none() {
+        if let Some(Err(reason)) = sample.target.mask.as_ref().and_then(|mask| cx.thumbs.mask(mask)) {
+            let at = area.left_bottom() + vec2(8.0, -8.0);
+            kit::plate(&ui.painter_at(area), theme, at, Align2::LEFT_BOTTOM, &reason, theme.bad, area.width() - 16.0);
+        }
+        return;
+    }
+    let mut clip = area;
+    let seen = rect.intersect(area);
+    if let Some(share) = &mut state.swipe {
+        let line = |share: f32| egui::lerp(seen.x_range(), share);
+        let handle = Rect::from_center_size(pos2(line(*share), seen.center().y), vec2(18.0, seen.height()));
+        let response = ui.interact(handle, ui.scope_id().with("swipe"), Sense::drag());
+        let words = format!("Line between picture and mask at {:.0} %", *share * 100.0);
+        response.widget_info(|| WidgetInfo::labeled(Role::Slider, true, &words));
+        if let Some(at) = response.interact_pointer_pos().filter(|_| response.dragged()) {
+            *share = ((at.x - seen.left()) / seen.width().max(1.0)).clamp(0.0, 1.0);
+        }
+        response.on_hover_and_drag_cursor(CursorIcon::ResizeHorizontal);
+        clip.min.x = line(*share);
+    }
+    let show = if known.said.is_some() { state.show } else { Show::Truth };
+    let over = Over { show, truth: known.truth, said: known.said, place: 0 };
+    let worth = masks::words(state.masks.paint(&ui.painter_at(clip), theme, over, rect));
+    let painter = ui.painter_at(area);
+    if state.swipe.is_some() {
+        painter.vline(clip.left(), seen.y_range(), Stroke::new(3.0, theme.background));
+        painter.vline(clip.left(), seen.y_range(), Stroke::new(1.5, theme.text));
+        let grip = Rect::from_center_size(pos2(clip.left(), seen.center().y), vec2(8.0, 26.0));
+        painter.rect(grip, 4, theme.text, Stroke::new(1.5, theme.background), egui::StrokeKind::Outside);
+    }
+    if let Some(worth) = worth.filter(|_| show != Show::Truth) {
+        let at = area.left_bottom() + vec2(8.0, -8.0);
+        kit::plate(&painter, theme, at, Align2::LEFT_BOTTOM, &worth, theme.text, 200.0);
+    }
+}
+
+fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mut Textures, known: Known<'_>) {
     let theme = cx.theme;
+    let Known { data, sample, answer, .. } = known;
     let (area, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     let name = sample.image.name();
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
@@ -264,6 +352,7 @@ fn picture(
             let size_px = sample.size_px;
             let layer = Layer { show, truth, found: &found, classes: data.classes(), size_px, named: true };
             layer.paint(&painter, theme, rect);
+            paint_masks(ui, cx, state, known, area, rect);
         }
         Thumb::Waiting => {
             kit::text_at(&painter, area.center(), Align2::CENTER_CENTER, "decoding…", 13.0, theme.weak, 300.0);

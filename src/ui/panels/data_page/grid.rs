@@ -2,6 +2,7 @@
 
 use super::super::boxes::Layer;
 use super::super::live::Show;
+use super::super::masks::{MaskView, Over};
 use super::super::textures::Textures;
 use super::super::{format, kit, samples};
 use super::filter::in_set;
@@ -36,7 +37,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, data: &Dataset, state: &mut DataSta
                 for index in first..(first + columns).min(state.known.shown.len()) {
                     if let Some(&sample) = state.known.shown.get(index) {
                         let column = state.filter.column;
-                        tile(ui, cx, data, textures, (sample, column), vec2(side, height));
+                        tile(ui, cx, data, (textures, &mut state.masks), (sample, column), vec2(side, height));
                     }
                 }
             });
@@ -106,7 +107,7 @@ fn tile(
     ui: &mut Ui,
     cx: &mut Context<'_>,
     data: &Dataset,
-    textures: &mut Textures,
+    (textures, masks): (&mut Textures, &mut MaskView),
     (index, column): (usize, usize),
     size: egui::Vec2,
 ) {
@@ -135,6 +136,27 @@ fn tile(
         let text = crate::format::plural(boxes.len(), "object");
         let at = rect.left_bottom() + vec2(4.0, -4.0);
         kit::plate(ui.painter(), theme, at, Align2::LEFT_BOTTOM, &text, theme.text, rect.width() - 8.0);
+    }
+    if let Some(target) = &sample.target.mask {
+        match cx.thumbs.mask(target) {
+            Some(Ok(truth)) => {
+                let over = Over { show: Show::Truth, truth: Some(&truth), said: None, place: index as u64 };
+                masks.paint_cover(ui.painter(), theme, over, rect);
+            }
+            Some(Err(_)) => {
+                let at = rect.left_bottom() + vec2(4.0, -4.0);
+                kit::plate(
+                    ui.painter(),
+                    theme,
+                    at,
+                    Align2::LEFT_BOTTOM,
+                    "mask unreadable",
+                    theme.bad,
+                    rect.width() - 8.0,
+                );
+            }
+            None => {}
+        }
     }
     if sample.split != Split::Train {
         let at = rect.right_top() + vec2(-4.0, 4.0);

@@ -6,6 +6,7 @@ mod report;
 mod side;
 
 use super::kit;
+use super::masks::MaskView;
 use super::textures::Textures;
 use crate::data::{Dataset, Severity, Split};
 use crate::session::{Busy, Command};
@@ -26,6 +27,8 @@ pub struct DataState {
     pub hidden: Vec<Severity>,
     /// Only issues with this text are listed.
     pub issue_search: String,
+    /// How true masks are shown in the grid.
+    pub masks: MaskView,
     known: Known,
 }
 
@@ -36,6 +39,7 @@ impl Default for DataState {
             tile: 132.0,
             hidden: Vec::new(),
             issue_search: String::new(),
+            masks: MaskView::default(),
             known: Known::default(),
         }
     }

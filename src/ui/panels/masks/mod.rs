@@ -10,14 +10,14 @@ mod tools;
 
 use super::live::Show;
 use super::samples;
-use crate::data::Sample;
+use crate::data::{IGNORE_ID, Sample};
 use crate::session::Thumbnails;
 use crate::train::segmentation::{ClassPixels, Mask, mask_means};
 use crate::train::{Answer, Prediction};
 use crate::ui::Theme;
 use egui::{Color32, Painter, Rect, TextureHandle, TextureOptions, pos2};
 use paint::{Look, Painted};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, Weak};
 
 pub use paint::{color, difference_colors};
@@ -25,6 +25,8 @@ pub use tools::legend;
 
 /// Bytes of textures of masks that are kept besides those in sight.
 const BUDGET_BYTES: usize = 96 << 20;
+/// Masks and places that are remembered before those out of sight go.
+const MOST: usize = 4096;
 /// The longest side that a mask is drawn at, in pixels.
 const LARGEST_PX: u32 = 4096;
 
@@ -109,6 +111,18 @@ pub fn truth(thumbs: &Thumbnails, sample: &Sample) -> Option<Arc<Mask>> {
     thumbs.mask(sample.target.mask.as_ref()?)?.ok()
 }
 
+/// What a mask shows most of besides the background, in a few words.
+#[must_use]
+pub fn shown(mask: &Mask) -> String {
+    let counts = mask.counts();
+    let all: u64 = counts.values().sum();
+    let most = counts.iter().filter(|(id, _)| **id != 0 && **id != IGNORE_ID).max_by_key(|(_, count)| **count);
+    most.map_or_else(
+        || "background alone".to_owned(),
+        |(id, count)| format!("{} {:.1} %", mask.name(*id), *count as f64 / all.max(1) as f64 * 100.0),
+    )
+}
+
 /// How right a mask is, in a few words.
 #[must_use]
 pub fn words(classes: &[ClassPixels]) -> Option<String> {
@@ -160,6 +174,13 @@ impl MaskView {
         self.paint(&clipped, theme, over, Rect::from_center_size(tile.center(), size * scale))
     }
 
+    /// The pixels of each class of what the model said, as it is drawn at a place.
+    #[must_use]
+    pub fn counts(&self, place: u64) -> Option<&BTreeMap<u8, u64>> {
+        let last = self.places.get(&place)?.last.as_ref()?;
+        self.works.get(last)?.done.get()?.counts.as_ref()
+    }
+
     /// Starts what is missing, one at a time for each place, and takes over what is done.
     fn make(&mut self, ctx: &egui::Context, key: &Key, over: Over<'_>, pass: u64) {
         let place = self.places.entry(over.place).or_default();
@@ -195,11 +216,17 @@ impl MaskView {
             work.drawn = Some(Drawn { texture, bytes });
             self.bytes += bytes;
             self.forget(pass);
+            // What was drawn before this knows its numbers in the next frame.
+            ctx.request_repaint();
         }
     }
 
     /// Lets the longest unused go, never what is in sight.
     fn forget(&mut self, pass: u64) {
+        if self.works.len() > MOST || self.places.len() > MOST {
+            self.works.retain(|_, work| work.used_in_pass + 1 >= pass || work.drawn.is_some());
+            self.places.retain(|_, place| place.last.as_ref().is_some_and(|last| self.works.contains_key(last)));
+        }
         while self.bytes > BUDGET_BYTES {
             let old = self.works.iter().filter(|(_, work)| work.used_in_pass + 1 < pass);
             let Some(key) = old.min_by_key(|(_, work)| work.used_in_pass).map(|(key, _)| key.clone()) else { return };

@@ -5,7 +5,7 @@ use crate::data::IGNORE_ID;
 use crate::train::segmentation::{ClassPixels, Mask, MaskConfusion};
 use crate::ui::Theme;
 use egui::{Color32, ColorImage};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// What of a mask is shown, and how large; tells pictures of one mask apart.
@@ -31,6 +31,8 @@ pub struct Painted {
     image: Mutex<ColorImage>,
     /// Pixels of each class against the truth, where both are known and of one size.
     pub classes: Vec<ClassPixels>,
+    /// Pixels of each class of what is said.
+    pub counts: Option<BTreeMap<u8, u64>>,
 }
 
 impl Painted {
@@ -72,8 +74,9 @@ pub fn difference_colors(theme: &Theme) -> [(Color32, &'static str); 4] {
 /// Paints what is known of a picture.
 #[must_use]
 pub fn paint(said: Option<&Mask>, truth: Option<&Mask>, look: &Look) -> Painted {
-    let chosen = said.map(|said| at_least(said, look.least));
+    let chosen = said.zip(look.least).map(|(said, least)| said.with_least(f32::from(least) / 100.0));
     let said_ids = chosen.as_ref().or(said);
+    let counts = said_ids.map(Mask::counts);
     let both = said_ids.zip(truth).filter(|(said, truth)| said.size_px == truth.size_px);
     let classes = both.map(|(said, truth)| count(said, truth)).unwrap_or_default();
     let theme = if look.dark { Theme::dark() } else { Theme::light() };
@@ -83,8 +86,8 @@ pub fn paint(said: Option<&Mask>, truth: Option<&Mask>, look: &Look) -> Painted 
         Show::Truth => truth,
         Show::Prediction | Show::Difference => said_ids.or(truth),
     };
-    let Some(shown) = shown else { 
-        return Painted { image: Mutex::new(ColorImage::filled([1, 2], Color32::TRANSPARENT)), classes };
+    let Some(shown) = shown else {
+        return Painted { image: Mutex::new(ColorImage::filled([1, 2], Color32::TRANSPARENT)), classes, counts };
     };
     let small = |mask: &Mask| Small::of(mask, look.longest_px);
     let image = match (heat, both, look.show) {
@@ -95,19 +98,7 @@ pub fn paint(said: Option<&Mask>, truth: Option<&Mask>, look: &Look) -> Painted 
         (None, Some((said, truth)), Show::Difference) => small(said).difference(&small(truth), &look.hidden, &theme),
         _ => small(shown).classes(&look.hidden, &theme),
     };
-    Painted { image: Mutex::new(image), classes }
-}
-
-/// The same where class 1 must have at least this probability; none of more classes than two or without probabilities.
-#[must_use]
-fn at_least(said: &Mask, least: Option<u8>) -> Mask {
-    let on = least.and_then(|least| said.at_least(1, f32::from(least) / 100.0));
-    let Some(on) = on else { return said.clone() };
-    let mut ids = said.ids();
-    for (id, on) in ids.iter_mut().zip(on).filter(|(id, _)| **id != IGNORE_ID) {
-        *id = u8::from(on);
-    }
-    Mask::new(&ids, said.size_px, std::sync::Arc::clone(&said.classes))
+    Painted { image: Mutex::new(image), classes, counts }
 }
 
 /// The pixels of each class that is there or said.
@@ -252,7 +243,12 @@ mod tests {
         let truth = mask([1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 2]);
         let all = paint(None, Some(&truth), &look(Show::Truth)).take();
         let (fills, lines) = all.pixels.split_at(12);
-        assert!(fills.iter().zip(truth.ids()).all(|(fill, id)| *fill == if id == 0 { Color32::TRANSPARENT } else { color(id) }));
+        assert!(
+            fills
+                .iter()
+                .zip(truth.ids())
+                .all(|(fill, id)| *fill == if id == 0 { Color32::TRANSPARENT } else { color(id) })
+        );
         let lined: Vec<usize> = (0..12).filter(|at| lines[*at] != Color32::TRANSPARENT).collect();
         assert_eq!(lined, [2, 6, 10, 11]);
         let look = Look { hidden: BTreeSet::from([1]), ..look(Show::Truth) };
