@@ -200,3 +200,20 @@ fn yolo_polygons_are_parts_of_the_picture() {
     assert!(says(&set, "1 of 3 classes have no pixel to train on: x"), "{:#?}", set.issues);
     assert_eq!(open_as(dir.path(), Some(Task::Detect)).task, Task::Detect);
 }
+
+/// Every pixel of a real set, as pycocotools draws it.
+#[test]
+fn tiny_coco_has_the_pixels_of_pycocotools() {
+    let path = Path::new("../shared/data/detection_coco/tiny_coco");
+    if !path.exists() {
+        eprintln!("SKIPPED: {} is not there", path.display());
+        return;
+    }
+    let want: Json =
+        serde_json::from_str(&fs::read_to_string("tests/fixtures/tiny_coco_pixels.json").unwrap()).unwrap();
+    let set = open_as(path, Some(Task::Segment));
+    for (name, split) in [("train", Split::Train), ("val", Split::Val)] {
+        let want: Vec<u64> = floats(&want[name]).iter().map(|count| *count as u64).collect();
+        assert_eq!(set.pixel_counts(split), want, "{name}");
+    }
+}
