@@ -184,9 +184,6 @@ impl Lowering {
                 self.levels.insert(layer.value, inputs);
                 return Ok(());
             }
-            Op::ConvLevels(_) | Op::ResizeNearest { .. } | Op::Propose { .. } | Op::RegionPool { .. } => {
-                return Err(format!("{path} works on regions or levels, which cannot be exported yet"));
-            }
             Op::ConvTransposed(conv) => {
                 let attributes = vec![
                     ints("kernel_shape", &[conv.kernel; 2]),
