@@ -1,6 +1,6 @@
 //! What goes in and out of a session: small plain values, never a tensor.
 
-use crate::data::{Dataset, Issue, Task};
+use crate::data::{Dataset, Drawn, DrawnForm, Issue, SavedSet, Task};
 use crate::graph::FreezePlan;
 use crate::train::segmentation::Parts;
 use crate::train::segmentation::prompt::{Answered, Everything, Grid, Prompt};
@@ -16,6 +16,19 @@ use crate::weights::hub::Progress;
 pub use crate::weights::{BoxForm, BoxOutput};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// A picture that a promptable model can be asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptOpened {
+    /// The picture.
+    pub image: PathBuf,
+    /// Its width and height in pixels, EXIF-oriented.
+    pub size_px: [u32; 2],
+    /// Seconds that encoding it took; none where it was encoded already.
+    pub encode_secs: Option<f64>,
+    /// Whether it was encoded in an earlier session and read from disk.
+    pub from_disk: bool,
+}
 
 /// What is asked of a promptable model about a picture.
 #[derive(Clone, Debug)]
@@ -111,6 +124,25 @@ pub enum Command {
         from: Option<PathBuf>,
         /// How a model that tells a class for each pixel looks at large pictures.
         parts: Parts,
+    },
+    /// Get a picture ready for prompts: encode it, once for all; answered by [`Event::PromptReady`] or [`Event::Failed`].
+    /// What was encoded is kept beside the weights and in memory; [`Command::Interrupt`] stops it between two blocks.
+    OpenPrompt {
+        /// A picture file.
+        image: PathBuf,
+        /// A run folder or checkpoint.
+        from: PathBuf,
+    },
+    /// Write objects that a person accepted as a data set; answered by [`Event::DrawnSaved`].
+    SaveDrawn {
+        /// The pictures with their objects.
+        pictures: Arc<Vec<Drawn>>,
+        /// Names of the classes.
+        classes: Vec<String>,
+        /// How it is written.
+        form: DrawnForm,
+        /// The folder; where it is not empty, a new one in it.
+        to: PathBuf,
     },
     /// Ask a promptable model about a picture; answered by [`Event::Masks`] or [`Event::Failed`]. Model and picture stay
     /// loaded for the next question.
@@ -330,6 +362,10 @@ pub enum Event {
     NewBest(Best),
     /// What the model says of pictures that a person gave.
     Predictions(Arc<Vec<Prediction>>),
+    /// A picture is ready for prompts.
+    PromptReady(Arc<PromptOpened>),
+    /// A data set of accepted objects was written.
+    DrawnSaved(SavedSet),
     /// What a promptable model answers.
     Masks(Arc<MaskAnswer>),
     /// What a model is worth on a data set.

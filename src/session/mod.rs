@@ -23,14 +23,14 @@ pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
     Belongs, Best, BoxForm, BoxOutput, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck,
-    ExportFormat, Exported, HeadCheck, LiveSample, MaskAnswer, MaskQuestion, Masks, RunInfo, StepNews, StepTimes,
-    WeightsCommand, WeightsState, Which,
+    ExportFormat, Exported, HeadCheck, LiveSample, MaskAnswer, MaskQuestion, Masks, PromptOpened, RunInfo, StepNews,
+    StepTimes, WeightsCommand, WeightsState, Which,
 };
 pub use project::{Project, Recent};
 pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};
 pub use shelf::WeightsPlace;
 pub use thumbs::{Picture, Thumbnails};
-pub use view::{Busy, Mark, Notice, Phase, RunView, SweepView, View};
+pub use view::{Busy, Mark, Notice, Phase, PromptView, RunView, SweepView, View};
 
 use crate::train::DeviceChoice;
 use shelf::Shelf;

@@ -1,5 +1,6 @@
 //! Between a run and the session's channels: news become events, commands become controls.
 
+use super::ask::write_drawn;
 use super::message::{Command, Event};
 use super::save::save_masks;
 use super::worker::{Outbox, export, predict_all, save_boxes};
@@ -59,12 +60,17 @@ impl<'a> Steer<'a> {
                 self.stop.store(false, Ordering::Relaxed);
                 save_masks(&predictions, least, &to, self.outbox, self.stop)
             }
+            Command::SaveDrawn { pictures, classes, form, to } => {
+                self.stop.store(false, Ordering::Relaxed);
+                write_drawn((&pictures, &classes, form), &to, self.outbox, self.stop)
+            }
             Command::Export { from, to, boxes } => {
                 export(&from, &to, &boxes, self.device, self.outbox);
                 Ok(())
             }
             Command::Predict { .. }
             | Command::Ask { .. }
+            | Command::OpenPrompt { .. }
             | Command::Evaluate { .. }
             | Command::FindLr { .. }
             | Command::OpenData { .. }

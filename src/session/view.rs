@@ -3,10 +3,10 @@
 
 use super::history::Series;
 use super::message::{
-    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, MaskAnswer, RunInfo,
-    StepNews, WeightsState,
+    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, MaskAnswer, PromptOpened,
+    RunInfo, StepNews, WeightsState,
 };
-use crate::data::{Dataset, Issue, Severity};
+use crate::data::{Dataset, Issue, SavedSet, Severity};
 use crate::graph::FreezePlan;
 use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
 use crate::weights::LoadReport;
@@ -108,6 +108,19 @@ pub struct SweepView {
     pub end: Option<SweepEnd>,
 }
 
+/// Where prompting stands.
+#[derive(Clone, Debug, Default)]
+pub struct PromptView {
+    /// The picture that was made ready last.
+    pub opened: Option<Arc<PromptOpened>>,
+    /// The data set of accepted objects that was written last.
+    pub saved: Option<SavedSet>,
+    /// Counts what failed, whatever it was: a question that was under way is then not answered any more.
+    pub failures: u64,
+    /// The last failure.
+    pub failure: Option<String>,
+}
+
 /// A line of the console.
 #[derive(Clone, Debug)]
 pub struct Notice {
@@ -142,6 +155,8 @@ pub struct View {
     pub predictions: Option<Arc<Vec<Prediction>>>,
     /// What a promptable model answered last.
     pub masks: Option<Arc<MaskAnswer>>,
+    /// Where prompting stands.
+    pub prompts: PromptView,
     /// What became of the last export.
     pub exported: Option<Arc<Exported>>,
     /// What was measured last because a person asked for it.
@@ -201,6 +216,11 @@ impl View {
                 self.predictions = Some(predictions);
                 self.busy = None;
             }
+            Event::PromptReady(opened) => {
+                self.prompts.opened = Some(opened);
+                self.busy = None;
+            }
+            Event::DrawnSaved(saved) => self.prompts.saved = Some(saved),
             Event::Masks(answer) => {
                 self.masks = Some(answer);
                 self.busy = None;
@@ -221,6 +241,8 @@ impl View {
             Event::Warning(issue) => self.say_issue(&issue),
             Event::Log(text) => self.say(Severity::Note, text),
             Event::Failed { what, run_stopped } => {
+                self.prompts.failures += 1;
+                self.prompts.failure = Some(what.clone());
                 self.say(Severity::Error, what);
                 self.busy = None;
                 if let Some(sweep) = self.sweep.as_mut().filter(|sweep| sweep.end.is_none()) {

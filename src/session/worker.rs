@@ -1,6 +1,6 @@
 //! The session's thread: takes commands, runs them, never lets a panic out.
 
-use super::ask::Asker;
+use super::ask::{Asker, write_drawn};
 use super::message::{Belongs, Command, Event};
 use super::save::save_masks;
 use super::steer::Steer;
@@ -128,6 +128,10 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from, parts } => self.predict(&images, from.as_deref(), parts),
+            Command::OpenPrompt { image, from } => self.asker.open(&image, &from, &self.device, self.outbox, self.stop),
+            Command::SaveDrawn { pictures, classes, form, to } => {
+                write_drawn((&pictures, &classes, form), &to, self.outbox, self.stop)
+            }
             Command::Ask { image, from, question } => {
                 self.asker.answer((&image, &from, &question), &self.device, self.outbox, self.stop)
             }

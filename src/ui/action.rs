@@ -74,6 +74,8 @@ pub enum Action {
     AskSaveMasks(Option<f32>),
     /// Ask where to write the run's best weights.
     AskExport(ExportFormat),
+    /// Ask for a folder for the data set of accepted masks.
+    AskSaveDrawn,
     /// Ask for a project file.
     AskProject,
     /// Write the project; ask for a name if it has none or `ask` is set.

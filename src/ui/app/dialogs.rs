@@ -21,6 +21,8 @@ pub enum Ask {
     Boxes(Option<Choice>),
     /// A folder for the masks of predictions.
     Masks(Option<f32>),
+    /// A folder for the data set of accepted masks.
+    Drawn,
     /// A project file.
     Project,
     /// Where to write the project; a name to begin with.
@@ -88,6 +90,7 @@ fn show(ask: &Ask) -> Vec<PathBuf> {
         }
         Ask::Boxes(_) => one(dialog.set_title("Choose a folder for pictures with boxes").pick_folder()),
         Ask::Masks(_) => one(dialog.set_title("Choose a folder for masks").pick_folder()),
+        Ask::Drawn => one(dialog.set_title("Choose a folder for the data set").pick_folder()),
         Ask::Project => one(dialog.set_title("Open a project").add_filter("Frostline projects", &["json"]).pick_file()),
         Ask::Export(name) => one(dialog.set_title("Export the model").set_file_name(name).save_file()),
         Ask::SaveAs(name) => one(dialog.set_title("Save the project").set_file_name(name).save_file()),

@@ -6,6 +6,7 @@ mod draw;
 mod history;
 mod network;
 mod perform;
+mod predict;
 mod reveal;
 mod run_sheet;
 mod shot;
@@ -301,6 +302,7 @@ impl App {
             Does::Help => Action::ToggleHelp,
             Does::Quit => Action::Quit,
             Does::Panel => return,
+            Does::Deselect if self.page == Page::Predict => return self.panels.predict.prompt.clear(),
             _ => return self.canvas_key(does),
         };
         self.actions.push(action);

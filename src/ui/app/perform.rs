@@ -3,7 +3,7 @@
 use super::App;
 use super::dialogs::Ask;
 use crate::data::Severity;
-use crate::session::{Belongs, BoxOutput, Command, Parts, Project, WeightsCommand, WeightsState, Which, find_model};
+use crate::session::{Belongs, BoxOutput, Command, Project, WeightsCommand, WeightsState, Which, find_model};
 use crate::train::{DataSource, Plan, WeightsSource, starting_from_run, with_data};
 use crate::ui::action::{Action, Page};
 use crate::ui::context::Context;
@@ -63,6 +63,7 @@ impl App {
             Action::AskPictures => self.ask(ctx, Ask::Pictures),
             Action::AskSaveBoxes(choice) => self.ask(ctx, Ask::Boxes(choice)),
             Action::AskSaveMasks(least) => self.ask(ctx, Ask::Masks(least)),
+            Action::AskSaveDrawn => self.ask(ctx, Ask::Drawn),
             Action::AskProject => self.ask(ctx, Ask::Project),
             Action::AskExport(format) => {
                 let run = self.run_at_hand();
@@ -95,7 +96,7 @@ impl App {
         }
     }
 
-    fn show(&mut self, page: Page) {
+    pub(super) fn show(&mut self, page: Page) {
         self.page = page;
         let name = crate::ui::shell::topbar::title(page).to_lowercase();
         self.project.page = name;
@@ -285,6 +286,7 @@ impl App {
                     self.send(Command::SaveMasks { predictions, least: *least, to: first });
                 }
             }
+            Ask::Drawn => self.send(self.panels.predict.prompt.save_command(first)),
             Ask::Project => self.load_project(&first),
             Ask::SaveAs(_) => self.write_project(first),
             Ask::Export(_) => {
@@ -367,19 +369,6 @@ impl App {
         self.edit(&format!("Use {entry}"), |plan| plan.weights = WeightsSource::Public { entry: entry.clone() });
         self.send(Command::Weights(WeightsCommand::TakeIn { path: path.to_path_buf(), model, entry }));
         true
-    }
-
-    /// The run of this session, else the project's last.
-    fn run_at_hand(&self) -> Option<PathBuf> {
-        let run = self.view.run.as_ref().map(|run| run.info.folder.clone());
-        run.or_else(|| self.project.runs.last().cloned())
-    }
-
-    fn predict(&mut self, images: Vec<PathBuf>) {
-        let from = self.panels.predict.from.clone().or_else(|| self.run_at_hand());
-        let from = from.filter(|_| !self.view.is_training());
-        self.send(Command::Predict { images, from, parts: Parts::Auto });
-        self.show(Page::Predict);
     }
 
     fn load_project(&mut self, path: &Path) {

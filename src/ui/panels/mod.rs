@@ -17,6 +17,7 @@ mod kit;
 pub mod live;
 pub mod masks;
 pub mod predict_page;
+pub mod prompt;
 pub mod samples;
 pub mod textures;
 pub mod transfer;

@@ -3,6 +3,7 @@
 use super::boxes::{self, BoxView, Layer};
 use super::live::Show;
 use super::masks::{self, MaskView, Over};
+use super::prompt::{self, PromptState};
 use super::textures::{Textures, Thumb};
 use super::{format, kit, samples};
 use crate::graph::HeadKind;
@@ -33,6 +34,8 @@ pub struct PredictState {
     pub chosen: usize,
     /// A run folder or checkpoint to ask instead of the current weights: what `AskPictures` and dropped pictures use.
     pub from: Option<PathBuf>,
+    /// Prompting, where the model takes prompts.
+    pub prompt: PromptState,
     /// Which boxes of a detector are shown.
     pub boxes: BoxView,
     /// How masks are shown.
@@ -42,6 +45,9 @@ pub struct PredictState {
 /// Draws the page over all the room that `ui` has.
 pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PredictState, textures: &mut Textures) {
     let (view, theme) = (cx.view, cx.theme);
+    if prompt::is_offered(cx.graph) {
+        return prompt::ui(ui, cx, &mut state.prompt, textures);
+    }
     let predictions = view.predictions.as_ref().map(|all| all.as_slice()).unwrap_or_default();
     if predictions.is_empty() {
         empty(ui, cx, state);

@@ -2,9 +2,11 @@
 //! 2023, arXiv:2304.02643).
 
 mod everything;
+mod kept;
 mod network;
 
 pub use everything::{Everything, Found, Grid};
+pub use kept::{Features, Kept};
 pub use network::{Embedding, Prompter};
 
 use crate::data::runs_of;

@@ -1,14 +1,14 @@
 //! The network behind the prompts.
 
-use super::{Answered, Candidate, LowRes, Prompt};
+use super::{Answered, Candidate, Features, LowRes, Prompt};
 use crate::data::{Placement, Rgb8, transform};
-use crate::graph::{HeadKind, NodeId, Part, Preprocess, PromptTells, Shape};
+use crate::graph::{HeadKind, NodeId, Part, Preprocess, PromptTells, Shape, Source};
 use crate::models::{Mode, Network};
 use crate::nn::ask::{Marks, Point as Mark, Prompt as Question};
 use crate::nn::{Ctx, RunError, Value, resize};
 use crate::train::predict::host;
 use burn::tensor::{Tensor, TensorData};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Masks of an answer: all but the first, which is for prompts that leave no choice.
@@ -78,25 +78,93 @@ impl Prompter {
     /// # Errors
     /// When the device fails.
     pub fn embed(&self, image: &Rgb8) -> Result<Embedding, RunError> {
+        let embedding = self.embed_in_steps(image, &mut |_, _| true)?;
+        embedding.ok_or(RunError::Kind { wanted: "features", got: "none" })
+    }
+
+    /// The same, step by step: `go_on` is told how many of how many are done, and ends it by answering false; then nothing is
+    /// returned.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn embed_in_steps(
+        &self,
+        image: &Rgb8,
+        go_on: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Option<Embedding>, RunError> {
         let rule = &self.rule;
         let (input, placement) = transform::preprocess(image, rule);
         let [height, width] = rule.size.map(|n| n as usize);
         let mut pixels = vec![0.0; 3 * height * width];
         transform::normalize(&input, rule, &mut pixels);
-        let size_px = [image.width, image.height];
-        transform::clear_padding(rule, &placement, size_px, &mut pixels);
-        let images = Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), self.network.device());
-        let mut ctx = Ctx::default();
-        let outputs =
-            self.network.run(&[Value::Map(images)], &BTreeMap::new(), &[self.features], Mode::Infer, &mut ctx)?;
-        let features = outputs.into_iter().next().ok_or(RunError::Kind { wanted: "features", got: "none" })?;
-        // Waits for the device, so that a failure is told here.
+        transform::clear_padding(rule, &placement, [image.width, image.height], &mut pixels);
+        let device = self.network.device();
+        let inputs = [Value::Map(Tensor::from_data(TensorData::new(pixels, [1, 3, height, width]), device))];
+        let mut given = BTreeMap::new();
+        let cuts = self.cuts();
+        for (done, &cut) in cuts.iter().enumerate() {
+            if !go_on(done, cuts.len()) {
+                return Ok(None);
+            }
+            let outputs = self.network.run(&inputs, &given, &[cut], Mode::Infer, &mut Ctx::default())?;
+            // Waits for the device, so that a failure is told here and a step is done when it is said to be.
+            device.sync().map_err(|error| RunError::Device(format!("{error:?}")))?;
+            given = outputs.into_iter().map(|value| (cut, value)).collect();
+        }
+        let features = given.remove(&self.features).ok_or(RunError::Kind { wanted: "features", got: "none" })?;
         host(&features)?;
+        Ok(Some(self.placed(image, placement, features)))
+    }
+
+    /// The nodes up to the features behind which nothing else is needed of what came before.
+    fn cuts(&self) -> Vec<NodeId> {
+        let graph = self.network.graph();
+        let edges = graph.edges();
+        let mut needed = BTreeSet::from([self.features]);
+        for (from, to) in edges.iter().rev() {
+            if needed.contains(to) {
+                needed.insert(*from);
+            }
+        }
+        let reads_input = |id: NodeId| graph.node(id).inputs.iter().any(|source| matches!(source, Source::Input(_)));
+        let last_input = needed.iter().rev().copied().find(|id| reads_input(*id));
+        let is_cut = |id: &NodeId| {
+            let passes = |(from, to): &(NodeId, NodeId)| needed.contains(to) && from < id && to > id;
+            last_input.is_none_or(|last| last <= *id) && !edges.iter().any(passes)
+        };
+        needed.iter().copied().filter(is_cut).collect()
+    }
+
+    fn placed(&self, image: &Rgb8, placement: Placement, features: Value) -> Embedding {
+        let [height, width] = self.rule.size.map(|n| n as usize);
         let [sx, sy] = placement.scale();
         let side =
             |length: u32, scale: f64, limit: usize| ((f64::from(length) * scale).round() as usize).clamp(1, limit);
         let seen = [side(image.height, sy, height), side(image.width, sx, width)];
-        Ok(Embedding { features, placement, size_px, seen })
+        Embedding { features, placement, size_px: [image.width, image.height], seen }
+    }
+
+    /// What is kept of an encoded picture.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn features(&self, embedding: &Embedding) -> Result<Features, RunError> {
+        let [_, channels, height, width] = embedding.features.map()?.dims();
+        Ok(Features { shape: [channels, height, width], values: host(&embedding.features)? })
+    }
+
+    /// A picture that was encoded earlier; none where the features are not of this network's shape.
+    #[must_use]
+    pub fn restore(&self, image: &Rgb8, features: Features) -> Option<Embedding> {
+        let [channels, height, width] = features.shape;
+        let facts = self.network.facts();
+        if facts.node(self.features).output.shape != (Shape::Map { channels, height, width }) {
+            return None;
+        }
+        let (_, placement) = transform::preprocess(image, &self.rule);
+        let data = TensorData::new(features.values, [1, channels, height, width]);
+        let features = Value::Map(Tensor::from_data(data, self.network.device()));
+        Some(self.placed(image, placement, features))
     }
 
     /// What is asked, in pixels of the input.

@@ -1,0 +1,59 @@
+//! Masks as pictures to lay over a picture: translucent, with an outline.
+
+use egui::{Color32, ColorImage};
+
+/// The longest side of a layer in pixels: enough for an outline on a screen.
+const LONGEST_PX: usize = 1536;
+/// How much of the color is left inside.
+const INSIDE: f32 = 0.42;
+
+/// Lays out a picture of this width and height. `id_at` tells what lies at a row-major position, 0 for nothing; `color` its color.
+pub(super) fn layer(size_px: [u32; 2], id_at: impl Fn(usize) -> u16, color: impl Fn(u16) -> Color32) -> ColorImage {
+    let [width, height] = size_px.map(|side| (side as usize).max(1));
+    let longest = width.max(height);
+    let side = |side: usize| if longest <= LONGEST_PX { side } else { (side * LONGEST_PX / longest).max(1) };
+    let [columns, rows] = [side(width), side(height)];
+    // The pixel in the middle of each.
+    let from = |i: usize, count: usize, all: usize| ((2 * i + 1) * all / (2 * count)).min(all - 1);
+    let xs: Vec<usize> = (0..columns).map(|x| from(x, columns, width)).collect();
+    let ids: Vec<u16> = (0..rows)
+        .flat_map(|y| {
+            let row = from(y, rows, height) * width;
+            xs.iter().map(move |x| row + x)
+        })
+        .map(id_at)
+        .collect();
+    let at = |x: usize, y: usize| ids.get(y * columns + x).copied().unwrap_or(0);
+    let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
+    for (i, pixel) in image.pixels.iter_mut().enumerate() {
+        let (x, y) = (i % columns, i / columns);
+        let id = at(x, y);
+        if id == 0 {
+            continue;
+        }
+        let inner = (1..columns.saturating_sub(1)).contains(&x) && (1..rows.saturating_sub(1)).contains(&y);
+        let is_edge = !inner || [at(x - 1, y), at(x + 1, y), at(x, y - 1), at(x, y + 1)].iter().any(|&next| next != id);
+        *pixel = if is_edge { color(id) } else { color(id).gamma_multiply(INSIDE) };
+    }
+    image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inside_is_translucent_and_the_outline_is_not() {
+        // 5×4: an object of 3×3 pixels, of which one has all neighbors.
+        let set = |at: usize| u16::from((1..4).contains(&(at % 5)) && (1..4).contains(&(at / 5)));
+        let image = layer([5, 4], set, |_| Color32::RED);
+        let pixel = |x: usize, y: usize| image.pixels[y * 5 + x];
+        assert_eq!(image.size, [5, 4]);
+        assert_eq!(
+            (pixel(0, 0), pixel(1, 1), pixel(2, 2)),
+            (Color32::TRANSPARENT, Color32::RED, Color32::RED.gamma_multiply(INSIDE))
+        );
+        assert_eq!(pixel(2, 3), Color32::RED, "at the border of the picture");
+        assert_eq!(layer([6144, 3], |_| 1, |_| Color32::RED).size, [1536, 1]);
+    }
+}
