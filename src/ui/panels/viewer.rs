@@ -6,9 +6,9 @@ use super::masks::{self, MaskView, Over};
 use super::textures::{Textures, Thumb};
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
-use crate::session::Evaluation;
+use crate::session::{Command, Evaluation};
 use crate::train::Boxes;
-use crate::train::segmentation::Mask;
+use crate::train::segmentation::{Mask, Parts};
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CursorIcon, Key, Modifiers, Rect, RichText, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
@@ -86,8 +86,11 @@ impl ViewerState {
 
     /// What a model said of the picture's pixels: after the newest epoch if it is a live one.
     fn mask(&self, cx: &Context<'_>, index: usize) -> Option<Arc<Mask>> {
-        if self.measured.is_some() {
-            return None;
+        if let Some(measured) = &self.measured {
+            // What was measured is counted and not kept; the model can be asked for one picture again.
+            let name = measured.evaluation.set.samples.get(index)?.image.name();
+            let asked = cx.view.predictions.as_ref()?.iter().find(|prediction| prediction.image == name)?;
+            return masks::of(asked).cloned();
         }
         let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
         let live = newest.iter().find(|sample| sample.index == index)?;
@@ -143,7 +146,12 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         }
         let (said, truth) = (state.mask(cx, index), masks::truth(cx.thumbs, sample));
         if said.is_some() || sample.target.mask.is_some() {
-            ui.horizontal(|ui| mask_tools(ui, theme, state, said.as_deref(), data.classes()));
+            ui.horizontal(|ui| {
+                mask_tools(ui, theme, state, said.as_deref(), data.classes());
+                if let (Some(measured), None) = (&measured, &said) {
+                    ask(ui, cx, measured, sample);
+                }
+            });
         }
         ui.add_space(6.0);
         let known = Known { data, sample, answer: answer.as_ref(), said: said.as_ref(), truth: truth.as_ref() };
@@ -224,6 +232,10 @@ fn said(ui: &mut Ui, theme: &Theme, measured: &Measured, index: usize) {
         });
         return;
     }
+    if let Some(picture) = head.mask_of(index) {
+        ui.label(RichText::new(masks::sentence(picture, name)).size(12.5).color(theme.text));
+        return;
+    }
     let Some(result) = head.of(index) else { return };
     let (sign, color) = if result.is_right() { ("✓", theme.good) } else { ("✗", theme.bad) };
     ui.horizontal(|ui| {
@@ -272,6 +284,20 @@ fn mask_tools(ui: &mut Ui, theme: &Theme, state: &mut ViewerState, said: Option<
         ui.add_space(8.0);
         masks::legend(ui, theme, state.show, classes.len());
     }
+}
+
+/// Asks the measured model for its mask of this picture: masks are counted when they are measured, and not kept.
+fn ask(ui: &mut Ui, cx: &mut Context<'_>, measured: &Measured, sample: &Sample) {
+    let crate::data::ImageSource::File(path) = &sample.image else { return };
+    let idle = cx.view.busy.is_none() && !cx.view.is_training();
+    ui.add_enabled_ui(idle, |ui| {
+        let link = kit::link_button(ui, cx.theme, "Compare with the model…");
+        let help = "Asks the model for its mask of this picture and shows where the two differ.";
+        if link.on_hover_text(help).on_disabled_hover_text("Something else is being done; wait for it.").clicked() {
+            let (images, from) = (vec![path.clone()], Some(measured.evaluation.source.clone()));
+            cx.push(Action::Send(Command::Predict { images, from, parts: Parts::default() }));
+        }
+    });
 }
 
 /// What there is to draw over a picture.

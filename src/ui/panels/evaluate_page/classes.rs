@@ -1,7 +1,7 @@
 //! The table of classes: precision, recall, F1; sortable, and every number opens its pictures.
 
 use super::super::kit::{self, Cell};
-use super::super::{format, samples};
+use super::super::{format, masks, samples};
 use super::findings::{Findings, Pick};
 use super::{EvaluateState, head, help};
 use crate::train::ClassScores;
@@ -79,7 +79,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, findings: &Findings, state: &mut EvaluateS
     let whole = ui.available_width() - 8.0;
     let number = ((whole * 0.62) / 4.0).clamp(44.0, 84.0);
     let widths = [whole - 4.0 * number, number, number, number, number];
-    titles(ui, theme, widths, findings.detected.is_some(), state);
+    titles(ui, theme, widths, findings, state);
     let order = order(&findings.scores, state.sort);
     ui.spacing_mut().item_spacing.y = 1.0;
     let scroll = egui::ScrollArea::vertical().id_salt("class scores").auto_shrink(false);
@@ -90,11 +90,17 @@ pub fn ui(ui: &mut Ui, theme: &Theme, findings: &Findings, state: &mut EvaluateS
     });
 }
 
-fn titles(ui: &mut Ui, theme: &Theme, widths: [f32; 5], boxes: bool, state: &mut EvaluateState) {
+fn titles(ui: &mut Ui, theme: &Theme, widths: [f32; 5], findings: &Findings, state: &mut EvaluateState) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
     let mut left = rect.left();
     for ((column, title, help), width) in COLUMNS.into_iter().zip(widths) {
-        let title = if boxes && column == Column::Pictures { "objects" } else { title };
+        let (column, title, help) = match column {
+            Column::Pictures if findings.detected.is_some() => (column, "objects", help),
+            Column::F1 if findings.pixels => (column, "Dice", help::DICE),
+            // Which stands in the same order.
+            Column::Pictures if findings.pixels => (Column::F1, "IoU", help::IOU),
+            _ => (column, title, help),
+        };
         let cell = Rect::from_min_size(pos2(left, rect.top()), vec2(width, rect.height()));
         left += width;
         let response = ui.interact(cell, ui.scope_id().with(("sort", title)), Sense::click());
@@ -130,16 +136,23 @@ fn row(ui: &mut Ui, theme: &Theme, findings: &Findings, class: u32, widths: [f32
         Some(value) if value > 0.9995 => "100 %".to_owned(),
         Some(value) => format::percent(value),
     };
-    let values = [None, scores.precision, scores.recall, scores.f1, None];
+    let iou_of = |dice: f64| dice / (2.0 - dice);
+    let iou = scores.f1.map(iou_of).filter(|_| findings.pixels);
+    let values = [None, scores.precision, scores.recall, scores.f1, iou];
     let texts = [share(scores.precision), share(scores.recall), share(scores.f1)];
-    let words =
-        format!("{name}: precision {}, recall {}, F1 {}, {} pictures", texts[0], texts[1], texts[2], scores.support);
+    // From Dice: hits over said and there together less the hits.
+    let last = if findings.pixels { share(iou) } else { format::count(scores.support as usize) };
+    let [precision, recall, f1] = &texts;
+    let words = match findings.pixels {
+        true => format!("{name}: precision {precision}, recall {recall}, Dice {f1}, IoU {last}"),
+        false => format!("{name}: precision {precision}, recall {recall}, F1 {f1}, {} pictures", scores.support),
+    };
     response.widget_info(|| WidgetInfo::labeled(Role::Row, true, &words));
     if response.hovered() || response.contains_pointer() {
         ui.painter().rect_filled(rect, 3, theme.raised);
     }
     let [precision, recall, f1] = texts;
-    let texts = [format!("    {name}"), precision, recall, f1, format::count(scores.support as usize)];
+    let texts = [format!("    {name}"), precision, recall, f1, last];
     let picks = [Pick::Class, Pick::FalseAlarms, Pick::Misses, Pick::Mistakes, Pick::Class].map(|pick| pick(class));
     let mut left = rect.left();
     for (i, (text, width)) in texts.into_iter().zip(widths).enumerate() {
@@ -156,7 +169,7 @@ fn row(ui: &mut Ui, theme: &Theme, findings: &Findings, class: u32, widths: [f32
             let bar = Rect::from_min_size(pos2(cell.left() + 8.0, rect.bottom() - 4.0), vec2(width - 14.0, 2.5));
             kit::bar(ui.painter(), bar, value as f32, grade(theme, value), theme.raised);
         }
-        let color = if i == 4 { theme.weak } else { theme.text };
+        let color = if i == 4 && !findings.pixels { theme.weak } else { theme.text };
         let drawn = if i == 0 { Cell::name(text, color, width) } else { Cell::number(text, color, width) };
         kit::cells(ui.painter(), cell.translate(vec2(0.0, -1.0)), &[drawn]);
         kit::focus_ring(ui, theme, &response);
@@ -166,11 +179,16 @@ fn row(ui: &mut Ui, theme: &Theme, findings: &Findings, class: u32, widths: [f32
         response.on_hover_text(title).on_hover_cursor(CursorIcon::PointingHand);
     }
     let dot = rect.left_center() + vec2(8.0, -1.0);
-    ui.painter().circle_filled(dot, 4.0, samples::class_color(theme, class));
+    let color = match u8::try_from(class) {
+        Ok(0) if findings.pixels => theme.weak,
+        Ok(id) if findings.pixels => masks::color(id),
+        _ => samples::class_color(theme, class),
+    };
+    ui.painter().circle_filled(dot, 4.0, color);
 }
 
 /// Good, middling, bad.
-fn grade(theme: &Theme, value: f64) -> egui::Color32 {
+pub fn grade(theme: &Theme, value: f64) -> egui::Color32 {
     if value >= 0.8 {
         theme.good
     } else if value >= 0.5 {

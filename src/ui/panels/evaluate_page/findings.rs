@@ -3,6 +3,7 @@
 use super::detected::{BoxItem, Detected};
 use crate::graph::HeadKind;
 use crate::session::{EpochNews, Evaluation, RunView};
+use crate::train::segmentation::{ClassPixels, MaskResult};
 use crate::train::{
     Averages, ClassScores, HeadResults, LabelResult, PictureResult, Reliability, Told, bin_of, class_scores,
     macro_average, reliability, weighted_average, worst_pairs,
@@ -47,6 +48,8 @@ pub enum Item<'a> {
     Labels(&'a LabelResult),
     /// Objects.
     Boxes(&'a BoxItem),
+    /// Pixels.
+    Mask(&'a MaskResult),
 }
 
 impl<'a> Item<'a> {
@@ -56,6 +59,7 @@ impl<'a> Item<'a> {
             Self::Class(picture) => picture.index as usize,
             Self::Labels(picture) => picture.index as usize,
             Self::Boxes(picture) => picture.index,
+            Self::Mask(picture) => picture.index as usize,
         }
     }
 
@@ -65,6 +69,7 @@ impl<'a> Item<'a> {
             Self::Class(picture) => picture.is_right(),
             Self::Labels(picture) => picture.is_right(),
             Self::Boxes(picture) => picture.is_right(),
+            Self::Mask(picture) => picture.classes.iter().all(|of| of.hits == of.said && of.hits == of.there),
         }
     }
 
@@ -73,14 +78,14 @@ impl<'a> Item<'a> {
         match self {
             Self::Class(picture) => Some(f64::from(picture.loss)),
             Self::Labels(picture) => Some(f64::from(picture.loss)),
-            Self::Boxes(_) => None,
+            Self::Boxes(_) | Self::Mask(_) => None,
         }
     }
 
     /// Of several labels those that hold.
     pub fn labels(self, holds: fn(&Told) -> bool) -> impl Iterator<Item = &'a Told> {
         let told = match self {
-            Self::Class(_) | Self::Boxes(_) => &[],
+            Self::Class(_) | Self::Boxes(_) | Self::Mask(_) => &[],
             Self::Labels(picture) => picture.told.as_slice(),
         };
         told.iter().filter(move |told| holds(told))
@@ -114,6 +119,21 @@ impl Pick {
                     Self::Worst | Self::BeyondFive | Self::Bin(_) => true,
                 }
             }
+            Item::Mask(picture) => self.holds_pixels(item, picture),
+        }
+    }
+
+    fn holds_pixels(self, item: Item<'_>, picture: &MaskResult) -> bool {
+        let of = |class: u32, holds: fn(&ClassPixels) -> bool| {
+            picture.classes.iter().find(|of| of.class == class).is_some_and(holds)
+        };
+        match self {
+            Self::Wrong => !item.is_right(),
+            Self::Class(class) => of(class, |of| of.there > 0),
+            Self::Misses(class) => of(class, |of| of.hits < of.there),
+            Self::FalseAlarms(class) => of(class, |of| of.hits < of.said),
+            Self::Mistakes(class) => of(class, |of| of.hits < of.said.max(of.there)),
+            Self::Worst | Self::BeyondFive | Self::Cell(..) | Self::Bin(_) => true,
         }
     }
 
@@ -137,6 +157,7 @@ impl Pick {
         let name = |class: u32| findings.class(class);
         let nothing = findings.detected.as_ref().map(|found| found.counts.len().saturating_sub(1) as u32);
         match self {
+            Self::Worst if findings.pixels => "Least overlap".to_owned(),
             Self::Worst if nothing.is_some() => "Most mistakes".to_owned(),
             Self::Cell(truth, said) if nothing == Some(truth) => format!("{} where nothing is", name(said)),
             Self::Cell(truth, said) if nothing == Some(said) => format!("{} not found", name(truth)),
@@ -246,6 +267,8 @@ pub struct Findings {
     pub pairs: Vec<(usize, usize, u32)>,
     /// Confidence against accuracy.
     pub reliability: Option<Reliability>,
+    /// Whether it is pixels that are told apart.
+    pub pixels: bool,
     /// What follows for a detector.
     pub detected: Option<Detected>,
     /// Where the pictures are, if they are kept.
@@ -284,7 +307,7 @@ impl Findings {
     fn of(subject: Subject<'_>, head: usize, key: Key, confidence: Option<f64>, known: Option<&Detected>) -> Self {
         let evaluation = subject.evaluation().cloned();
         let results = evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(head));
-        let results = results.filter(|results| !matches!(results.kind, HeadKind::PixelClassify { .. }));
+        let pixels = results.is_some_and(|results| matches!(results.kind, HeadKind::PixelClassify { .. }));
         let detected =
             evaluation.as_ref().zip(results).and_then(|(all, own)| Detected::of(all, own, confidence, known));
         let (confusion, classes) = match (results, subject) {
@@ -293,7 +316,7 @@ impl Findings {
                 let classes = results.classes.iter().cloned().chain(background).collect();
                 (detected.as_ref().map(|found| found.counts.clone()).unwrap_or_default(), classes)
             }
-            (Some(results), _) if !results.labelled.is_empty() => (Vec::new(), results.classes.clone()),
+            (Some(results), _) if pixels || !results.labelled.is_empty() => (Vec::new(), results.classes.clone()),
             (Some(results), _) => (results.confusion(), results.classes.clone()),
             // The counts of an epoch are those of the first classifier.
             (None, Subject::Epoch(run, news, _)) => {
@@ -307,12 +330,14 @@ impl Findings {
         };
         let scores = match &detected {
             Some(found) => found.scores.clone(),
+            None if pixels => results.map(of_pixels).unwrap_or_default(),
             None => results.map_or_else(|| class_scores(&confusion), HeadResults::scores),
         };
         Self {
             key,
-            macro_average: macro_average(&scores),
-            weighted_average: weighted_average(&scores),
+            macro_average: macro_average(&scores).filter(|_| !pixels),
+            weighted_average: weighted_average(&scores).filter(|_| !pixels),
+            pixels,
             pairs: worst_pairs(&confusion, PAIRS),
             reliability: results.and_then(|results| reliability(&results.pictures)),
             worst: match &detected {
@@ -342,8 +367,7 @@ impl Findings {
 
     /// The head whose results are shown.
     pub fn results(&self) -> Option<&HeadResults> {
-        let results = self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head));
-        results.filter(|results| !matches!(results.kind, HeadKind::PixelClassify { .. }))
+        self.evaluation.as_ref().and_then(|evaluation| evaluation.heads.get(self.head))
     }
 
     /// The result at a position.
@@ -351,7 +375,8 @@ impl Findings {
         let results = self.results()?;
         let class = results.pictures.get(at as usize).map(Item::Class);
         let boxes = || self.detected.as_ref()?.items.get(at as usize).map(Item::Boxes);
-        class.or_else(|| results.labelled.get(at as usize).map(Item::Labels)).or_else(boxes)
+        let mask = || results.masks.get(at as usize).map(Item::Mask);
+        class.or_else(|| results.labelled.get(at as usize).map(Item::Labels)).or_else(boxes).or_else(mask)
     }
 
     /// A detector's place for what is no object.
@@ -363,6 +388,11 @@ impl Findings {
     pub fn class(&self, class: u32) -> &str {
         self.classes.get(class as usize).map_or("?", String::as_str)
     }
+}
+
+/// The scores of each class by its pixels; F1 is Dice.
+fn of_pixels(results: &HeadResults) -> Vec<ClassScores> {
+    results.pixels().into_iter().map(|of| ClassScores::of(of.hits, of.said, of.there)).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use super::super::boxes::{self, Layer};
 use super::super::live::Show;
+use super::super::masks::{self, MaskView, Over};
 use super::super::textures::Textures;
 use super::super::{format, kit, samples};
+use super::classes::grade;
 use super::findings::{Findings, Item, Pick};
 use super::{EvaluateState, head};
 use crate::train::{Choice, Told};
@@ -54,7 +56,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, textures: &mut Textures, findings: 
                 let first = row * columns;
                 for at in first..(first + columns).min(findings.shown.len()) {
                     if let Some(item) = findings.shown.get(at).and_then(|&at| findings.item(at)) {
-                        tile(ui, cx, textures, findings, item, size);
+                        tile(ui, cx, textures, (findings, &mut state.masks), item, size);
                     }
                 }
             });
@@ -66,7 +68,7 @@ fn tile(
     ui: &mut Ui,
     cx: &mut Context<'_>,
     textures: &mut Textures,
-    findings: &Findings,
+    (findings, view): (&Findings, &mut MaskView),
     item: Item<'_>,
     size: egui::Vec2,
 ) {
@@ -96,7 +98,15 @@ fn tile(
         };
         layer.paint_cover(ui.painter(), theme, image);
     }
-    let color = if item.is_right() { theme.good } else { theme.bad };
+    if let (Item::Mask(_), Some(truth)) = (item, sample.and_then(|sample| masks::truth(cx.thumbs, sample))) {
+        let over = Over { show: Show::Truth, truth: Some(&truth), said: None, place: item.index() as u64 };
+        view.paint_cover(ui.painter(), theme, over, image);
+    }
+    let color = match item {
+        Item::Mask(picture) => grade(theme, picture.iou().unwrap_or(0.0)),
+        _ if item.is_right() => theme.good,
+        _ => theme.bad,
+    };
     let active = response.hovered() || response.has_focus();
     let stroke = Stroke::new(if active { 2.5 } else { 1.5 }, color);
     ui.painter().rect_stroke(image, kit::RADIUS, stroke, StrokeKind::Inside);
@@ -133,6 +143,13 @@ fn lines(findings: &Findings, item: Item<'_>) -> [(String, String); 2] {
             let parts: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
             [(format!("{sign} {right} found"), String::new()), (parts.join(", "), String::new())]
         }
+        Item::Mask(picture) => {
+            let share = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{:.0} %", value * 100.0));
+            let worst = picture.classes.iter().filter_map(|of| Some((of.iou()?, of.class)));
+            let worst = worst.min_by(|a, b| a.0.total_cmp(&b.0));
+            let second = worst.map(|(iou, class)| (findings.class(class).to_owned(), share(Some(iou))));
+            [("mIoU".to_owned(), share(picture.iou())), second.unwrap_or_default()]
+        }
         Item::Class(picture) => {
             let first = (format!("{sign} {}", findings.class(picture.said())), percent(picture.confidence()));
             let truth = (format!("is {}", findings.class(picture.truth)), percent(picture.truth_score));
@@ -167,6 +184,7 @@ fn sentence(findings: &Findings, item: Item<'_>) -> String {
             let [right, wrong, missed] = picture.counts(findings.background());
             format!("{right} found, {wrong} wrong, {missed} missed")
         }
+        Item::Mask(picture) => super::super::masks::sentence(picture, |class| findings.class(class)),
         Item::Class(picture) => {
             let truth = one("truth", picture.truth, picture.truth_score);
             format!("{truth}, {}, {loss}", one("predicted", picture.said(), picture.confidence()))

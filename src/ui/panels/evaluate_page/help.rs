@@ -9,6 +9,12 @@ pub const RECALL: &str = "Recall: of all pictures of this class, how many the mo
 /// F1 of a class.
 pub const F1: &str = "F1: precision and recall in one number (their harmonic mean); it is high only when both are. Click to \
                       see all mistakes about the class.";
+/// Dice of a class's pixels.
+pub const DICE: &str = "Dice: twice the pixels that are of the class and called so, over those of it and those called so. It is F1 \
+                        counted in pixels.";
+/// IoU of a class's pixels.
+pub const IOU: &str =
+    "Intersection over union: the pixels that are of the class and called so, over those that are either.";
 /// Pictures of a class.
 pub const SUPPORT: &str = "How many of the measured pictures are of this class. Scores of few pictures say little. Click to \
                            see them.";

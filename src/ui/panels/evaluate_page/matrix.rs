@@ -55,7 +55,9 @@ pub fn ui(ui: &mut Ui, theme: &Theme, textures: &mut Textures, findings: &Findin
     if findings.confusion.is_empty() {
         let text =
             "A picture can have several labels here, so that none is taken for another; the table counts each label.";
-        let text = if findings.scores.is_empty() {
+        let text = if findings.pixels {
+            "Pixels are counted for each class, not by what they are taken for; the table has IoU and Dice."
+        } else if findings.scores.is_empty() {
             "The matrix belongs to heads that give a picture one class."
         } else {
             text

@@ -15,6 +15,7 @@ mod reliability;
 mod runs;
 mod side;
 
+use super::masks::MaskView;
 use super::textures::Textures;
 use super::{format, kit};
 use crate::session::{Evaluation, EvaluationAnswer, RunShelf, View};
@@ -68,6 +69,8 @@ pub struct EvaluateState {
     pub curve: Option<String>,
     /// Where new runs are written.
     pub home: Option<PathBuf>,
+    /// How true masks are shown.
+    pub masks: MaskView,
     diff: compare::Known,
     /// Runs on disk.
     shelf: Option<RunShelf>,

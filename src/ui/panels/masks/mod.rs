@@ -12,7 +12,7 @@ use super::live::Show;
 use super::samples;
 use crate::data::{IGNORE_ID, Sample};
 use crate::session::Thumbnails;
-use crate::train::segmentation::{ClassPixels, Mask, mask_means};
+use crate::train::segmentation::{ClassPixels, Mask, MaskResult, mask_means};
 use crate::train::{Answer, Prediction};
 use crate::ui::Theme;
 use egui::{Color32, Painter, Rect, TextureHandle, TextureOptions, pos2};
@@ -127,6 +127,17 @@ pub fn shown(mask: &Mask) -> String {
 #[must_use]
 pub fn words(classes: &[ClassPixels]) -> Option<String> {
     mask_means(classes).map(|[iou, ..]| format!("mIoU {:.1} %", iou * 100.0))
+}
+
+/// What is known of a measured picture's pixels: its means, then each class.
+#[must_use]
+pub fn sentence<'a>(picture: &MaskResult, name: impl Fn(u32) -> &'a str) -> String {
+    let Some([iou, dice, accuracy]) = mask_means(&picture.classes) else { return "no pixel counts".to_owned() };
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let [iou, dice, accuracy] = [iou, dice, accuracy].map(percent);
+    let each = picture.classes.iter().filter_map(|of| Some(format!("{} {}", name(of.class), percent(of.iou()?))));
+    let each = each.collect::<Vec<_>>().join(", ");
+    format!("mIoU {iou}, Dice {dice}, {accuracy} of the pixels right; IoU: {each}")
 }
 
 impl MaskView {

@@ -37,7 +37,7 @@ impl MaskView {
             None if seen == count => "classes".to_owned(),
             None => format!("{seen} of {count} classes"),
         };
-        let button = kit::chip(ui, theme, self.heat.is_some() || seen < count, &format!("{text} ▾"));
+        let button = kit::chip(ui, theme, self.heat.is_some() || seen < count, &format!("{text}…"));
         let popup = Popup::menu(&button).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
         popup.show(|ui| self.choices(ui, theme, said, classes));
     }
