@@ -294,7 +294,7 @@ mod tests {
         let mut name = |path: &str| free_name(Path::new(path), &mut taken).1;
         assert_eq!(
             [name("x/a.png"), name("y/a.png"), name("z/A.jpg")],
-            ["a.png", "a_2.png", "A_2.jpg"].map(str::to_owned)
+            ["a.png", "a_2.png", "A_3.jpg"].map(str::to_owned)
         );
     }
 }

@@ -37,6 +37,12 @@ pub struct Theme {
     pub series: [Color32; 8],
 }
 
+/// A color that files have too, such as a class's in saved overlays: the same in both themes.
+#[must_use]
+pub fn of_file([red, green, blue]: [u8; 3]) -> Color32 {
+    Color32::from_rgb(red, green, blue)
+}
+
 impl Theme {
     /// The dark theme.
     #[must_use]

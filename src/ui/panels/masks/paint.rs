@@ -61,8 +61,7 @@ enum Kind {
 /// The color of a class: the one that saved overlays have.
 #[must_use]
 pub fn color(id: u8) -> Color32 {
-    let [red, green, blue] = crate::train::detection::class_color(u32::from(id));
-    Color32::from_rgb(red, green, blue)
+    crate::ui::theme::of_file(crate::train::detection::class_color(u32::from(id)))
 }
 
 /// What is right but seen through, what was missed, said too much, and called another class.
