@@ -97,7 +97,7 @@ fn row(model: &Model<'_>) -> Vec<String> {
         licenses.join(", "),
         match model.weights.first() {
             None => none.to_owned(),
-            Some(public) if public.of_backbone => format!("backbone: {}", entries.join(", ")),
+            Some(public) if public.of_backbone => format!("backbone {}", entries.join(", ")),
             Some(_) => entries.join(", "),
         },
     ]
