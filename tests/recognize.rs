@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use frostline::models::{catalogue, find};
+use frostline::models::{ModelTask, catalogue, find};
 use frostline::train::{Misfit, recognize, wanted};
 use frostline::weights::{Checkpoint, Wanted, plan};
 use sha2::{Digest as _, Sha256};
@@ -53,7 +53,9 @@ fn every_model_is_recognized_with_its_classes() {
         let start = Instant::now();
         let found = recognize(&checkpoint).unwrap();
         longest = longest.max(start.elapsed());
-        assert_eq!((found.variant.name, found.classes), (variant.name, Some(37)));
+        // What is asked where an object is has no classes.
+        let classes = (variant.task != ModelTask::Prompt).then_some(37);
+        assert_eq!((found.variant.name, found.classes), (variant.name, classes));
     }
     eprintln!("the slowest recognition took {longest:?}");
     assert!(longest < Duration::from_secs(10), "{longest:?}");
