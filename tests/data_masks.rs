@@ -318,6 +318,12 @@ fn smeared_masks_are_snapped_where_they_are_certain() {
         ignored += usize::from(*id == 255);
     }
     assert!(ignored < 200, "{ignored}");
+    // Names say nothing else of the values.
+    write(dir.path(), "classes.txt", b"sky\nsun\n");
+    let set = open_at(dir.path());
+    assert_eq!(names(&set), ["sky", "sun"]);
+    assert_eq!(load_mask(set.samples[0].target.mask.as_ref().unwrap()).unwrap().ids, read);
+    fs::remove_file(dir.path().join("classes.txt")).unwrap();
     // Class ids in a JPEG cannot be recovered.
     let many: Vec<u8> = (0..64 * 64).map(|i| (i % 64 / 6 * 3) as u8).collect();
     for name in ["a", "b"] {
@@ -410,7 +416,9 @@ fn voc_masks_are_indices_and_lists_are_parts() {
     issue(&set, "JPEGImages/2007_4.jpg", "a picture without a mask");
     let objects = open_at(&root.join("SegmentationObject"));
     let mask = sample(&objects, "2007_1.jpg").target.mask.clone().unwrap();
-    assert_eq!(load_instances(&mask).unwrap().unwrap().ids[..4], [0, 1, 255, 2]);
+    // 255 is the border of objects: none of them, and no class.
+    assert_eq!(load_instances(&mask).unwrap().unwrap().ids[..4], [0, 1, 0, 2]);
+    assert_eq!(load_mask(&mask).unwrap().ids[..4], [0, 1, 255, 1]);
 }
 
 #[test]

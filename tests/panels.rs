@@ -6,6 +6,10 @@
 
 #[path = "panels/evaluate.rs"]
 mod evaluate;
+#[path = "panels/masks.rs"]
+mod masks;
+#[path = "panels/prompt.rs"]
+mod prompt;
 #[path = "panels/timeline.rs"]
 mod timeline;
 #[path = "panels/transfer.rs"]

@@ -7,15 +7,15 @@
 
 mod common;
 
-use burn::module::Param;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use common::grads::{gradients, training};
 use common::{filled, floats, model_fixtures, samples, state_dict, uniform, usizes};
-use frostline::graph::{FreezePlan, NodeId, Role, TensorSpec};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::graph::{NodeId, Role, TensorSpec};
+use frostline::models::{Mode, Network, find};
 use frostline::nn::{Ctx, Value, loss};
 use frostline::train::{Optimizer, OptimizerChoice};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The fixture's network filled by the rule; its images may have any size.
 fn network(fixture: &Json) -> Option<Network> {
@@ -186,40 +186,6 @@ fn check_forward(network: &Network, name: &str, case: &Json, maxima: &mut Maxima
     }
 }
 
-struct Grads<'a> {
-    grads: &'a Gradients,
-    wanted: &'a serde_json::Map<String, Json>,
-    found: HashMap<String, Vec<f32>>,
-    count: usize,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = param.val().grad(self.grads) {
-            self.count += grad.shape().num_elements();
-            if self.wanted.contains_key(&spec.name) {
-                self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-            }
-        }
-    }
-}
-
-/// A plan that trains the nodes whose tensors stand under one of the prefixes.
-fn plan(network: &Network, trainable: &[&str]) -> FreezePlan {
-    let mut plan = FreezePlan::default();
-    let graph = network.graph();
-    for id in graph.ids() {
-        let tensors = &network.facts().node(id).tensors;
-        let under = |name: &str| {
-            trainable
-                .iter()
-                .any(|prefix| prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')))
-        };
-        plan.set(&graph.node(id).path, !tensors.iter().any(|tensor| under(&tensor.name)));
-    }
-    plan
-}
-
 fn relative(ours: impl Iterator<Item = f64>, theirs: &[f64]) -> f64 {
     let (mut difference, mut norm) = (0.0, 0.0);
     for (a, b) in ours.zip(theirs) {
@@ -241,7 +207,7 @@ fn other_side(fixture: &Json, case: &Json) -> Json {
 fn check_training(network: &Network, case: &Json, other: &Json, who: &str, maxima: &mut Maxima) {
     let mut network = network.clone();
     let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
-    network.set_plan(&plan(&network, &prefixes));
+    network.set_plan(&training(&network, &prefixes));
     assert_eq!(network.frontier().trainable, case["trainable_params"].as_u64().unwrap(), "{who}");
     let targets: Vec<i64> = case["target"].as_array().unwrap().iter().filter_map(Json::as_i64).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::from(targets.as_slice()), &Device::flex());
@@ -275,11 +241,10 @@ fn check_training(network: &Network, case: &Json, other: &Json, who: &str, maxim
 }
 
 fn check_gradients(network: &Network, grads: &Gradients, case: &Json, other: &Json, who: &str, maxima: &mut Maxima) {
-    let mut see = Grads { grads, wanted: case["grads"].as_object().unwrap(), found: HashMap::new(), count: 0 };
-    network.see_tensors(&mut see);
+    let see = gradients(network, grads, &case["grads"]);
     let trainable = case["trainable_params"].as_u64().unwrap();
-    assert_eq!(see.count as u64, trainable, "{who}: gradients of what trains and nothing else");
-    for (name, reference) in see.wanted {
+    assert_eq!(see.count, trainable, "{who}: gradients of what trains and nothing else");
+    for (name, reference) in case["grads"].as_object().unwrap() {
         let ours = &see.found[name];
         let difference = |reference: &Json| {
             let (indices, wanted) = samples(reference);

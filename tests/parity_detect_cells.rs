@@ -6,16 +6,16 @@
 
 mod common;
 
-use burn::module::Param;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use common::grads::{gradients, training};
 use common::{filled, floats, samples, uniform, usizes};
-use frostline::graph::{FreezePlan, NodeId, TensorSpec};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::graph::NodeId;
+use frostline::models::{Mode, Network, find};
 use frostline::nn::boxes::{Overlap, overlap, overlap_matrix};
 use frostline::nn::{Ctx, Object, Value, loss};
 use frostline::train::detection;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 fn fixture(name: &str) -> Json {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
@@ -76,36 +76,6 @@ fn decoded(network: &Network, case: &Json) -> Vec<f32> {
     numbers(detection::decoded(network.graph().detector.as_ref().unwrap(), &outputs).unwrap())
 }
 
-struct Grads<'a> {
-    grads: &'a Gradients,
-    found: HashMap<String, Vec<f32>>,
-    count: u64,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = param.val().grad(self.grads) {
-            self.count += spec.numel();
-            self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-        }
-    }
-}
-
-/// A plan that trains the nodes whose tensors stand under one of the prefixes.
-fn plan(network: &Network, prefixes: &[&str]) -> FreezePlan {
-    let under = |name: &str, prefix: &str| {
-        prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
-    };
-    let mut plan = FreezePlan::default();
-    let graph = network.graph();
-    for id in graph.ids() {
-        let mut tensors = network.facts().node(id).tensors.iter();
-        let trains = tensors.any(|tensor| prefixes.iter().any(|prefix| under(&tensor.name, prefix)));
-        plan.set(&graph.node(id).path, !trains);
-    }
-    plan
-}
-
 /// The objects of a training case: rows of picture, class, center and size.
 fn objects(case: &Json) -> Vec<Vec<Object>> {
     let mut all = vec![Vec::new(); usizes(&case["input"]["shape"])[0]];
@@ -122,7 +92,7 @@ fn check_training(fixture: &Json, name: &str, parts: &[&[&str]], no_gradient: u6
     let (case, who) = (case(fixture, name), format!("{} {name}", fixture["model"]));
     let mut network = network(fixture);
     let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
-    network.set_plan(&plan(&network, &prefixes));
+    network.set_plan(&training(&network, &prefixes));
     let trainable = case["trainable_params"].as_u64().unwrap() - no_gradient;
     assert_eq!(network.frontier().trainable, trainable, "{who}");
     let mut ctx = Ctx::default();
@@ -142,8 +112,7 @@ fn check_training(fixture: &Json, name: &str, parts: &[&[&str]], no_gradient: u6
     }
     let grads = total.backward();
     network.apply_statistics(ctx);
-    let mut see = Grads { grads: &grads, found: HashMap::new(), count: 0 };
-    network.see_tensors(&mut see);
+    let see = gradients(&network, &grads, &case["grads"]);
     assert_eq!(see.count, trainable, "{who}: gradients of what trains and nothing else");
     let mut worst = 0.0_f64;
     for (name, reference) in case["grads"].as_object().unwrap() {

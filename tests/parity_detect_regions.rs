@@ -6,11 +6,11 @@
 
 mod common;
 
-use burn::module::Param;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use common::grads::{gradients, training};
 use common::{filled, floats, samples, uniform, usizes};
-use frostline::graph::{Detector, FreezePlan, Graph, NodeId, TensorSpec, TwoStage};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::graph::{Detector, Graph, NodeId, TensorSpec, TwoStage};
+use frostline::models::{Mode, Network, find};
 use frostline::nn::nms::{iou, nms};
 use frostline::nn::regions::proposals::{PictureRegions, Regions, all_anchors};
 use frostline::nn::{Ctx, Object, Pictures, Value, resize};
@@ -264,39 +264,6 @@ fn check_fixed(network: &Network, case: &Json, pyramid: &Value, outcome: &mut Ou
     }
 }
 
-struct Grads<'a> {
-    grads: &'a Gradients,
-    wanted: &'a serde_json::Map<String, Json>,
-    found: HashMap<String, Vec<f32>>,
-    count: usize,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = param.val().grad(self.grads) {
-            self.count += grad.shape().num_elements();
-            if self.wanted.contains_key(&spec.name) {
-                self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-            }
-        }
-    }
-}
-
-/// A plan that trains the nodes whose tensors stand under one of the prefixes.
-fn plan(network: &Network, trainable: &Json) -> FreezePlan {
-    let prefixes: Vec<&str> = trainable.as_array().unwrap().iter().filter_map(Json::as_str).collect();
-    let mut plan = FreezePlan::default();
-    let graph = network.graph();
-    for id in graph.ids() {
-        let under = |name: &str| {
-            prefixes.iter().any(|p| p.is_empty() || name.strip_prefix(p).is_some_and(|rest| rest.starts_with('.')))
-        };
-        let trains = network.facts().node(id).tensors.iter().any(|tensor| under(&tensor.name));
-        plan.set(&graph.node(id).path, !trains);
-    }
-    plan
-}
-
 /// The objects of a case in input pixels.
 fn objects(case: &Json, sizes: &[[f32; 2]], before: &[[f32; 2]]) -> Vec<Vec<Object>> {
     let of = |(i, target): (usize, &Json)| {
@@ -316,7 +283,8 @@ fn check_training(model: &Model, name: &str) {
     let start = std::time::Instant::now();
     let case = model.case(name);
     let mut network = model.network(case);
-    network.set_plan(&plan(&network, &case["trainable"]));
+    let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
+    network.set_plan(&training(&network, &prefixes));
     assert_eq!(network.frontier().trainable, case["trainable_params"].as_u64().unwrap(), "{name}");
     let (images, sizes, before) = batch(case);
     let objects = objects(case, &sizes, &before);
@@ -337,11 +305,10 @@ fn check_training(model: &Model, name: &str) {
     }
     let loss = terms.into_iter().reduce(|a, b| a + b).unwrap();
     let grads = loss.backward();
-    let mut see = Grads { grads: &grads, wanted: case["grads"].as_object().unwrap(), found: HashMap::new(), count: 0 };
-    network.see_tensors(&mut see);
-    assert_eq!(see.count as u64, case["trainable_params"].as_u64().unwrap(), "{name}: what trains and nothing else");
+    let see = gradients(&network, &grads, &case["grads"]);
+    assert_eq!(see.count, case["trainable_params"].as_u64().unwrap(), "{name}: what trains and nothing else");
     let mut worst = 0.0f64;
-    for (tensor, reference) in see.wanted {
+    for (tensor, reference) in case["grads"].as_object().unwrap() {
         let ours = &see.found[tensor];
         let (indices, wanted) = samples(reference);
         let (mut difference, mut norm) = (0.0, 0.0);

@@ -5,17 +5,17 @@
 
 mod common;
 
-use burn::module::Param;
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use common::grads::gradients;
 use common::prompted::{case, compare, described, fixture, numbers, relative};
 use common::{filled, floats, integers, samples, usizes};
 use frostline::graph::{FreezePlan, NodeId, Role, TensorSpec};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::models::{Mode, Network, find};
 use frostline::nn::ask::{Marks, Point, Prompt};
 use frostline::nn::resize::{self, Corners};
 use frostline::nn::{Ctx, Value};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The smallest network with this decoder.
@@ -108,21 +108,6 @@ fn names_and_shapes_are_those_of_the_checkpoint() {
     assert_eq!(params, fixture["params"].as_u64().unwrap());
 }
 
-struct Grads<'a> {
-    grads: &'a Gradients,
-    found: HashMap<String, Vec<f32>>,
-    count: u64,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = param.val().grad(self.grads) {
-            self.count += spec.numel();
-            self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-        }
-    }
-}
-
 #[test]
 fn gradients_of_the_decoder_are_torchs() {
     let fixture = fixture("sam_decoder.json");
@@ -156,8 +141,7 @@ fn gradients_of_the_decoder_are_torchs() {
         total = total + term;
     }
     let grads = total.backward();
-    let mut see = Grads { grads: &grads, found: HashMap::new(), count: 0 };
-    network.see_tensors(&mut see);
+    let see = gradients(&network, &grads, &train["grads"]);
     let mut worst = 0.0_f64;
     for (name, reference) in train["grads"].as_object().unwrap() {
         let (indices, wanted) = samples(reference);

@@ -5,15 +5,15 @@
 
 mod common;
 
-use burn::module::Param;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
+use common::grads::gradients;
 use common::prompted::{case, compare, described, fixture, numbers, relative};
 use common::{filled, samples, usizes};
 use frostline::graph::{BlockSpec, FreezePlan, Graph, NodeId, Part, Role, TensorSpec};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::models::{Mode, Network, find};
 use frostline::nn::{Ctx, Value, resize};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The fixture's encoder for pictures of this size, with tables of that size as the reference has them. What is not the
@@ -135,21 +135,6 @@ fn names_shapes_and_sizes_are_those_of_the_checkpoints() {
     }
 }
 
-struct Grads<'a> {
-    grads: &'a Gradients,
-    found: HashMap<String, Vec<f32>>,
-    count: u64,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = param.val().grad(self.grads) {
-            self.count += spec.numel();
-            self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-        }
-    }
-}
-
 #[test]
 fn gradients_through_windows_and_batch_norms_are_torchs() {
     let fixture = fixture("mobile_sam.json");
@@ -166,8 +151,7 @@ fn gradients_through_windows_and_batch_norms_are_torchs() {
     let (ours, want) = (f64::from(numbers(loss.clone())[0]), case["loss"].as_f64().unwrap());
     assert!((ours - want).abs() <= 1e-4 * want, "{ours} and not {want}");
     let grads = loss.backward();
-    let mut see = Grads { grads: &grads, found: HashMap::new(), count: 0 };
-    network.see_tensors(&mut see);
+    let see = gradients(&network, &grads, &case["grads"]);
     assert_eq!(see.count, network.frontier().trainable);
     let mut worst = 0.0_f64;
     for (name, reference) in case["grads"].as_object().unwrap() {

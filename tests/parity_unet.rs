@@ -7,15 +7,15 @@
 
 mod common;
 
-use burn::module::Param;
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use common::grads::{gradients, training};
 use common::{filled, floats, integers, samples, state_dict, uniform, usizes};
-use frostline::graph::{FreezePlan, NodeId, TensorSpec};
-use frostline::models::{Mode, Network, SeeTensors, find};
+use frostline::graph::NodeId;
+use frostline::models::{Mode, Network, find};
 use frostline::nn::{Ctx, Value, loss};
 use frostline::train::{Optimizer, OptimizerChoice};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 fn fixture(name: &str) -> Json {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.json"));
@@ -90,21 +90,6 @@ fn check_forward(network: &Network, case: &Json, who: &str, maxima: &mut Maxima)
     }
 }
 
-/// A plan that trains the nodes whose tensors stand under one of the prefixes.
-fn plan(network: &Network, prefixes: &[&str]) -> FreezePlan {
-    let under = |name: &str, prefix: &str| {
-        prefix.is_empty() || name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
-    };
-    let mut plan = FreezePlan::default();
-    let graph = network.graph();
-    for id in graph.ids() {
-        let mut tensors = network.facts().node(id).tensors.iter();
-        let trains = tensors.any(|tensor| prefixes.iter().any(|prefix| under(&tensor.name, prefix)));
-        plan.set(&graph.node(id).path, !trains);
-    }
-    plan
-}
-
 fn loss_of(case: &Json, logits: Tensor<4>) -> Tensor<1> {
     let shape = usizes(&case["target"]["shape"]);
     let ids = integers("target", shape.iter().product(), case["target"]["integers_below"].as_u64().unwrap());
@@ -120,22 +105,6 @@ fn loss_of(case: &Json, logits: Tensor<4>) -> Tensor<1> {
     loss::binary_cross_entropy_each(logits, targets).mean()
 }
 
-#[derive(Default)]
-struct Grads<'a> {
-    grads: Option<&'a Gradients>,
-    found: HashMap<String, Vec<f32>>,
-    count: u64,
-}
-
-impl SeeTensors for Grads<'_> {
-    fn see<const D: usize>(&mut self, spec: &TensorSpec, param: &Param<Tensor<D>>) {
-        if let Some(grad) = self.grads.and_then(|grads| param.val().grad(grads)) {
-            self.count += spec.numel();
-            self.found.insert(spec.name.clone(), grad.into_data().try_to_vec().unwrap());
-        }
-    }
-}
-
 fn relative(ours: &[f32], reference: &Json) -> f64 {
     let (indices, wanted) = samples(reference);
     let norm: f64 = wanted.iter().map(|b| b * b).sum();
@@ -146,7 +115,7 @@ fn relative(ours: &[f32], reference: &Json) -> f64 {
 fn check_training(network: &Network, case: &Json, who: &str, maxima: &mut Maxima) {
     let mut network = network.clone();
     let prefixes: Vec<&str> = case["trainable"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
-    network.set_plan(&plan(&network, &prefixes));
+    network.set_plan(&training(&network, &prefixes));
     let trainable = case["trainable_params"].as_u64().unwrap();
     assert_eq!(network.frontier().trainable, trainable, "{who}");
     let mut optimizer = Optimizer::new(OptimizerChoice::Sgd { momentum: 0.9, weight_decay: 1e-4 });
@@ -163,8 +132,7 @@ fn check_training(network: &Network, case: &Json, who: &str, maxima: &mut Maxima
         let grads = loss.backward();
         network.apply_statistics(ctx);
         if step == 0 {
-            let mut see = Grads { grads: Some(&grads), ..Grads::default() };
-            network.see_tensors(&mut see);
+            let see = gradients(&network, &grads, &case["grads"]);
             assert_eq!(see.count, trainable, "{who}: gradients of what trains and nothing else");
             for (name, reference) in case["grads"].as_object().unwrap() {
                 let tolerance = 20.0 * reference["f32_rel"].as_f64().unwrap() + 1e-3;

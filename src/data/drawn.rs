@@ -116,8 +116,25 @@ pub fn save_drawn(
     go_on: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Option<SavedSet>, String> {
     let pictures: Vec<&Drawn> = pictures.iter().filter(|picture| !picture.objects.is_empty()).collect();
-    check(&pictures, classes)?;
+    check(&pictures, classes, form)?;
+    // Empty or new, so whatever is in it after a failure is ours.
     let folder = free_folder(to);
+    let saved = write_set(&pictures, classes, form, &folder, go_on);
+    if !matches!(saved, Ok(Some(_))) {
+        for part in ["images", "masks"] {
+            fs::remove_dir_all(folder.join(part)).ok();
+        }
+    }
+    saved
+}
+
+fn write_set(
+    pictures: &[&Drawn],
+    classes: &[String],
+    form: DrawnForm,
+    folder: &Path,
+    go_on: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Option<SavedSet>, String> {
     let images = folder.join("images");
     fs::create_dir_all(&images).map_err(|error| cannot_write(&images, &error))?;
     let mut taken = BTreeSet::new();
@@ -167,14 +184,14 @@ pub fn save_drawn(
             write(&folder.join("classes.txt"), (lines.join("\n") + "\n").as_bytes())?;
         }
     }
-    Ok(Some(SavedSet { folder, pictures: pictures.len(), objects: set.annotations.len() }))
+    Ok(Some(SavedSet { folder: folder.to_path_buf(), pictures: pictures.len(), objects: set.annotations.len() }))
 }
 
-fn check(pictures: &[&Drawn], classes: &[String]) -> Result<(), String> {
+fn check(pictures: &[&Drawn], classes: &[String], form: DrawnForm) -> Result<(), String> {
     if pictures.is_empty() {
         return Err("No object was accepted yet: there is nothing to save.".to_owned());
     }
-    if classes.len() > MOST_CLASSES {
+    if form == DrawnForm::Masks && classes.len() > MOST_CLASSES {
         return Err(format!("There are {} classes; a set of masks has at most {MOST_CLASSES}.", classes.len()));
     }
     for (at, name) in classes.iter().enumerate() {

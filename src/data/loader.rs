@@ -272,7 +272,9 @@ impl Work {
         if let Some(mask) = self.cache.mask(index) {
             return Ok(Some(mask));
         }
-        let mask = Arc::new(load_mask(target)?);
+        // The report names the picture, so the mask has to be named here.
+        let its = |error: DataError| DataError::decode(&sample.image.name(), format!("its mask: {error}"));
+        let mask = Arc::new(load_mask(target).map_err(its)?);
         self.cache.put_mask(index, &mask);
         Ok(Some(mask))
     }

@@ -18,12 +18,13 @@ pub(super) fn save_masks(
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let mut folder = MaskFolder::new(to)?;
-    let mut written = 0;
+    let (mut written, mut problems) = (0, Vec::new());
     for (done, prediction) in predictions.iter().enumerate() {
         let total = predictions.len();
         outbox.offer(Event::Progress { what: "writing masks".to_owned(), done, total });
         if stop.load(Ordering::Relaxed) {
-            break;
+            outbox.send(Event::Idle);
+            return Ok(());
         }
         let saved = match least {
             None => folder.write(prediction),
@@ -31,9 +32,14 @@ pub(super) fn save_masks(
         };
         match saved {
             Ok(saved) => written += usize::from(saved.is_some()),
-            Err(problem) => outbox.send(Event::Log(problem)),
+            Err(problem) => problems.push(problem),
         }
     }
+    match (written, problems.first()) {
+        (0, Some(problem)) => return Err(problem.clone()),
+        _ => problems.into_iter().for_each(|problem| outbox.send(Event::Log(problem))),
+    }
+    folder.finish()?;
     outbox.send(Event::Idle);
     outbox.send(Event::Saved { path: to.to_path_buf(), what: plural(written, "mask") });
     Ok(())

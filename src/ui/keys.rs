@@ -137,12 +137,13 @@ impl Holder {
     }
 }
 
-/// What the keys that were pressed do.
+/// What the keys that were pressed do. Those of the graph are left to the page where no graph is.
 #[must_use]
-pub fn pressed(input: &mut InputState, holder: Holder) -> Vec<Does> {
+pub fn pressed(input: &mut InputState, holder: Holder, has_graph: bool) -> Vec<Does> {
     let mut out = Vec::new();
     for row in TABLE {
-        if row.does == Does::Panel || !holder.leaves(row) {
+        let lost = row.group == "Graph" && row.does != Does::Deselect && !has_graph;
+        if row.does == Does::Panel || lost || !holder.leaves(row) {
             continue;
         }
         let question = row.shortcut.logical_key == Key::Questionmark

@@ -9,6 +9,7 @@
     reason = "helpers of tests; each test file uses a part of them"
 )]
 
+pub mod grads;
 pub mod prompted;
 pub mod tiny;
 

@@ -169,8 +169,8 @@ pub(in crate::data::formats) fn compare_size(origin: &Origin, picture: &Path, si
 /// An object with its outline, as a file gives it.
 #[derive(Debug)]
 pub(super) struct Outline {
-    /// As [`Builder::class`] gives it.
-    pub class: u32,
+    /// As [`Builder::class`] gives it; none where its pixels are not told from those around them and count for nothing.
+    pub class: Option<u32>,
     pub region: Region,
     /// Height and width in pixels of the picture that runs are for.
     pub runs_for: Option<[u64; 2]>,
@@ -199,6 +199,14 @@ pub(super) struct Builder<'a> {
     pub outlines: usize,
     /// Outlines by the place of their picture in `items`.
     drawn: HashMap<usize, Vec<Outline>>,
+}
+
+impl Outline {
+    /// The box of an object whose outline is not known.
+    pub fn unknown([left, top, right, bottom]: [f32; 4], line: usize) -> Self {
+        let corners = [left, top, right, top, right, bottom, left, bottom].map(f64::from).to_vec();
+        Self { class: None, region: Region::Polygons(vec![corners]), runs_for: None, crowd: true, line }
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -289,7 +297,8 @@ impl<'a> Builder<'a> {
             let mut shapes = Vec::new();
             for outline in self.drawn.remove(&at).unwrap_or_default() {
                 let Outline { class, region, crowd, .. } = outline;
-                shapes.push(Shape { class: id(class).unwrap_or(0), region, crowd });
+                let class = class.map_or(IGNORE_ID, |class| id(class).unwrap_or(0));
+                shapes.push(Shape { class, region, crowd });
             }
             item.target.boxes = None;
             item.target.mask = Some(MaskTarget::Shapes(Arc::new(Shapes { size_px: [0, 0], background: 0, shapes })));

@@ -32,7 +32,7 @@ pub(crate) enum Found {
         palette: Option<Vec<[u8; 3]>>,
     },
     /// Pixels of each color, the most frequent first; of many only some. `known` are those of a table's colors.
-    Colors { counts: Vec<([u8; 3], u64)>, colors: usize, known: Vec<u64>, ignored: u64 },
+    Colors { counts: Vec<([u8; 3], u64)>, unnamed: u64, known: Vec<u64>, ignored: u64 },
     /// Pixels of each class that were drawn, and the area in pixels of each object by itself.
     Drawn { classes: Vec<u64>, areas: Vec<u64> },
 }
@@ -91,8 +91,8 @@ pub(crate) fn facts_of(
                 Some(map) => map.of_color(color, true) != IGNORE_ID,
                 None => false,
             };
-            let (counts, colors) = count_colors(pixels, named);
-            Found::Colors { counts, colors, known, ignored }
+            let (counts, unnamed) = count_colors(pixels, named);
+            Found::Colors { counts, unnamed, known, ignored }
         }
     };
     Ok(Facts { size_px: [mask.width, mask.height], found, lossy: mask.lossy })
@@ -111,18 +111,19 @@ pub(crate) fn count_ids(ids: &[u8], classes: usize) -> (Vec<u64>, u64) {
     (known, ids.len() as u64 - all)
 }
 
-/// The most frequent colors that are not named, and how many there are.
-fn count_colors(pixels: &[[u8; 3]], named: impl Fn([u8; 3]) -> bool) -> (Vec<([u8; 3], u64)>, usize) {
+/// The most frequent colors that are not named, and the pixels of all of these.
+fn count_colors(pixels: &[[u8; 3]], named: impl Fn([u8; 3]) -> bool) -> (Vec<([u8; 3], u64)>, u64) {
+    let mut unnamed = 0;
     let mut counts: HashMap<[u8; 3], u64> = HashMap::new();
     for run in pixels.chunk_by(|a, b| a == b) {
-        let Some(color) = run.first() else { continue };
+        let Some(color) = run.first().filter(|color| !named(**color)) else { continue };
+        unnamed += run.len() as u64;
         if counts.len() < MOST_COLORS || counts.contains_key(color) {
             *counts.entry(*color).or_insert(0) += run.len() as u64;
         }
     }
-    let mut counts: Vec<([u8; 3], u64)> = counts.into_iter().filter(|(color, _)| !named(*color)).collect();
+    let mut counts: Vec<([u8; 3], u64)> = counts.into_iter().collect();
     counts.sort_by(|(a, n), (b, m)| m.cmp(n).then(a.cmp(b)));
-    let colors = counts.len();
     counts.truncate(TOLD_COLORS);
-    (counts, colors)
+    (counts, unnamed)
 }

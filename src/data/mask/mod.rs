@@ -20,8 +20,13 @@ pub use self::shapes::{Region, Shape, Shapes};
 pub enum ValueMap {
     /// The class of each grey value or palette index; values beyond its end count for nothing.
     Values(Vec<u8>),
-    /// 0 is class 0, every other value is one object of class 1.
-    Instances,
+    /// Each value from `first` on is one object of class 1, those below are class 0.
+    Instances {
+        /// The least value that is an object.
+        first: u16,
+        /// The value that counts for nothing.
+        void: Option<u16>,
+    },
     /// The class of each color. One that is not in the list counts for nothing; in a file of a lossy format it is the
     /// only color within `near` levels of each channel.
     Colors {
@@ -39,14 +44,8 @@ impl ValueMap {
         let id = |old: u8| new.get(usize::from(old)).copied().unwrap_or(IGNORE_ID);
         match self {
             Self::Values(ids) => Self::Values(ids.iter().map(|old| id(*old)).collect()),
-            Self::Instances if new.starts_with(&[0, 1]) => Self::Instances,
-            Self::Instances => {
-                let mut ids = vec![id(1); usize::from(u16::MAX) + 1];
-                if let Some(first) = ids.first_mut() {
-                    *first = id(0);
-                }
-                Self::Values(ids)
-            }
+            Self::Instances { .. } if new.starts_with(&[0, 1]) => self.clone(),
+            Self::Instances { .. } => Self::Values((0..=u16::MAX).map(|value| id(self.of_value(value))).collect()),
             Self::Colors { classes, near } => {
                 Self::Colors { classes: classes.iter().map(|(color, old)| (*color, id(*old))).collect(), near: *near }
             }
@@ -57,7 +56,8 @@ impl ValueMap {
     pub(crate) fn of_value(&self, value: u16) -> u8 {
         match self {
             Self::Values(ids) => ids.get(usize::from(value)).copied().unwrap_or(IGNORE_ID),
-            Self::Instances => u8::from(value > 0),
+            Self::Instances { void, .. } if *void == Some(value) => IGNORE_ID,
+            Self::Instances { first, .. } => u8::from(value >= *first),
             Self::Colors { .. } => match u8::try_from(value) {
                 Ok(grey) => self.of_color([grey; 3], false),
                 Err(_) => IGNORE_ID,
@@ -164,13 +164,15 @@ pub struct InstancePixels {
 pub fn load_instances(target: &MaskTarget) -> Result<Option<InstancePixels>, DataError> {
     match target {
         MaskTarget::Shapes(shapes) => Ok(Some(shapes.paint_instances())),
-        MaskTarget::Values { path, map } if **map == ValueMap::Instances => {
+        MaskTarget::Values { path, map } if matches!(**map, ValueMap::Instances { .. }) => {
             let RawMask { width, height, pixels, .. } = decode_mask(&read(path)?, &path.display().to_string())?;
-            let ids = match pixels {
+            let mut ids: Vec<u16> = match pixels {
                 Raw::Grey16(ids) => ids,
                 Raw::Grey8(ids) | Raw::Indexed(ids, _) => ids.into_iter().map(u16::from).collect(),
                 Raw::Color(_) => return Ok(None),
             };
+            // What is no object has no number.
+            ids.iter_mut().filter(|id| map.of_value(**id) != 1).for_each(|id| *id = 0);
             Ok(Some(InstancePixels { width, height, ids }))
         }
         MaskTarget::File(_) | MaskTarget::Values { .. } | MaskTarget::Pixels(_) => Ok(None),

@@ -18,7 +18,7 @@ pub fn polygon_runs(corners: &[f64], [width, height]: [u32; 2]) -> Vec<u32> {
     if points.len() < 3 || corners.iter().any(|side| side.is_nan() || side.abs() > MOST_PX) {
         return all(whole);
     }
-    let mut edges = crossings(&outline(points), width, height);
+    let mut edges = crossings(outline(points), width, height);
     edges.push(whole);
     edges.sort_unstable();
     let mut runs: Vec<u32> = Vec::with_capacity(edges.len());
@@ -41,13 +41,12 @@ pub fn polygon_runs(corners: &[f64], [width, height]: [u32; 2]) -> Vec<u32> {
 }
 
 /// The points of a closed outline on the fine grid, in order, all along each side.
-fn outline(points: &[[f64; 2]]) -> Vec<[i64; 2]> {
+fn outline(points: &[[f64; 2]]) -> impl Iterator<Item = [i64; 2]> {
     // Cut towards zero, as the conversion in C does.
     let fine = |value: f64| FINE * value + 0.5;
     let corners: Vec<[i64; 2]> = points.iter().map(|point| point.map(|value| fine(value) as i64)).collect();
-    let mut walked = Vec::new();
-    for (from, to) in corners.iter().zip(corners.iter().cycle().skip(1)) {
-        let (mut start, mut end) = (*from, *to);
+    let next: Vec<[i64; 2]> = corners.iter().copied().cycle().skip(1).take(corners.len()).collect();
+    corners.into_iter().zip(next).flat_map(|(mut start, mut end)| {
         let length = [(end[0] - start[0]).abs(), (end[1] - start[1]).abs()];
         let long = usize::from(length[0] < length[1]);
         let flip = start[long] > end[long];
@@ -59,21 +58,22 @@ fn outline(points: &[[f64; 2]]) -> Vec<[i64; 2]> {
             0 => 0.0,
             long_side => (end[short] - start[short]) as f64 / long_side as f64,
         };
-        for step in 0..=length[long] {
+        (0..=length[long]).map(move |step| {
             let along = if flip { length[long] - step } else { step };
             let mut point = [0; 2];
             point[long] = start[long] + along;
             point[short] = (start[short] as f64 + slope * along as f64 + 0.5) as i64;
-            walked.push(point);
-        }
-    }
-    walked
+            point
+        })
+    })
 }
 
 /// Where the outline passes the middle of a column: the pixel, counted down the columns, at which it is crossed.
-fn crossings(outline: &[[i64; 2]], width: u32, height: u32) -> Vec<u64> {
+fn crossings(mut outline: impl Iterator<Item = [i64; 2]>, width: u32, height: u32) -> Vec<u64> {
     let mut edges = Vec::new();
-    for (before, point) in outline.iter().zip(outline.iter().skip(1)) {
+    let Some(mut last) = outline.next() else { return edges };
+    for point in outline {
+        let before = std::mem::replace(&mut last, point);
         if before[0] == point[0] {
             continue;
         }

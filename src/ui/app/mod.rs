@@ -260,7 +260,7 @@ impl App {
             self.actions.push(Action::Open(dropped.iter().map(|file| file.path().to_path_buf()).collect()));
         }
         let holder = self.keyboard_holder(ctx);
-        for does in ctx.input_mut(|input| keys::pressed(input, holder)) {
+        for does in ctx.input_mut(|input| keys::pressed(input, holder, self.has_graph())) {
             self.key(does);
         }
         if let Some((ask, paths)) = self.dialogs.poll() {

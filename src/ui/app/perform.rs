@@ -122,7 +122,10 @@ impl App {
     fn set_plan(&mut self, plan: Plan) {
         let before = std::mem::replace(&mut self.project.plan, plan);
         let plan = &self.project.plan;
-        let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed;
+        // A set that has boxes and masks is read for the one or the other.
+        let (read, wanted) = (self.view.data.as_ref().map(|data| data.task), plan.task());
+        let task = plan.task() != before.task() && read != wanted && matches!(plan.data, DataSource::Path(_));
+        let data = plan.data != before.data || plan.val != before.val || plan.seed != before.seed || task;
         let model = plan.model != before.model;
         let weights = plan.weights != before.weights || model || plan.head != before.head;
         let epoch = self.network.epoch;
@@ -452,9 +455,14 @@ impl App {
         work(&mut context, &mut self.canvas)
     }
 
+    /// Whether the page shows the network.
+    pub(super) fn has_graph(&self) -> bool {
+        matches!(self.page, Page::Model | Page::Train)
+    }
+
     /// Keys that work on the graph.
     pub(super) fn canvas_key(&mut self, does: Does) {
-        if !matches!(self.page, Page::Model | Page::Train) {
+        if !self.has_graph() {
             return;
         }
         self.with_context(|ctx, canvas| match does {

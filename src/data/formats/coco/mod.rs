@@ -265,7 +265,7 @@ impl Set<'_> {
             return Some(place);
         };
         if let Err(why) = &annotation.mask {
-            let rest = if MASKS { "left out" } else { "only the box is used" };
+            let rest = if MASKS { "the pixels of its box count for nothing" } else { "only the box is used" };
             let what = format!("its mask cannot be read: {why}; {rest}");
             self.say(Severity::Warning, "masks that cannot be read", path, line, what);
         }
@@ -273,15 +273,21 @@ impl Set<'_> {
         if MASKS {
             match annotation.mask {
                 Ok(Some(mask)) => {
-                    let shape =
-                        Outline { class, region: mask.region, runs_for: mask.size, crowd: annotation.crowd, line };
+                    let shape = Outline {
+                        class: Some(class),
+                        region: mask.region,
+                        runs_for: mask.size,
+                        crowd: annotation.crowd,
+                        line,
+                    };
                     self.builder.add_outline(file, shape);
                 }
                 Ok(None) => {
-                    let what = "an annotation with a box and without a mask; left out".to_owned();
+                    let what = "an annotation with a box and without a mask: its pixels count for nothing".to_owned();
                     self.say(Severity::Warning, "annotations without mask", path, line, what);
+                    self.builder.add_outline(file, Outline::unknown(annotation.xyxy, line));
                 }
-                Err(_) => {}
+                Err(_) => self.builder.add_outline(file, Outline::unknown(annotation.xyxy, line)),
             }
             return Some(place);
         }

@@ -25,6 +25,8 @@ pub(super) const CITY: [(u16, &str); 19] = [
 ];
 /// The greatest label id of Cityscapes.
 pub(super) const CITY_MOST: u16 = 33;
+/// The least instance id of an object: its label id times 1000.
+pub(super) const CITY_FIRST: u16 = 1000;
 
 /// Pascal VOC's classes in the order of their indices.
 pub(super) const VOC: [&str; 21] = [

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::known::{CITY, CITY_MOST, VOC};
+use super::known::{CITY, CITY_FIRST, CITY_MOST, VOC};
 use super::table::{Row, Table};
 use crate::data::mask::facts::{Facts, Found};
 use crate::data::{IGNORE_ID, ValueMap};
@@ -31,6 +31,10 @@ pub(crate) enum Kind {
     CityTrainIds,
     /// Files in which every value is an object.
     Instances,
+    /// Pascal VOC's objects: 255 is the border between them.
+    VocObjects,
+    /// Cityscapes' instances: from 1000 on an object each, below the label ids of what has none.
+    CityInstances,
     /// Outlines.
     Shapes,
 }
@@ -102,7 +106,9 @@ impl MaskRule {
                 let said = "Cityscapes' train ids; 255 counts for nothing";
                 return Ok(Meaning::new(CITY.map(|(_, name)| name.to_owned()).to_vec(), ids, said, vec![IGNORE]));
             }
-            Kind::Instances => return Ok(instances("a folder of instances")),
+            Kind::Instances => return Ok(instances("a folder of instances", 1, None)),
+            Kind::VocObjects => return Ok(instances("a folder of objects", 1, Some(IGNORE))),
+            Kind::CityInstances => return Ok(instances("Cityscapes' instance ids", CITY_FIRST, None)),
             Kind::Files | Kind::Voc | Kind::Shapes => {}
         }
         if let (Some(table), Some(map)) = (&self.table, self.colors())
@@ -160,9 +166,12 @@ fn city_ids() -> Meaning {
     Meaning::new(CITY.map(|(_, name)| name.to_owned()).to_vec(), ids, said, ignored)
 }
 
-fn instances(why: &str) -> Meaning {
-    let said = format!("{why}: 0 is background, every other value one object of the class foreground");
-    Meaning { classes: two(), map: Arc::new(ValueMap::Instances), said, ignored: Vec::new(), smeared: false }
+fn instances(why: &str, first: u16, void: Option<u16>) -> Meaning {
+    let below = if first > 1 { format!("0 to {} are", first - 1) } else { "0 is".to_owned() };
+    let rest = void.map_or_else(String::new, |void| format!(", {void} counts for nothing"));
+    let said = format!("{why}: {below} background, every other value one object of the class foreground{rest}");
+    let map = Arc::new(ValueMap::Instances { first, void });
+    Meaning { classes: two(), map, said, ignored: void.into_iter().collect(), smeared: false }
 }
 
 /// Values by a table without colors that fit.
@@ -170,7 +179,8 @@ fn by_table(table: &Table, seen: &Seen) -> Result<Meaning, String> {
     let (mut names, file) = (table.classes(), table.file.display());
     let has_values = table.rows.iter().any(|row| row.value.is_some());
     let is_bit = table.rows.iter().all(|row| row.value.is_none_or(|value| value <= 1));
-    if is_bit && seen.is_binary() && names.len() <= 2 && !table.rows.iter().any(Row::is_ignored) {
+    let smeared = seen.is_smeared();
+    if is_bit && (smeared || seen.is_binary()) && names.len() <= 2 && !table.rows.iter().any(Row::is_ignored) {
         if table.rows.first().is_some_and(|row| row.value == Some(1)) {
             names.reverse();
         }
@@ -182,7 +192,13 @@ fn by_table(table: &Table, seen: &Seen) -> Result<Meaning, String> {
             names.first().map_or("", |n| n),
             names.last().map_or("", |n| n)
         );
-        return Ok(Meaning::new(names, binary_ids(), said, Vec::new()));
+        return Ok(match smeared {
+            true => Meaning { smeared, ..Meaning::new(names, smeared_ids(), said, Vec::new()) },
+            false => Meaning::new(names, binary_ids(), said, Vec::new()),
+        });
+    }
+    if seen.is_lossy {
+        return Err(seen.lossy());
     }
     let mut ids = Vec::new();
     let mut ignored = Vec::new();
@@ -206,6 +222,16 @@ fn by_table(table: &Table, seen: &Seen) -> Result<Meaning, String> {
     }
     let how = if has_values { "values are classes" } else { "values are the classes in turn, from 0" };
     Ok(Meaning::new(names, ids, format!("{how}, by {file}; 255 counts for nothing unless it is named"), ignored))
+}
+
+/// Two values that a lossy format smeared: what is near to one is that one, what is between counts for nothing.
+fn smeared_ids() -> Vec<u8> {
+    let id = |value: u16| match value {
+        0..=SURE => 0,
+        v if v >= 255 - SURE => 1,
+        _ => IGNORE_ID,
+    };
+    (0..=255).map(id).collect()
 }
 
 fn binary_ids() -> Vec<u8> {
@@ -306,19 +332,14 @@ impl Seen {
     fn by_themselves(&self) -> Result<Meaning, String> {
         let most = self.values().max().unwrap_or(0);
         if self.is_wide && most > 255 {
-            return Ok(instances("values of 16 bits"));
+            return Ok(instances("values of 16 bits", 1, None));
         }
         if self.is_smeared() {
-            let ids = (0..=255u16).map(|value| match value {
-                0..=SURE => 0,
-                v if v >= 255 - SURE => 1,
-                _ => IGNORE_ID,
-            });
             let said = format!(
                 "two values, smeared by a lossy format or a resize: 0 to {SURE} is background, {} to 255 foreground, what is between counts for nothing",
                 255 - SURE
             );
-            return Ok(Meaning { smeared: true, ..Meaning::new(two(), ids.collect(), said, Vec::new()) });
+            return Ok(Meaning { smeared: true, ..Meaning::new(two(), smeared_ids(), said, Vec::new()) });
         }
         if self.is_binary() {
             return Ok(Meaning::binary(binary_ids(), "0 is background, 255 foreground", Vec::new()));
@@ -332,17 +353,14 @@ impl Seen {
             return Ok(Meaning::binary(vec![0, 1], said, vec![IGNORE]));
         }
         if self.is_wide {
-            return Ok(instances("values of 16 bits"));
+            return Ok(instances("values of 16 bits", 1, None));
         }
         let kinds = self.values().count();
         if most > FEW && kinds * 2 <= usize::from(most) {
             return Err(format!("the masks have the values {}", self.told()));
         }
         if self.is_lossy {
-            return Err(format!(
-                "the masks are JPEG files, whose values are not those that were drawn: {}; save them as PNG",
-                self.told()
-            ));
+            return Err(self.lossy());
         }
         let mut ids = vec![IGNORE_ID; usize::from(most) + 1];
         let mut classes = Vec::new();
@@ -354,6 +372,12 @@ impl Seen {
         }
         let said = "values are class ids without names (a file classes.csv beside the masks names them: value,name); 255 counts for nothing";
         Ok(Meaning::new(classes, ids, said, vec![IGNORE]))
+    }
+
+    /// Why values of a lossy format cannot be told.
+    fn lossy(&self) -> String {
+        let told = self.told();
+        format!("the masks are JPEG files, whose values are not those that were drawn: {told}; save them as PNG")
     }
 
     /// The values with their shares, the most frequent first.

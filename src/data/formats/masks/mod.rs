@@ -95,7 +95,7 @@ pub(crate) fn read(root: &Folder, asked: Option<&str>) -> Result<Draft, String> 
     let format = match kind {
         Kind::Voc => "Pascal VOC masks (SegmentationClass)".to_owned(),
         Kind::CityIds | Kind::CityTrainIds => format!("Cityscapes ({})", pairs.kind),
-        Kind::Instances => format!("instance maps ({})", pairs.kind),
+        Kind::Instances | Kind::VocObjects | Kind::CityInstances => format!("instance maps ({})", pairs.kind),
         Kind::Files | Kind::Shapes => format!("pictures and masks ({})", pairs.kind),
     };
     let mut read: BTreeSet<PathBuf> = table.iter().map(|table| table.file.clone()).collect();
@@ -140,7 +140,11 @@ fn kind_of(root: &Folder, pairs: &Pairs) -> Kind {
         Kind::CityIds
     } else if kind.ends_with("_labeltrainids") {
         Kind::CityTrainIds
-    } else if kind.starts_with("instance") || kind == "segmentationobject" || kind.ends_with("_instanceids") {
+    } else if kind.ends_with("_instanceids") {
+        Kind::CityInstances
+    } else if kind == "segmentationobject" {
+        Kind::VocObjects
+    } else if kind.starts_with("instance") {
         Kind::Instances
     } else if kind == "segmentationclass" && pairs.pairs.first().is_some_and(of_voc) {
         Kind::Voc
@@ -157,7 +161,7 @@ fn tell(root: &Folder, pairs: &Pairs, issues: &mut Vec<Issue>) {
             Some(_) => String::new(),
             None => format!(" (open {} to use them)", root.path.join(kind).display()),
         };
-        let what = format!("{count} other masks of the pictures ({kind}) are not used; {} are{how}", pairs.kind);
+        let what = format!("{count} other masks ({kind}) are not used; {} are{how}", pairs.kind);
         issues.push(Issue::new(Severity::Note, &root.path, what));
     }
     issues.extend(pairs.unclear.iter().map(|(path, what)| Issue::new(Severity::Error, path, what.clone())));

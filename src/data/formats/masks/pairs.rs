@@ -56,10 +56,7 @@ pub(super) fn pairs(root: &Folder, asked: Option<&str>) -> Result<Pairs, String>
         let Some(files) = by_kind.get(&kind) else { continue };
         let is_asked = asked.is_none_or(|asked| kind.eq_ignore_ascii_case(asked));
         let made = pair(&pictures, files);
-        if made.pairs.is_empty() {
-            continue;
-        }
-        if best.is_none() && is_asked {
+        if best.is_none() && is_asked && !made.pairs.is_empty() {
             best = Some(Pairs { kind, ..made });
         } else {
             others.push((kind, files.len()));

@@ -197,12 +197,11 @@ impl Counted {
                 }
                 counted.unknown.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             }
-            Found::Colors { counts, known, ignored, .. } => {
+            Found::Colors { counts, unnamed, known, ignored } => {
                 counted.classes.clone_from(known);
                 counted.unknown = counts.iter().map(|(color, count)| (hex(*color), *count)).collect();
                 // Those of a row to be ignored are no mistake.
-                counted.unknown_px =
-                    if counts.is_empty() { 0 } else { counts.iter().map(|(_, n)| n).sum::<u64>().min(*ignored) };
+                counted.unknown_px = (*unnamed).min(*ignored);
             }
             Found::Drawn { classes, .. } => counted.classes.clone_from(classes),
         }

@@ -282,13 +282,14 @@ impl<'a> Set<'a> {
             };
             self.builder.outlines += usize::from(!read.corners.is_empty());
             if self.masks && read.corners.is_empty() {
-                let what = "a box without an outline; left out".to_owned();
+                let what = "a box without an outline: its pixels count for nothing".to_owned();
                 self.say(Severity::Warning, "boxes without outline", file, line, what);
+                self.builder.add_outline(picture, Outline::unknown(read.xyxy, line));
                 continue;
             }
             if self.masks {
                 let region = Region::Polygons(vec![read.corners]);
-                let outline = Outline { class, region, runs_for: None, crowd: false, line };
+                let outline = Outline { class: Some(class), region, runs_for: None, crowd: false, line };
                 self.builder.add_outline(picture, outline);
                 continue;
             }

@@ -80,7 +80,7 @@ struct Drawn {
 #[derive(Debug, Default)]
 struct Place {
     last: Option<Key>,
-    making: Option<Arc<OnceLock<Painted>>>,
+    making: Option<Key>,
 }
 
 /// The masks of one picture.
@@ -194,16 +194,23 @@ impl MaskView {
 
     /// Starts what is missing, one at a time for each place, and takes over what is done.
     fn make(&mut self, ctx: &egui::Context, key: &Key, over: Over<'_>, pass: u64) {
-        let place = self.places.entry(over.place).or_default();
-        if place.making.as_ref().is_some_and(|making| making.get().is_some()) {
+        let making = self.places.get(&over.place).and_then(|place| place.making.clone());
+        // What is done meanwhile is shown, also where a control was moved on since.
+        if let Some(made) = making.filter(|made| self.works.get(made).is_none_or(|work| work.done.get().is_some())) {
+            let drawn = self.take_over(ctx, &made, pass);
+            let place = self.places.entry(over.place).or_default();
             place.making = None;
+            if drawn {
+                place.last = Some(made);
+            }
         }
         if !self.works.contains_key(key) {
+            let place = self.places.entry(over.place).or_default();
             if place.making.is_some() {
                 return;
             }
             let done = Arc::new(OnceLock::new());
-            place.making = Some(Arc::clone(&done));
+            place.making = Some(key.clone());
             let held = [over.said.map(Arc::downgrade), over.truth.map(Arc::downgrade)];
             let work = Work { _held: held, done: Arc::clone(&done), drawn: None, used_in_pass: pass };
             self.works.insert(key.clone(), work);
@@ -215,7 +222,12 @@ impl MaskView {
                 }
             });
         }
-        let Some(work) = self.works.get_mut(key) else { return };
+        self.take_over(ctx, key, pass);
+    }
+
+    /// Makes a texture of what is painted; whether there is one now.
+    fn take_over(&mut self, ctx: &egui::Context, key: &Key, pass: u64) -> bool {
+        let Some(work) = self.works.get_mut(key) else { return false };
         work.used_in_pass = pass;
         if work.drawn.is_none()
             && let Some(painted) = work.done.get()
@@ -230,10 +242,14 @@ impl MaskView {
             // What was drawn before this knows its numbers in the next frame.
             ctx.request_repaint();
         }
+        self.works.get(key).is_some_and(|work| work.drawn.is_some())
     }
 
     /// Lets the longest unused go, never what is in sight.
     fn forget(&mut self, pass: u64) {
+        // Painted for a place that is out of sight by now: nobody fetches it.
+        let waits = |work: &Work| work.drawn.is_none() && work.done.get().is_some();
+        self.works.retain(|_, work| work.used_in_pass + 1 >= pass || !waits(work));
         if self.works.len() > MOST || self.places.len() > MOST {
             self.works.retain(|_, work| work.used_in_pass + 1 >= pass || work.drawn.is_some());
             self.places.retain(|_, place| place.last.as_ref().is_some_and(|last| self.works.contains_key(last)));

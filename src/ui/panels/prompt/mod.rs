@@ -61,6 +61,8 @@ struct Asked {
     image: PathBuf,
     /// The prompts as they were counted then; none where the picture is only opened.
     change: Option<u64>,
+    /// The count at the time, and the model.
+    put: (u64, PathBuf),
     failures: u64,
     masks: Option<Arc<MaskAnswer>>,
     opened: Option<Arc<PromptOpened>>,
@@ -83,8 +85,8 @@ pub struct PromptState {
     chosen: usize,
     /// The mask that the next answer corrects.
     previous: Option<LowRes>,
-    /// The change whose question failed; it is not asked again.
-    failed: Option<u64>,
+    /// The change whose question failed, and the model; it is not asked again.
+    failed: Option<(u64, PathBuf)>,
     /// The model and the picture that were opened last.
     opened: Option<(PathBuf, PathBuf)>,
     encode_secs: Option<f64>,
@@ -280,10 +282,16 @@ impl PromptState {
     fn follow(&mut self, cx: &mut Context<'_>, from: &Path) {
         self.take(cx);
         let Some(work) = self.work.get(self.at) else { return };
-        if self.asked.is_some() || self.failed == Some(self.change) || cx.view.is_training() {
+        if self.asked.is_some() || self.has_failed(from) || cx.view.is_training() {
             return;
         }
         let image = work.image.clone();
+        if self.opened.as_ref().is_some_and(|(model, _)| model != from) {
+            // What another model answered, this one cannot correct.
+            self.previous = None;
+            self.click_secs = None;
+            self.moved();
+        }
         let is_open = self.opened.as_ref().is_some_and(|(model, known)| (model.as_path(), known) == (from, &image));
         let command = if !is_open {
             Command::OpenPrompt { image: image.clone(), from: from.to_path_buf() }
@@ -295,6 +303,7 @@ impl PromptState {
         };
         self.asked = Some(Asked {
             change: is_open.then_some(self.change),
+            put: (self.change, from.to_path_buf()),
             failures: cx.view.prompts.failures,
             masks: cx.view.masks.clone(),
             opened: cx.view.prompts.opened.clone(),
@@ -305,6 +314,11 @@ impl PromptState {
             self.opened = Some((from.to_path_buf(), image));
         }
         cx.push(Action::Send(command));
+    }
+
+    /// Whether what is asked now was asked of this model and failed.
+    fn has_failed(&self, from: &Path) -> bool {
+        self.failed.as_ref().is_some_and(|(change, model)| *change == self.change && model == from)
     }
 
     fn prompt(&self) -> Prompt {
@@ -322,7 +336,7 @@ impl PromptState {
         let Some(asked) = &self.asked else { return };
         let view = cx.view;
         if view.prompts.failures != asked.failures {
-            self.failed = Some(self.change);
+            self.failed = Some(asked.put.clone());
             if asked.change.is_none() {
                 self.opened = None;
             }
@@ -334,7 +348,7 @@ impl PromptState {
                 if let Some(work) = self.work.iter_mut().find(|work| work.image == opened.image) {
                     work.size_px = Some(opened.size_px);
                 }
-                (self.encode_secs, self.from_disk) = (opened.encode_secs.or(self.encode_secs), opened.from_disk);
+                (self.encode_secs, self.from_disk) = (opened.encode_secs, opened.from_disk);
                 self.asked = None;
             }
             (_, Some(change)) => {
@@ -356,7 +370,8 @@ impl PromptState {
     }
 
     fn keys(&mut self, ui: &Ui) {
-        if !kit::keys_are_free(ui) {
+        // A question over the window has the keys.
+        if !kit::keys_are_free(ui) || ui.memory(|memory| memory.top_modal_layer().is_some()) {
             return;
         }
         let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));

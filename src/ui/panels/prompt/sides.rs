@@ -91,7 +91,7 @@ pub(super) fn objects(ui: &mut Ui, cx: &mut Context<'_>, state: &mut PromptState
         kit::weak(ui, theme, format!("{width} × {height} pixels"));
     }
     kit::weak(ui, theme, times(state));
-    if state.failed == Some(state.change)
+    if state.failed.as_ref().is_some_and(|(change, _)| *change == state.change)
         && let Some(failure) = &cx.view.prompts.failure
     {
         ui.label(RichText::new(format!("✗ {failure}")).size(12.0).color(theme.bad));

@@ -1,0 +1,224 @@
+//! Prompting with a real session and a small promptable network of random weights: from a click to a data set.
+
+use crate::world::{Shows, World};
+use burn::tensor::Device;
+use egui::{Event as Input, Key, Modifiers, PointerButton, Pos2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use frostline::data::{OpenOptions, Quiet, Task, open};
+use frostline::models::{Network, find};
+use frostline::session::{Command, Event, MaskQuestion, Masks, Session, WeightsPlace};
+use frostline::train::{DeviceChoice, WeightsSource};
+use frostline::ui::{Action, Theme};
+use frostline::weights::{PlainTensor, SaveDtype, save_safetensors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SIDE: u32 = 64;
+
+fn weights(path: &Path) {
+    let variant = find("mobile_sam").unwrap();
+    let graph = Arc::new(variant.graph(1, SIDE as usize).unwrap());
+    let network = Network::new(graph, 7, &Device::flex()).unwrap();
+    let tensors = network.tensors().unwrap().into_iter();
+    let tensors: Vec<PlainTensor> =
+        tensors.map(|one| (one.spec.name.clone(), one.spec.shape.clone(), one.values)).collect();
+    let rule = serde_json::to_string(&variant.preprocess.with_size(SIDE)).unwrap();
+    let own = [("model", "mobile_sam"), ("classes", "[]"), ("preprocess", rule.as_str())];
+    let own = own.map(|(key, value)| (format!("frostline.{key}"), value.to_owned()));
+    save_safetensors(path, &tensors, SaveDtype::F32, &BTreeMap::from(own)).unwrap();
+}
+
+fn picture(path: &Path) -> PathBuf {
+    let inside = |x: u32, y: u32| (20..40).contains(&x) && (10..25).contains(&y);
+    let color = |x, y| if inside(x, y) { image::Rgb([220, 180, 90]) } else { image::Rgb([30, 40, 60]) };
+    image::RgbImage::from_fn(80, 40, color).save(path).unwrap();
+    path.to_owned()
+}
+
+fn world(model: &Path) -> World {
+    let mut world = World::new(Shows::Predict, Theme::dark());
+    world.graph = find("mobile_sam").unwrap().graph(1, SIDE as usize).unwrap();
+    world.project.plan.model = "mobile_sam".to_owned();
+    world.project.plan.weights = WeightsSource::File(model.to_owned());
+    world
+}
+
+/// The window with the session behind it.
+struct Desk {
+    window: Harness<'static, World>,
+    session: Session,
+    sent: Vec<Command>,
+}
+
+impl Desk {
+    fn new(world: World) -> Self {
+        let session = Session::spawn_at(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env()).unwrap();
+        Self { window: world.window(1200.0, 700.0), session, sent: Vec::new() }
+    }
+
+    /// Lets window and session talk until something is so; a minute at most.
+    fn until(&mut self, what: &str, wanted: impl Fn(&World) -> bool) {
+        let start = Instant::now();
+        while !wanted(self.window.state()) {
+            assert!(start.elapsed() < Duration::from_secs(60), "no {what}: {:?}", self.window.state().view.notices);
+            self.turn();
+        }
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        for action in std::mem::take(&mut self.window.state_mut().actions) {
+            if let Action::Send(command) = action {
+                self.sent.push(command.clone());
+                self.session.send(command).unwrap();
+            }
+        }
+        if let Some(event) = self.session.wait(Duration::from_millis(20)).unwrap() {
+            self.window.state_mut().view.fold(event);
+        }
+        self.window.step();
+        self.window.step();
+    }
+
+    fn button(&mut self, pos: Pos2, pressed: bool, modifiers: Modifiers) {
+        self.window.event(Input::PointerMoved(pos));
+        self.window.event(Input::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers });
+        self.window.step();
+    }
+
+    fn click(&mut self, pos: Pos2, modifiers: Modifiers) {
+        self.window.event_modifiers(Input::PointerMoved(pos), modifiers);
+        for pressed in [true, false] {
+            let event = Input::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+            self.window.event_modifiers(event, modifiers);
+            self.window.step();
+        }
+    }
+
+    /// The prompts that were asked.
+    fn asked(&self) -> Vec<frostline::train::segmentation::prompt::Prompt> {
+        let prompt = |command: &Command| match command {
+            Command::Ask { question: MaskQuestion::Prompt(prompt), .. } => Some(prompt.clone()),
+            _ => None,
+        };
+        self.sent.iter().filter_map(prompt).collect()
+    }
+}
+
+#[test]
+fn from_a_click_to_a_data_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model.safetensors");
+    weights(&model);
+    let image = picture(&dir.path().join("square.png"));
+    let mut desk = Desk::new(world(&model));
+    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
+    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    let opened = desk.window.state().view.prompts.opened.clone().unwrap();
+    assert_eq!((opened.size_px, opened.from_disk), ([80, 40], false));
+    assert!(opened.encode_secs.is_some_and(|secs| secs > 0.0));
+    desk.window.get_by_label_contains("encoded in");
+    // The picture is twice as wide as high and fills the canvas from side to side: its middle is that of the canvas.
+    let middle = desk.window.get_all_by_label_contains("square.png").map(|node| node.rect());
+    let canvas = middle.max_by(|a, b| a.area().total_cmp(&b.area())).unwrap();
+    let at = |x: f32, y: f32| {
+        let scale = (canvas.width() / 80.0).min(canvas.height() / 40.0);
+        canvas.center() + egui::vec2(x - 40.0, y - 20.0) * scale
+    };
+    desk.click(at(30.0, 15.0), Modifiers::NONE);
+    desk.until("answer", |world| world.view.masks.is_some());
+    let first = desk.asked();
+    let [x, y] = first[0].points[0].xy;
+    assert!((x - 30.0).abs() < 0.6 && (y - 15.0).abs() < 0.6 && first[0].points[0].positive, "{first:?}");
+    desk.window.get_by_label_contains("ms");
+    // A second, negative click corrects the mask that is shown.
+    desk.click(at(60.0, 30.0), Modifiers::ALT);
+    desk.until("second answer", |world| world.actions.is_empty());
+    while desk.asked().len() < 2 {
+        desk.turn();
+    }
+    let second = desk.asked().pop().unwrap();
+    assert_eq!(second.points.iter().map(|point| point.positive).collect::<Vec<_>>(), [true, false]);
+    assert!(second.previous.is_some());
+    let answers = |desk: &Desk| desk.window.state().view.masks.clone().unwrap();
+    let before = answers(&desk);
+    let start = Instant::now();
+    while Arc::ptr_eq(&before, &answers(&desk)) && start.elapsed() < Duration::from_secs(30) {
+        desk.turn();
+    }
+    desk.turn();
+    // One that is not empty becomes an object.
+    let answer = answers(&desk);
+    let Masks::Offered(answered) = &answer.masks else { unreachable!() };
+    let good = answered.candidates.iter().position(|one| one.xyxy.is_some()).unwrap();
+    desk.window.key_press([Key::Num1, Key::Num2, Key::Num3][good]);
+    desk.window.step();
+    desk.window.key_press(Key::Enter);
+    desk.window.step();
+    desk.window.step();
+    assert_eq!(desk.window.state().panels.predict.prompt.accepted(), 1);
+    // A box, and Esc: nothing is left to accept.
+    desk.button(at(10.0, 5.0), true, Modifiers::NONE);
+    for (x, y) in [(20.0, 10.0), (30.0, 20.0), (45.0, 30.0)] {
+        desk.window.event(Input::PointerMoved(at(x, y)));
+        desk.window.step();
+    }
+    desk.button(at(45.0, 30.0), false, Modifiers::NONE);
+    let start = Instant::now();
+    while desk.asked().last().is_none_or(|prompt| prompt.xyxy.is_none()) && start.elapsed() < Duration::from_secs(30) {
+        desk.turn();
+    }
+    let [left, top, right, bottom] = desk.asked().last().unwrap().xyxy.unwrap();
+    let close = |a: f32, b: f32| (a - b).abs() < 1.0;
+    assert!(close(left, 10.0) && close(top, 5.0) && close(right, 45.0) && close(bottom, 30.0));
+    desk.window.key_press(Key::Escape);
+    desk.window.step();
+    desk.window.key_press(Key::Enter);
+    desk.window.step();
+    assert_eq!(desk.window.state().panels.predict.prompt.accepted(), 1);
+    // The data set has exactly the pixels of the mask.
+    let to = dir.path().join("set");
+    let save = desk.window.state().panels.predict.prompt.save_command(to.clone());
+    desk.session.send(save).unwrap();
+    desk.until("data set", |world| world.view.prompts.saved.is_some());
+    let options = OpenOptions { task: Some(Task::Segment), ..OpenOptions::default() };
+    let set = open(&to, &options, &Quiet).unwrap();
+    assert_eq!(set.classes(), ["background", "object"]);
+    let area = answered.candidates[good].area;
+    assert_eq!(set.samples[0].target.mask_px, [80 * 40 - area, area]);
+    desk.window.get_by_label_contains("Open it as the data set");
+    drop(desk);
+    // The next session reads the picture's features from disk and answers the same.
+    let session = Session::spawn_at(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env()).unwrap();
+    session.send(Command::OpenPrompt { image: image.clone(), from: model.clone() }).unwrap();
+    let question = MaskQuestion::Prompt(first[0].clone());
+    session.send(Command::Ask { image, from: model, question }).unwrap();
+    let (start, mut from_disk) = (Instant::now(), None);
+    loop {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        match session.wait(Duration::from_millis(50)).unwrap() {
+            Some(Event::PromptReady(opened)) => from_disk = Some((opened.from_disk, opened.encode_secs)),
+            Some(Event::Masks(again)) => {
+                let (Masks::Offered(_), None) = (&again.masks, again.encode_secs) else { unreachable!() };
+                break;
+            }
+            Some(Event::Failed { what, .. }) => unreachable!("{what}"),
+            _ => {}
+        }
+    }
+    assert_eq!(from_disk, Some((true, None)));
+}
+
+#[test]
+fn without_weights_it_says_what_is_missing() {
+    let mut world = world(Path::new("/nowhere"));
+    world.project.plan.weights = WeightsSource::Random;
+    let mut window = world.window(1200.0, 700.0);
+    window.get_by_label_contains("mobile_sam has random weights");
+    window.get_by_label("See the weights").click();
+    window.run_ok();
+    assert!(window.state().actions.iter().any(|action| matches!(action, Action::Show(frostline::ui::Page::Model))));
+}
