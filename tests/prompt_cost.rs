@@ -1,4 +1,4 @@
-//! What prompting costs on the CPU: the encoder of SAM ViT-B at 1024 px within 4 GB, and the time that a click takes.
+//! What prompting costs on the CPU: the encoder of SAM ViT-B at 1024 px within 4 GB; how long a click takes is printed.
 //! Runs with `FROSTLINE_PARITY_DIR`, alone in its process, so that the peak memory is its own.
 
 use burn::tensor::{Device, Tensor};
@@ -16,22 +16,26 @@ fn peak_mb() -> Option<f64> {
 }
 
 #[test]
-fn the_encoder_stays_within_four_gigabytes_and_a_click_is_fast() {
+fn the_encoder_stays_within_four_gigabytes() {
     if std::env::var_os("FROSTLINE_PARITY_DIR").is_none() {
         println!("SKIPPED: networks at 1024 px; FROSTLINE_PARITY_DIR=tests/fixtures runs them");
+        return;
+    }
+    if peak_mb().is_none() {
+        println!("SKIPPED: this system does not say how much memory a process has had");
         return;
     }
     for name in ["mobile_sam", "sam_vit_b"] {
         let graph = Arc::new(find(name).unwrap().published().unwrap());
         let network = Network::new(Arc::clone(&graph), 1, &Device::flex()).unwrap().inference();
-        let before = peak_mb().unwrap_or(0.0);
+        let before = peak_mb().unwrap();
         let features = graph.find("image_encoder.neck").unwrap();
         let images = Tensor::<4>::ones([1, 3, 1024, 1024], &Device::flex());
         let start = Instant::now();
         let inputs = [Value::Map(images)];
         let outputs = network.run(&inputs, &BTreeMap::new(), &[features], Mode::Infer, &mut Ctx::default()).unwrap();
         let seconds = start.elapsed().as_secs_f64();
-        let peak = peak_mb().unwrap_or(0.0);
+        let peak = peak_mb().unwrap();
         let given = BTreeMap::from([(features, outputs[0].clone())]);
         let wanted: Vec<_> = graph.heads.iter().map(|head| head.output).collect();
         let mut clicks = Vec::new();

@@ -120,7 +120,8 @@ fn tiles_say_what_one_pass_says_but_for_a_pixel_at_borders() {
 
 #[test]
 fn an_even_picture_has_no_seams() {
-    // Every tile says the same but at its padded border, so rows and columns inside must be even to the last bit of u8.
+    // Every tile says the same but at its padded border, which reaches into what two tiles share: blending leaves less than
+    // a twentieth of it.
     let network = narrow(5);
     let even = Rgb8::filled(200, 70, 90);
     let mask = in_tiles(&network, &even, &rule(32), 32, &names(), &mut |_, _| true).unwrap().unwrap();
