@@ -120,14 +120,26 @@ fn texts(painter: &Painter, theme: &Theme, rect: Rect, zoom: f32, face: &BoxFace
     }
 }
 
-/// Text on one line, smaller where it is wider than `room`, and cut with an ellipsis where that is not enough.
+/// Text on one line, smaller where it is wider than `room`, and cut with an ellipsis where that is not enough: a path at
+/// its start, since its end tells it from its neighbors.
 fn fitted(painter: &Painter, text: &str, font: FontId, color: Color32, room: f32) -> Arc<Galley> {
     let galley = painter.layout_no_wrap(text.to_owned(), font.clone(), color);
     if galley.size().x <= room {
         return galley;
     }
     let size = round((font.size * room / galley.size().x - 0.25).max(6.5));
-    elided(painter, text.to_owned(), FontId { size, ..font }, color, room)
+    let font = FontId { size, ..font };
+    if text.contains('.') {
+        let whole = painter.layout_no_wrap(text.to_owned(), font.clone(), color);
+        let (width, count) = (whole.size().x, text.chars().count());
+        if width <= room {
+            return whole;
+        }
+        let kept = ((count as f32 * room / width.max(1.0)) as usize).saturating_sub(2).min(count);
+        let end: String = text.chars().skip(count - kept).collect();
+        return elided(painter, format!("…{}", end.trim_start_matches('.')), font, color, room);
+    }
+    elided(painter, text.to_owned(), font, color, room)
 }
 
 /// Half points keep the font atlas small while zooming.

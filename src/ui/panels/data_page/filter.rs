@@ -59,5 +59,10 @@ fn is_of(sample: &Sample, column: usize, class: u32) -> bool {
 #[must_use]
 pub fn in_set(data: &Dataset, name: &str) -> String {
     let inside = Path::new(name).strip_prefix(&data.root).ok();
-    inside.map_or_else(|| name.to_owned(), |inside| inside.display().to_string())
+    match inside {
+        // The folder itself.
+        Some(inside) if inside.as_os_str().is_empty() => data.name.clone(),
+        Some(inside) => inside.display().to_string(),
+        None => name.to_owned(),
+    }
 }
