@@ -139,8 +139,9 @@ pub(super) struct PlanArgs {
     /// Whether classes that the checkpoint's head knows by the same name keep their weights, or the head is made new
     #[arg(long, default_value = "keep")]
     pub head: HeadName,
-    /// What stays as it is: none, backbone, head-only, last-stage, until:PATH, or names of nodes and stages
-    #[arg(long, num_args = 1.., value_name = "PATH", default_value = "none")]
+    /// What stays as it is: none, backbone, head-only, last-stage, until:PATH, or names of nodes and stages [default: backbone for
+    /// models that are asked for masks, else none]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
     pub freeze: Vec<String>,
     /// What stays as it is from an epoch on, such as 4=until:layer2 or 6=none, in the words of --freeze (repeatable)
     #[arg(long, value_name = "EPOCH=WORDS", value_parser = freeze_at)]
@@ -212,12 +213,21 @@ pub(super) struct Recipe {
     /// What trains masks: a sum of ce, dice, jaccard, focal, lovasz and border, such as ce+0.5*dice [default: ce+dice]
     #[arg(long, value_name = "SUM")]
     pub mask_loss: Option<MaskLoss>,
+    /// Of models that are asked for masks: objects of a picture in a step at most [default: 4]
+    #[arg(long, value_name = "N")]
+    pub objects: Option<usize>,
+    /// Of models that are asked for masks: corrective clicks after the first prompt [default: 2]
+    #[arg(long, value_name = "N")]
+    pub clicks: Option<usize>,
+    /// Of models that are asked for masks: share of the first prompts that are boxes, the others are points [default: 0.5]
+    #[arg(long, value_name = "PART")]
+    pub boxes: Option<f32>,
     /// Global norm that gradients are clipped at
     #[arg(long, value_name = "NORM")]
     pub clip: Option<f64>,
-    /// How training pictures are varied
-    #[arg(long, default_value = "on")]
-    pub augment: AugmentName,
+    /// How training pictures are varied [default: off for models that are asked for masks, else on]
+    #[arg(long)]
+    pub augment: Option<AugmentName>,
     /// Sides of the input in pixels, one of which is drawn for each batch, such as 320,416,512 [default: always the same]
     #[arg(long, value_name = "PX,…", value_delimiter = ',')]
     pub sizes: Vec<u32>,

@@ -6,6 +6,7 @@ use super::{Failure, Outcome};
 use crate::data::{Augment, CropRange, Jitter, LabelColumn, ValSource};
 use crate::graph::{FreezePlan, Graph};
 use crate::session::{ModelTask, Variant, find_model};
+use crate::train::segmentation::teach::Prompting;
 use crate::train::{
     About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
     WeightsSource, about_weights, head_plans, public,
@@ -37,7 +38,10 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
         weights: weights(&args.weights, &variant)?,
         heads: args.heads.clone(),
         head: HeadPolicy { keep: args.head == HeadName::Keep, ..HeadPolicy::default() },
-        freeze: freeze(&graph, &args.freeze)?,
+        freeze: match args.freeze.as_slice() {
+            [] => Plan::usual_freeze(&variant, size_px),
+            words => freeze(&graph, words)?,
+        },
         epochs: args.epochs.unwrap_or(default.epochs),
         batch: args.batch.unwrap_or(default.batch),
         size_px,
@@ -189,11 +193,27 @@ fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph, task: ModelTask) -> R
     };
     plan.mask_loss = recipe.mask_loss.clone().unwrap_or_default();
     plan.clip_norm = recipe.clip;
+    let usual = Prompting::default();
+    plan.prompting = Prompting {
+        objects: recipe.objects.unwrap_or(usual.objects),
+        clicks: recipe.clicks.unwrap_or(usual.clicks),
+        boxes: recipe.boxes.unwrap_or(usual.boxes),
+    };
+    let prompted = [("objects", recipe.objects.is_some()), ("clicks", recipe.clicks.is_some())];
+    let prompted = prompted.into_iter().chain([("boxes", recipe.boxes.is_some())]);
+    if let Some((name, _)) = prompted.into_iter().find(|(_, given)| *given && task != ModelTask::Prompt) {
+        return Err(Failure::Input(format!(
+            "--{name} is of models that are asked for masks, which {} is not.",
+            graph.name
+        )));
+    }
     plan.augment = match recipe.augment {
-        AugmentName::Off => Augment::none(),
-        AugmentName::On => Plan::usual_augment(task),
-        AugmentName::Strong if task == ModelTask::Detect => Augment { mosaic: 1.0, ..Augment::detection() },
-        AugmentName::Strong => strong(),
+        None => Plan::usual_augment(task),
+        Some(AugmentName::Off) => Augment::none(),
+        Some(AugmentName::On) if task == ModelTask::Prompt => Augment::segmentation(),
+        Some(AugmentName::On) => Plan::usual_augment(task),
+        Some(AugmentName::Strong) if task == ModelTask::Detect => Augment { mosaic: 1.0, ..Augment::detection() },
+        Some(AugmentName::Strong) => strong(),
     };
     plan.augment.sizes.clone_from(&recipe.sizes);
     plan.repeat_rare = recipe.repeat_rare;

@@ -17,6 +17,8 @@ pub struct Batch {
     pub masks: Option<Tensor<3, Int>>,
     /// The same on the host.
     pub mask_ids: Vec<Option<Vec<u8>>>,
+    /// Per picture: numbers of objects at input size, on the host, where they were asked for ([`super::load_objects`]).
+    pub objects: Vec<Option<Vec<u16>>>,
     /// Per picture: its objects in input pixels; none where nothing is known of them.
     pub boxes: Vec<Option<Vec<BoxTarget>>>,
     /// Per picture: where it lies in the input.
@@ -46,6 +48,7 @@ impl Batch {
             labels,
             masks,
             mask_ids: raw.masks,
+            objects: raw.objects,
             boxes,
             placements: raw.placements,
             images_px: raw.images_px,

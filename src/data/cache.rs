@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{MaskPixels, Placement, Rgb8};
+use super::{InstancePixels, MaskPixels, Placement, Rgb8};
 
 /// A picture on its way to the input, and where the original lies in it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ struct Inner {
     used_bytes: usize,
     stages: HashMap<(u64, usize), Stage>,
     masks: HashMap<usize, Arc<MaskPixels>>,
+    objects: HashMap<usize, Arc<InstancePixels>>,
 }
 
 impl Default for PixelCache {
@@ -90,6 +91,19 @@ impl PixelCache {
         if inner.used_bytes + bytes <= self.budget_bytes && !inner.masks.contains_key(&index) {
             inner.used_bytes += bytes;
             inner.masks.insert(index, Arc::clone(mask));
+        }
+    }
+
+    pub(crate) fn objects(&self, index: usize) -> Option<Arc<InstancePixels>> {
+        self.lock().objects.get(&index).cloned()
+    }
+
+    pub(crate) fn put_objects(&self, index: usize, objects: &Arc<InstancePixels>) {
+        let bytes = size_of_val(objects.ids.as_slice());
+        let mut inner = self.lock();
+        if inner.used_bytes + bytes <= self.budget_bytes && !inner.objects.contains_key(&index) {
+            inner.used_bytes += bytes;
+            inner.objects.insert(index, Arc::clone(objects));
         }
     }
 

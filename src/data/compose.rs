@@ -7,9 +7,10 @@
 use super::augment::{Augment, apply_jitter};
 use super::mask::{boxes_of_classes, paint_mask};
 use super::transform::{crop, mirror, paste, resize};
-use super::{BoxTarget, IGNORE_ID, MaskPixels, Placement, Rgb8};
+use super::{BoxTarget, IGNORE_ID, InstancePixels, MaskPixels, Placement, Rgb8, VOID};
 use crate::graph::{Preprocess, Resize};
 use crate::rng::Rng;
+use std::borrow::Cow;
 
 /// Color of what no picture covers, where the rule has none of its own.
 const FILL: u8 = 114;
@@ -29,6 +30,8 @@ pub struct Tile<'a> {
     pub boxes: &'a [BoxTarget],
     /// Its mask at the size of the whole picture.
     pub mask: Option<&'a MaskPixels>,
+    /// The objects of its mask at the size of the whole picture.
+    pub objects: Option<&'a InstancePixels>,
 }
 
 /// A view at the rule's input size.
@@ -40,6 +43,8 @@ pub struct View {
     pub boxes: Vec<BoxTarget>,
     /// `[height, width]` class ids where the first tile has a mask: those of all tiles, 255 where no picture is.
     pub mask: Option<Vec<u8>>,
+    /// `[height, width]` numbers of objects where the first tile has them: those of all tiles, each its own.
+    pub objects: Option<Vec<u16>>,
     /// Where the first tile's whole picture lies in the input.
     pub placement: Placement,
 }
@@ -55,7 +60,9 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
     };
     let mask = tiles.first().and_then(|tile| tile.mask).map(|_| vec![IGNORE_ID; width as usize * height as usize]);
     let input = Rgb8::filled(width, height, fill);
-    let mut view = View { input, boxes: Vec::new(), mask, placement: Placement::IDENTITY };
+    let objects = tiles.first().and_then(|tile| tile.objects).map(|_| vec![VOID; width as usize * height as usize]);
+    let mut view = View { input, boxes: Vec::new(), mask, objects, placement: Placement::IDENTITY };
+    let mut numbered = 0;
     let middle = |length: u32, rng: &mut Rng| (f64::from(length) * rng.range_f64(0.25, 0.75)).round() as u32;
     let (x, y) = if tiles.len() == 4 { (middle(width, rng), middle(height, rng)) } else { (0, 0) };
     for (at, tile) in tiles.iter().enumerate() {
@@ -92,7 +99,12 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
         let [x0, y0] = [window[0].max(px(left)), window[1].max(px(top))];
         let [x1, y1] = [window[2].min(px(left + w)).max(x0), window[3].min(px(top + h)).max(y0)];
         if let (Some(onto), Some(mask)) = (&mut view.mask, tile.mask) {
-            paint_mask(onto, mask, &placed, rule.size, [x0, y0, x1, y1]);
+            paint_mask(onto, mask.into(), &placed, rule.size, [x0, y0, x1, y1]);
+        }
+        if let (Some(onto), Some(objects)) = (&mut view.objects, tile.objects) {
+            let own = after(objects, numbered);
+            numbered = own.ids.iter().copied().filter(|id| *id != VOID).max().unwrap_or(0).max(numbered);
+            paint_mask(onto, own.as_ref().into(), &placed, rule.size, [x0, y0, x1, y1]);
         }
         let in_window = placed.then(&Placement::shift(-f64::from(x0), -f64::from(y0)));
         let (dx, dy) = (x0 as f32, y0 as f32);
@@ -105,7 +117,9 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
     if rng.chance(augment.flip) {
         mirror(&mut view.input);
         view.placement = view.placement.mirrored(width);
-        view.mask.iter_mut().flat_map(|ids| ids.chunks_exact_mut((width as usize).max(1))).for_each(<[u8]>::reverse);
+        let across = (width as usize).max(1);
+        view.mask.iter_mut().flat_map(|ids| ids.chunks_exact_mut(across)).for_each(<[u8]>::reverse);
+        view.objects.iter_mut().flat_map(|ids| ids.chunks_exact_mut(across)).for_each(<[u16]>::reverse);
         let width = width as f32;
         for one in &mut view.boxes {
             let [left, top, right, bottom] = one.xyxy;
@@ -114,6 +128,15 @@ pub fn compose(tiles: &[Tile<'_>], rule: &Preprocess, augment: &Augment, min_vis
     }
     apply_jitter(&mut view.input, &augment.jitter, rng);
     view
+}
+
+/// Objects with numbers after this one.
+fn after(objects: &InstancePixels, numbered: u16) -> Cow<'_, InstancePixels> {
+    if numbered == 0 {
+        return Cow::Borrowed(objects);
+    }
+    let number = |id: &u16| if matches!(*id, 0 | VOID) { *id } else { id.saturating_add(numbered) };
+    Cow::Owned(InstancePixels { ids: objects.ids.iter().map(number).collect(), ..*objects })
 }
 
 /// Factors from the pixels of a region to those of the input.
@@ -229,6 +252,7 @@ mod tests {
                 placement: Placement::IDENTITY,
                 boxes: std::slice::from_ref(one),
                 mask: None,
+                objects: None,
             })
             .collect();
         let rule = Preprocess { size: [96, 128], resize, ..Preprocess::imagenet(96) };
@@ -284,7 +308,7 @@ mod tests {
         for seed in 0..100 {
             let mut rng = Rng::new(seed);
             let (image, one) = painted(0, &mut rng);
-            let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None };
+            let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None, objects: None };
             let augment = Augment { object_crop: 1.0, ..Augment::none() };
             let [left, top, width, height] = object_crop(&tile, &augment, &mut rng);
             assert!(left + width <= image.width && top + height <= image.height);
@@ -297,7 +321,7 @@ mod tests {
     fn without_changes_a_view_is_a_centered_letterbox() {
         let image = Rgb8::filled(40, 20, 200);
         let one = BoxTarget::new(0, [10.0, 5.0, 30.0, 15.0]);
-        let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None };
+        let tile = Tile { image: &image, placement: Placement::IDENTITY, boxes: &[one], mask: None, objects: None };
         let rule =
             Preprocess { size: [20, 20], resize: Resize::LetterboxCentre { fill: 7 }, ..Preprocess::imagenet(20) };
         let view = compose(&[tile], &rule, &Augment::none(), 0.1, &mut Rng::new(1));

@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use super::augment::{self, view_rng};
 use super::cache::Stage;
 use super::compose::{Tile, compose};
-use super::mask::{load_mask, place_mask};
-use super::transform::{normalize, preprocess, resize, shorter_side_to};
+use super::mask::{load_mask, load_objects, place_mask};
+use super::transform::{clear_padding, normalize, preprocess, resize, shorter_side_to};
 use super::{
-    Augment, BoxTarget, DataError, Dataset, Issue, MaskPixels, MaskTarget, PixelCache, Placement, Sample, Severity,
-    Split, Target, image, on_decode_pool,
+    Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement,
+    Sample, Severity, Split, Target, image, on_decode_pool,
 };
 use crate::graph::{Interpolation, Preprocess};
 
@@ -50,6 +50,9 @@ pub struct RawBatch {
     pub targets: Vec<Target>,
     /// Per picture: `[height, width]` class ids at input size, where the target has a mask.
     pub masks: Vec<Option<Vec<u8>>>,
+    /// Per picture: `[height, width]` numbers of objects at input size ([`super::load_objects`]), where they were asked for
+    /// and the target has a mask.
+    pub objects: Vec<Option<Vec<u16>>>,
     /// Per picture: where it lies in the input.
     pub placements: Vec<Placement>,
     /// Per picture: its own width and height in pixels.
@@ -82,9 +85,32 @@ impl Loader {
         view: View,
         cache: Arc<PixelCache>,
     ) -> Self {
+        Self::launch(dataset, order, batch, view, cache, false)
+    }
+
+    /// The same with the objects of masks.
+    #[must_use]
+    pub fn start_with_objects(
+        dataset: Arc<Dataset>,
+        order: Vec<usize>,
+        batch: usize,
+        view: View,
+        cache: Arc<PixelCache>,
+    ) -> Self {
+        Self::launch(dataset, order, batch, view, cache, true)
+    }
+
+    fn launch(
+        dataset: Arc<Dataset>,
+        order: Vec<usize>,
+        batch: usize,
+        view: View,
+        cache: Arc<PixelCache>,
+        objects: bool,
+    ) -> Self {
         let (sender, batches) = sync_channel(PREFETCH);
         let stop = Arc::new(AtomicBool::new(false));
-        let work = Work::new(dataset, view, cache, Arc::clone(&stop));
+        let work = Work { objects, ..Work::new(dataset, view, cache, Arc::clone(&stop)) };
         let failures = sender.clone();
         let thread = std::thread::Builder::new()
             .name("frostline-loader".to_owned())
@@ -139,12 +165,15 @@ struct Work {
     kind: u64,
     /// Pictures to train on whose boxes or masks are known: what a mosaic may take.
     partners: Vec<usize>,
+    /// Whether the objects of masks are wanted.
+    objects: bool,
 }
 
 /// One picture of a batch but its pixels.
 struct Loaded {
     target: Target,
     mask: Option<Vec<u8>>,
+    objects: Option<Vec<u16>>,
     placement: Placement,
 }
 
@@ -153,6 +182,7 @@ struct Part<'s> {
     stage: Stage,
     boxes: &'s [BoxTarget],
     mask: Option<Arc<MaskPixels>>,
+    objects: Option<Arc<InstancePixels>>,
 }
 
 enum Outcome {
@@ -181,7 +211,7 @@ impl Work {
         };
         let partners =
             if mosaic { dataset.indices(Split::Train).into_iter().filter(known).collect() } else { Vec::new() };
-        Self { dataset, view, cache, stop, kind, partners }
+        Self { dataset, view, cache, stop, kind, partners, objects: false }
     }
 
     fn run(&self, order: &[usize], batch: usize, batches: &SyncSender<RawBatch>) {
@@ -228,6 +258,7 @@ impl Work {
                     batch.indices.push(*index);
                     batch.targets.push(loaded.target);
                     batch.masks.push(loaded.mask);
+                    batch.objects.push(loaded.objects);
                     batch.placements.push(loaded.placement);
                     batch.images_px.push(self.dataset.samples.get(*index).map_or([0, 0], |sample| sample.size_px));
                 }
@@ -279,10 +310,23 @@ impl Work {
         Ok(Some(mask))
     }
 
+    /// The objects of a picture's mask, where they are wanted; kept likewise.
+    fn objects(&self, index: usize, sample: &Sample) -> Result<Option<Arc<InstancePixels>>, DataError> {
+        let Some(target) = sample.target.mask.as_ref().filter(|_| self.objects) else { return Ok(None) };
+        if let Some(objects) = self.cache.objects(index) {
+            return Ok(Some(objects));
+        }
+        let its = |error: DataError| DataError::decode(&sample.image.name(), format!("its mask: {error}"));
+        let objects = Arc::new(load_objects(target, self.dataset.background()).map_err(its)?);
+        self.cache.put_objects(index, &objects);
+        Ok(Some(objects))
+    }
+
     /// What a picture brings to a view of several.
     fn part<'s>(&self, index: usize, sample: &'s Sample) -> Result<Part<'s>, DataError> {
         let boxes = sample.target.boxes.as_deref().unwrap_or_default();
-        Ok(Part { stage: self.staged(index, sample)?, boxes, mask: self.mask(index, sample)? })
+        let (mask, objects) = (self.mask(index, sample)?, self.objects(index, sample)?);
+        Ok(Part { stage: self.staged(index, sample)?, boxes, mask, objects })
     }
 
     /// A random view of a picture with boxes or a mask, with three others in it where a mosaic is drawn.
@@ -307,15 +351,19 @@ impl Work {
             }
         }
         let tile = |part| {
-            let Part { stage, boxes, mask }: &Part<'_> = part;
-            Tile { image: &stage.image, placement: stage.placement, boxes, mask: mask.as_deref() }
+            let Part { stage, boxes, mask, objects }: &Part<'_> = part;
+            let (mask, objects) = (mask.as_deref(), objects.as_deref());
+            Tile { image: &stage.image, placement: stage.placement, boxes, mask, objects }
         };
         let tiles: Vec<Tile<'_>> = parts.iter().map(tile).collect();
         let composed = compose(&tiles, rule, augment, MIN_VISIBLE, &mut rng);
         normalize(&composed.input, rule, out);
+        if tiles.len() == 1 {
+            clear_padding(rule, &composed.placement, sample.size_px, out);
+        }
         let boxes = sample.target.boxes.as_ref().map(|_| composed.boxes);
         let target = Target { labels: sample.target.labels.clone(), boxes, ..Target::default() };
-        Ok(Loaded { target, mask: composed.mask, placement: composed.placement })
+        Ok(Loaded { target, mask: composed.mask, objects: composed.objects, placement: composed.placement })
     }
 
     fn load(&self, index: usize, sample: &Sample, rule: &Preprocess, out: &mut [f32]) -> Result<Loaded, DataError> {
@@ -339,13 +387,17 @@ impl Work {
                 (stage.placement.then(&moved.placement), moved.window, MIN_VISIBLE)
             }
         };
-        let mask = self.mask(index, sample)?.map(|mask| place_mask(&mask, &placement, rule.size, window));
+        clear_padding(rule, &placement, sample.size_px, out);
+        let mask = self.mask(index, sample)?.map(|mask| place_mask((&*mask).into(), &placement, rule.size, window));
+        let objects = self.objects(index, sample)?;
+        let objects = objects.map(|objects| place_mask((&*objects).into(), &placement, rule.size, window));
         let boxes = sample.target.boxes.as_ref().map(|boxes| {
             boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
         });
         Ok(Loaded {
             target: Target { labels: sample.target.labels.clone(), boxes, ..Target::default() },
             mask,
+            objects,
             placement,
         })
     }

@@ -50,7 +50,8 @@ pub use image::Rgb8;
 pub use labels::{DEFAULT_COLUMN, Label, LabelColumn};
 pub use loader::{Loader, RawBatch, View};
 pub use mask::{
-    InstancePixels, Region, Shape, Shapes, ValueMap, load_instances, load_mask, pack, polygon_runs, runs_of,
+    InstancePixels, Region, Shape, Shapes, VOID, ValueMap, components, load_instances, load_mask, load_objects, pack,
+    polygon_runs, runs_of,
 };
 pub use open::open;
 pub use png::IndexedPng;
@@ -359,6 +360,27 @@ impl Dataset {
             sample.target.labels = columns.iter().map(|at| sample.target.label(*at).clone()).collect();
         }
         set
+    }
+
+    /// The class of mask pixels that belong to no object, where the set has one.
+    #[must_use]
+    pub fn background(&self) -> Option<u8> {
+        self.classes().first().filter(|name| formats::masks::is_background(name)).map(|_| 0)
+    }
+
+    /// Whether the mask of a picture shows an object.
+    #[must_use]
+    pub fn shows_objects(&self, sample: &Sample) -> bool {
+        let Some(mask) = &sample.target.mask else { return false };
+        let is_object = |class: u32| Some(class) != self.background().map(u32::from);
+        // Pixels are counted where a set is opened.
+        match (sample.target.mask_px.is_empty(), mask) {
+            (true, MaskTarget::Pixels(pixels)) => {
+                pixels.ids.iter().any(|&id| id != IGNORE_ID && is_object(u32::from(id)))
+            }
+            (true, _) => true,
+            (false, _) => sample.target.mask_classes().any(is_object),
+        }
     }
 
     /// Indices into `samples` of one split, ascending.

@@ -29,10 +29,11 @@ impl Graph {
     /// Gives the first head the name and the meaning that `plan` asks for. Its nodes keep their paths and tensors.
     #[must_use]
     pub fn with_first_head(mut self, plan: &HeadPlan) -> Self {
-        // The heads of a detector, and one that tells a class for each pixel, have names by what they tell.
+        // The heads of a detector, those of a promptable network, and one that tells a class for each pixel have names by what
+        // they tell.
         if self.detector.is_none()
             && let Some(head) = self.heads.first_mut()
-            && !matches!(head.kind, HeadKind::PixelClassify { .. })
+            && !matches!(head.kind, HeadKind::PixelClassify { .. } | HeadKind::Prompted { .. })
         {
             let old = Part::Head(std::mem::replace(&mut head.name, plan.name.clone()));
             head.kind = plan.kind(&head.kind);

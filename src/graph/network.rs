@@ -206,6 +206,12 @@ impl Graph {
         &self.nodes[id.0]
     }
 
+    /// Whether it is asked by points and boxes for the masks of what is meant.
+    #[must_use]
+    pub fn takes_prompts(&self) -> bool {
+        self.inputs.iter().any(|input| input.shape == Shape::Prompt)
+    }
+
     /// All ids in order of execution.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
         (0..self.nodes.len()).map(NodeId)

@@ -1,9 +1,9 @@
 //! Metrics of a whole validation set, per head.
 
 use super::multi_label::{self, LabelCounts};
-use super::segmentation::{MaskConfusion, mask_means};
+use super::segmentation::{MaskConfusion, mask_means, teach};
 use crate::data::Label;
-use crate::graph::{Graph, Head, HeadKind};
+use crate::graph::{Graph, Head, HeadKind, PromptTells};
 use std::collections::BTreeMap;
 
 /// Counts of one head over a set.
@@ -138,6 +138,7 @@ pub fn metric_names(graph: &Graph) -> Vec<String> {
             HeadKind::MultiLabel { .. } => &multi_label::NAMES,
             HeadKind::PixelClassify { .. } => &["miou", "dice", "pixel_accuracy"],
             HeadKind::Detect { .. } if i == 0 => &["ap", "ap50", "ap75", "ar100"],
+            HeadKind::Prompted { tells: PromptTells::Mask, .. } => &teach::METRICS,
             HeadKind::Detect { .. } | HeadKind::Prompted { .. } => &[],
         };
         let prefix = if i == 0 { String::new() } else { format!("{}/", head.name) };
@@ -162,7 +163,7 @@ pub fn higher_is_better(metric: &str) -> bool {
 #[must_use]
 pub fn default_metric(graph: &Graph) -> &'static str {
     match graph.heads.first().map(|head| &head.kind) {
-        Some(HeadKind::PixelClassify { .. }) => "miou",
+        Some(HeadKind::PixelClassify { .. } | HeadKind::Prompted { .. }) => "miou",
         Some(HeadKind::Detect { .. }) => "ap",
         Some(HeadKind::MultiLabel { .. }) => "map",
         _ => "top1",

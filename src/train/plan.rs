@@ -1,9 +1,10 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
 use super::segmentation::MaskLoss;
+use super::segmentation::teach::Prompting;
 use super::timeline::FreezePhase;
 use crate::data::{Augment, LabelColumn, Task};
-use crate::graph::FreezePlan;
+use crate::graph::{FreezePlan, Preset};
 use crate::models::{ModelTask, Variant, find};
 use crate::weights::HeadPolicy;
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,9 @@ pub struct Plan {
     /// What trains heads that tell a class for each pixel: a sum of `ce`, `dice`, `jaccard`, `focal`, `lovasz` and `border`.
     #[serde(skip_serializing_if = "MaskLoss::is_default")]
     pub mask_loss: MaskLoss,
+    /// How prompts are simulated for a model that is asked for masks.
+    #[serde(skip_serializing_if = "Prompting::is_default")]
+    pub prompting: Prompting,
     /// Gradients are scaled down to this global norm where they exceed it.
     pub clip_norm: Option<f64>,
     /// How training pictures are varied.
@@ -218,6 +222,7 @@ impl Default for Plan {
             class_weights: ClassWeights::Equal,
             loss_weights: BTreeMap::new(),
             mask_loss: MaskLoss::default(),
+            prompting: Prompting::default(),
             clip_norm: None,
             augment: Augment::default(),
             repeat_rare: None,
@@ -262,8 +267,21 @@ impl Plan {
         match task {
             ModelTask::Detect => Augment::detection(),
             ModelTask::Segment => Augment::segmentation(),
-            ModelTask::Classify | ModelTask::Prompt => Augment::default(),
+            ModelTask::Classify => Augment::default(),
+            // The features of pictures as they are have to be computed once only.
+            ModelTask::Prompt => Augment::none(),
         }
+    }
+
+    /// What stays as it is, if nobody says otherwise: the encoder of a promptable model, as its features serve all prompts; else
+    /// nothing.
+    #[must_use]
+    pub fn usual_freeze(variant: &Variant, size_px: u32) -> FreezePlan {
+        if variant.task != ModelTask::Prompt {
+            return FreezePlan::default();
+        }
+        let graph = variant.graph(variant.usual_classes(), size_px as usize);
+        graph.and_then(|graph| FreezePlan::preset(&graph, &Preset::HeadOnly)).unwrap_or_default()
     }
 
     /// Takes another model, and with it what belongs to a model: input size, freezing over time, learning rates of stages;
@@ -278,7 +296,7 @@ impl Plan {
         variant.name.clone_into(&mut self.model);
         self.size_px = variant.preprocess.size[0];
         self.augment.sizes.clear();
-        self.freeze = FreezePlan::default();
+        self.freeze = Self::usual_freeze(variant, self.size_px);
         self.timeline.clear();
         self.stage_lr.clear();
         let first = variant.weights.first().map(|public| public.name.to_owned());
@@ -327,6 +345,9 @@ impl Plan {
             self.warmup_epochs.is_finite() && self.warmup_epochs >= 0.0,
             "The warm-up cannot be negative.".to_owned(),
         );
+        if let Some(problem) = self.prompting.problem() {
+            check(false, problem);
+        }
         let mut first = 1;
         for phase in &self.timeline {
             check(

@@ -306,7 +306,11 @@ impl Setup {
         let augment = plan.augment.at_epoch(epoch.saturating_sub(1), plan.epochs);
         let augment = (!augment.is_none()).then_some(augment);
         let view = View { rule: self.rule.clone(), augment, seed: plan.seed, epoch: u64::from(epoch) };
-        Loader::start_cached(Arc::clone(&self.dataset), rest, plan.batch, view, Arc::clone(cache))
+        let (dataset, cache) = (Arc::clone(&self.dataset), Arc::clone(cache));
+        match self.network.graph().takes_prompts() {
+            true => Loader::start_with_objects(dataset, rest, plan.batch, view, cache),
+            false => Loader::start_cached(dataset, rest, plan.batch, view, cache),
+        }
     }
 
     /// The run's file.

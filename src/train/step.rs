@@ -1,19 +1,22 @@
 //! One training step: forward, losses, gradients, new weights.
 
 use super::detection;
-use super::losses::{self, LossOptions};
+use super::losses::{self, LossOptions, Terms};
 use super::news::StepTimes;
 use super::optim::{Optimizer, global_norm};
 use super::plan::Plan;
 use super::predict::host;
+use super::segmentation::prompt::Ends;
+use super::segmentation::teach::{Lesson, teach};
 use crate::data::batch::Batch;
 use crate::graph::{Node, TensorSpec};
 use crate::models::{Mode, Network, SeeTensors};
 use crate::nn::{Ctx, RunError, Value};
+use crate::rng::Rng;
 use burn::module::Param;
 use burn::tensor::{Gradients, Tensor};
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a step gave.
 #[derive(Clone, Debug)]
@@ -72,18 +75,17 @@ pub fn train_step(
     let graph = std::sync::Arc::clone(network.graph());
     let mut ctx = Ctx { pictures: detection::pictures(batch), ..Ctx::of_step(plan.seed, step) };
     ctx.pictures.closing = rates.closing;
-    let outputs = network.forward(batch.images.clone(), Mode::Train, &mut ctx)?;
-    let terms = losses::losses(&graph, &outputs, batch, options, &ctx)?;
-    let Some(total) = losses::total(&graph, &terms.heads, options) else {
-        return Err(RunError::Description("the network has no head".to_owned()).into());
+    let Outcome { terms, total, backward: taken } = match Ends::of(&graph) {
+        Some(ends) => asked(network, ends, batch, options, plan, step, &mut ctx)?,
+        None => looked(network, batch, options, &mut ctx)?,
     };
     let losses = super::validate::named(&graph, &terms, options)?;
-    let forward = start.elapsed();
+    let forward = start.elapsed().saturating_sub(taken);
     if let Some((name, _)) = losses.iter().find(|(_, value)| !value.is_finite()) {
         return Err(StepFailure::NotFinite { what: format!("the loss {name}") });
     }
     let grads = total.backward();
-    drop((outputs, terms, total));
+    drop((terms, total));
     let (scale, grad_norm) = match plan.clip_norm {
         Some(limit) => clip(network, &grads, limit)?,
         None => (None, None),
@@ -103,6 +105,39 @@ pub fn train_step(
         optimizer: (all - forward - backward).as_secs_f64() * 1e3,
     };
     Ok(StepResult { losses, grad_norm, ms })
+}
+
+/// The losses of a step, and what its gradients come from.
+struct Outcome {
+    terms: Terms,
+    total: Tensor<1>,
+    /// Time that gradients took already.
+    backward: Duration,
+}
+
+/// All heads on the pictures once.
+fn looked(network: &Network, batch: &Batch, options: &LossOptions, ctx: &mut Ctx) -> Result<Outcome, RunError> {
+    let graph = network.graph();
+    let outputs = network.forward(batch.images.clone(), Mode::Train, ctx)?;
+    let terms = losses::losses(graph, &outputs, batch, options, ctx)?;
+    let none = || RunError::Description("the network has no head".to_owned());
+    let total = losses::total(graph, &terms.heads, options).ok_or_else(none)?;
+    Ok(Outcome { terms, total, backward: Duration::ZERO })
+}
+
+/// Prompts about the pictures.
+fn asked(
+    network: &Network,
+    ends: Ends,
+    batch: &Batch,
+    options: &LossOptions,
+    plan: &Plan,
+    step: u64,
+    ctx: &mut Ctx,
+) -> Result<Outcome, RunError> {
+    let seed = Rng::keyed(Rng::from_words(plan.seed, &[step]).next_u64(), "prompts").next_u64();
+    let Lesson { terms, total, backward } = teach(network, ends, batch, options, &plan.prompting, seed, ctx)?;
+    Ok(Outcome { terms, total, backward })
 }
 
 /// torch's `clip_grad_norm_`: the factor `min(1, limit / (norm + 1e-6))`, and the norm.

@@ -7,6 +7,8 @@ use super::metrics::Counts;
 use super::news::LiveSample;
 use super::predict::{at_input, boxes, decode, host};
 use super::prediction::Prediction;
+use super::segmentation::prompt::Ends;
+use super::segmentation::teach::Tally;
 use super::segmentation::{self, MaskConfusion, MaskResult};
 use crate::data::batch::Batch;
 use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
@@ -69,7 +71,10 @@ pub fn validate(
     let order = detection::known(network.graph(), pass.dataset, pass.split);
     let count = order.len();
     let view = View { rule: pass.rule.clone(), augment: None, seed: 0, epoch: 0 };
-    let mut loader = Loader::start_cached(Arc::clone(pass.dataset), order, pass.batch, view, Arc::clone(pass.cache));
+    let ends = Ends::of(&graph);
+    let start = if ends.is_some() { Loader::start_with_objects } else { Loader::start_cached };
+    let mut loader = start(Arc::clone(pass.dataset), order, pass.batch, view, Arc::clone(pass.cache));
+    let mut tally = Tally::default();
     let mut counts = Counts::new(&graph);
     let mut found = Validation {
         losses: BTreeMap::new(),
@@ -88,6 +93,10 @@ pub fn validate(
         }
         found.failed.append(&mut raw.failed);
         let Some(batch) = Batch::upload(raw, network.device()) else { continue };
+        if let Some(ends) = ends {
+            asked(&mut found, &mut tally, pass, &network, ends, &batch)?;
+            continue;
+        }
         let mut ctx = Ctx { pictures: detection::pictures(&batch), ..Ctx::default() };
         let outputs = network.forward(batch.images.clone(), Mode::Infer, &mut ctx)?;
         sums.add(&graph, &outputs, &batch, &options, &ctx)?;
@@ -138,8 +147,35 @@ pub fn validate(
         }
         None => counts.metrics(),
     };
+    if ends.is_some() {
+        let name = |at: usize| graph.heads.get(at).map_or("", |head| head.name.as_str());
+        (found.losses, found.metrics) = (tally.losses([name(0), name(1)], &options), tally.metrics());
+    }
     found.confusion = counts.confusion();
     Ok(Some(found))
+}
+
+/// Takes in what is answered to prompts about a batch.
+fn asked(
+    found: &mut Validation,
+    tally: &mut Tally,
+    pass: &Pass<'_>,
+    network: &Network,
+    ends: Ends,
+    batch: &Batch,
+) -> Result<(), RunError> {
+    found.images += batch.len();
+    let all = tally.examine(network, ends, batch, pass.dataset, pass.pinned)?;
+    for (&index, (result, answer)) in batch.indices.iter().zip(all) {
+        if let Some(results) = found.heads.first_mut() {
+            results.masks.push(result);
+        }
+        let Some((sample, answer)) = pass.dataset.samples.get(index).zip(answer) else { continue };
+        let (image, heads) = (sample.image.name(), vec![answer]);
+        let prediction = Prediction { image, size_px: sample.size_px, heads, error: None };
+        found.samples.push(LiveSample::new(index, &sample.target, prediction));
+    }
+    Ok(())
 }
 
 /// Takes in what a detector says of a batch.
@@ -264,6 +300,12 @@ fn no_results(graph: &Graph, dataset: &Dataset) -> Vec<HeadResults> {
         },
         ..HeadResults::new("", head.kind.clone(), Vec::new())
     };
+    if graph.takes_prompts() {
+        // Masks that are asked for are compared with the set's classes; what is told of their quality is in the losses.
+        let kind = HeadKind::PixelClassify { classes: dataset.classes().len() };
+        let mask = |head: &Head| HeadResults::new(&head.name, kind, dataset.classes().to_vec());
+        return graph.heads.first().map(mask).into_iter().collect();
+    }
     graph.heads.iter().enumerate().map(of).collect()
 }
 

@@ -4,8 +4,11 @@ use burn::tensor::Device;
 use frostline::data::{
     Augment, Dataset, ImageSource, LabelColumn, MaskPixels, MaskTarget, Sample, Split, Target, Task,
 };
-use frostline::graph::blocks::{Activation, BasicBlock, Classifier, ConvNormAct, GlobalAvgPool, PixelClassifier};
-use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Norm, Part, Preprocess};
+use frostline::graph::blocks::{
+    Activation, BasicBlock, Classifier, ConvNormAct, EncoderNeck, GlobalAvgPool, MapUpscaling, MaskProducts,
+    MaskQuality, PatchEmbed, PixelClassifier, PromptEncoder, Question, TwoWayEnd, TwoWayLayer, VitBlock,
+};
+use frostline::graph::{Builder, Conv, FreezePlan, Graph, HeadKind, Norm, Part, Preprocess, PromptTells, Shape};
 use frostline::models::Network;
 use frostline::train::{
     Best, Control, DeviceChoice, EpochNews, Evaluation, FreezePhase, LiveSample, Observer, OptimizerChoice, Plan,
@@ -73,6 +76,43 @@ pub fn two_heads() -> Graph {
     b.finish().unwrap()
 }
 
+/// A promptable network as SAM is one: two blocks of 32 channels, one with windows, cells of 8 pixels, tokens of 32 numbers.
+pub fn asking(size_px: usize) -> Graph {
+    let (width, stride, heads) = (32, 8, 4);
+    let mut b = Builder::new("asking", size_px, size_px);
+    let prompt = b.input("prompt", Shape::Prompt);
+    b.stage("image_encoder");
+    let table = size_px / stride;
+    let patches = PatchEmbed { patch_px: stride, width, table };
+    let mut x = b.named("image_encoder.patch_embed", "image_encoder", patches, &[b.image()]);
+    for (i, window) in [Some(3), None].into_iter().enumerate() {
+        let table = window.unwrap_or(table);
+        let block = VitBlock { width, heads, hidden: 2 * width, window, table, epsilon: 1e-6 };
+        x = b.node(&format!("image_encoder.blocks.{i}"), block, &[x]);
+    }
+    let neck = EncoderNeck { inputs: width, outputs: width, unused_classes: None };
+    let features = b.named("image_encoder.neck", "image_encoder", neck, &[x]);
+    b.part(Part::Neck);
+    let asked = b.node("prompt_encoder", PromptEncoder { width, mask_channels: 8, stride }, &[features, prompt]);
+    b.part(Part::Head("mask".to_owned()));
+    let mut x = b.named("mask_decoder.tokens", "mask_decoder", Question { candidates: 4 }, &[features, asked]);
+    for i in 0..2 {
+        let layer = TwoWayLayer { width, heads, hidden: 64, first: i == 0 };
+        x = b.node(&format!("mask_decoder.transformer.layers.{i}"), layer, &[x]);
+    }
+    let end = TwoWayEnd { width, heads };
+    let told = b.named("mask_decoder.transformer.final", "mask_decoder.transformer", end, &[x]);
+    let large = b.node("mask_decoder.output_upscaling", MapUpscaling { width }, &[told]);
+    let products = MaskProducts { width, depth: width / 8, candidates: 4 };
+    let masks = b.node("mask_decoder.output_hypernetworks_mlps", products, &[told, large]);
+    b.part(Part::Head("iou".to_owned()));
+    let quality = MaskQuality { width, hidden: 32, candidates: 4 };
+    let iou = b.node("mask_decoder.iou_prediction_head", quality, &[told]);
+    b.head("mask", masks, HeadKind::Prompted { candidates: 4, tells: PromptTells::Mask });
+    b.head("iou", iou, HeadKind::Prompted { candidates: 4, tells: PromptTells::Iou });
+    b.finish().unwrap()
+}
+
 pub fn rule() -> Preprocess {
     let mut rule = Preprocess::imagenet(16);
     rule.resize = frostline::graph::Resize::Stretch;
@@ -107,6 +147,7 @@ pub struct Notes {
     pub steps: Vec<StepNews>,
     pub epochs: Vec<EpochNews>,
     pub samples: usize,
+    pub shown: Vec<LiveSample>,
     pub evaluated: Vec<Arc<Evaluation>>,
     pub best: Option<Best>,
     pub frozen: Vec<(u64, String)>,
@@ -130,6 +171,7 @@ impl Observer for Notes {
     }
     fn samples(&mut self, _: u32, samples: Vec<LiveSample>) {
         self.samples += samples.len();
+        self.shown = samples;
     }
     fn best(&mut self, best: Best) {
         self.best = Some(best);

@@ -2,6 +2,7 @@
 //! by nearest neighbor.
 
 pub(crate) mod facts;
+mod objects;
 pub(crate) mod raster;
 pub(crate) mod raw;
 mod shapes;
@@ -12,6 +13,7 @@ use self::raw::{Raw, RawMask, decode_mask};
 use super::image::read;
 use super::{DataError, IGNORE_ID, MaskPixels, MaskTarget, Placement};
 
+pub use self::objects::{VOID, components, load_objects};
 pub use self::raster::{pack, polygon_runs, runs_of};
 pub use self::shapes::{Region, Shape, Shapes};
 
@@ -199,35 +201,57 @@ impl MaskTarget {
     }
 }
 
-/// The mask at input size (`[height, width]`), one id per input pixel: the id of the picture pixel at its center, 255
+/// The ids of a picture's pixels, row-major: classes, or numbers of objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids<'a, T> {
+    /// Width and height in pixels.
+    pub size_px: [u32; 2],
+    pub ids: &'a [T],
+    /// The id where nothing is known.
+    pub none: T,
+}
+
+impl<'a> From<&'a MaskPixels> for Ids<'a, u8> {
+    fn from(mask: &'a MaskPixels) -> Self {
+        Self { size_px: [mask.width, mask.height], ids: &mask.ids, none: IGNORE_ID }
+    }
+}
+
+impl<'a> From<&'a InstancePixels> for Ids<'a, u16> {
+    fn from(objects: &'a InstancePixels) -> Self {
+        Self { size_px: [objects.width, objects.height], ids: &objects.ids, none: VOID }
+    }
+}
+
+/// The mask at input size (`[height, width]`), one id per input pixel: the id of the picture pixel at its center, none
 /// outside of the picture and of `window` (left, top, right, bottom in input pixels), beyond which it is not drawn.
-pub(crate) fn place_mask(mask: &MaskPixels, placement: &Placement, size: [u32; 2], window: [u32; 4]) -> Vec<u8> {
-    let mut ids = vec![IGNORE_ID; size.map(|side| side as usize).iter().product()];
+pub(crate) fn place_mask<T: Copy>(mask: Ids<'_, T>, placement: &Placement, size: [u32; 2], window: [u32; 4]) -> Vec<T> {
+    let mut ids = vec![mask.none; size.map(|side| side as usize).iter().product()];
     paint_mask(&mut ids, mask, placement, size, window);
     ids
 }
 
 /// Draws a mask into a part of another one at input size ([`place_mask`]).
-pub(crate) fn paint_mask(
-    onto: &mut [u8],
-    mask: &MaskPixels,
+pub(crate) fn paint_mask<T: Copy>(
+    onto: &mut [T],
+    mask: Ids<'_, T>,
     placement: &Placement,
     [height, width]: [u32; 2],
     [left, top, right, bottom]: [u32; 4],
 ) {
     let inside = |value: f32, limit: u32| (value >= 0.0 && value < limit as f32).then_some(value as usize);
-    let right = right.min(width);
+    let (right, [own_width, own_height]) = (right.min(width), mask.size_px);
     // Each axis by itself: a placement does not turn.
     let columns: Vec<Option<usize>> =
-        (left..right).map(|x| inside(placement.image_from_input(x as f32 + 0.5, 0.0).0, mask.width)).collect();
+        (left..right).map(|x| inside(placement.image_from_input(x as f32 + 0.5, 0.0).0, own_width)).collect();
     for y in top..bottom.min(height) {
-        let row = inside(placement.image_from_input(0.0, y as f32 + 0.5).1, mask.height);
-        let source = row.and_then(|row| mask.ids.get(row * mask.width as usize..(row + 1) * mask.width as usize));
+        let row = inside(placement.image_from_input(0.0, y as f32 + 0.5).1, own_height);
+        let source = row.and_then(|row| mask.ids.get(row * own_width as usize..(row + 1) * own_width as usize));
         let start = y as usize * width as usize;
         let Some(target) = onto.get_mut(start + left as usize..start + right as usize) else { continue };
         for (place, column) in target.iter_mut().zip(&columns) {
             let id = source.zip(*column).and_then(|(source, column)| source.get(column));
-            *place = id.copied().unwrap_or(IGNORE_ID);
+            *place = id.copied().unwrap_or(mask.none);
         }
     }
 }
@@ -263,17 +287,17 @@ mod tests {
         let (_, placement) = preprocess(&Rgb8::filled(4, 2, 0), &rule);
         let padding = [255; 4];
         assert_eq!(
-            place_mask(&mask, &placement, [4, 4], [0, 0, 4, 4]),
+            place_mask((&mask).into(), &placement, [4, 4], [0, 0, 4, 4]),
             [padding, [0, 1, 2, 3], [4, 5, 6, 7], padding].concat()
         );
         let mirrored = placement.mirrored(4);
         assert_eq!(
-            place_mask(&mask, &mirrored, [4, 4], [0, 0, 4, 4]),
+            place_mask((&mask).into(), &mirrored, [4, 4], [0, 0, 4, 4]),
             [padding, [3, 2, 1, 0], [7, 6, 5, 4], padding].concat()
         );
         // Only a part of it is drawn.
         let part = [[255, 255, 255, 255], [255, 1, 2, 255], [255; 4], padding].concat();
-        assert_eq!(place_mask(&mask, &placement, [4, 4], [1, 0, 3, 2]), part);
+        assert_eq!(place_mask((&mask).into(), &placement, [4, 4], [1, 0, 3, 2]), part);
     }
 
     #[test]

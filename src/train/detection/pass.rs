@@ -64,12 +64,15 @@ pub fn to_picture(candidates: &mut Candidates, placement: &Placement, size_px: [
 }
 
 /// The pictures of a split that the heads can learn from or be measured by. A detector leaves those out of whose objects
-/// nothing is known: taking them for empty would teach it not to see.
+/// nothing is known: taking them for empty would teach it not to see. A promptable network needs an object to ask for.
 #[must_use]
 pub fn known(graph: &Graph, dataset: &Dataset, split: Split) -> Vec<usize> {
     let mut all = dataset.indices(split);
     if graph.detector.is_some() {
         all.retain(|&at| dataset.samples.get(at).is_some_and(|sample| sample.target.boxes.is_some()));
+    }
+    if graph.takes_prompts() {
+        all.retain(|&at| dataset.samples.get(at).is_some_and(|sample| dataset.shows_objects(sample)));
     }
     all
 }

@@ -42,7 +42,8 @@ pub fn evaluate(
     let start = Instant::now();
     let (network, run) = open_model(from, device)?;
     let columns = run.columns();
-    if dataset.columns != columns {
+    // Prompts are answered whatever the classes.
+    if dataset.columns != columns && !network.graph().takes_prompts() {
         match_columns(Arc::make_mut(&mut dataset), &columns)?;
     }
     let own_split = !dataset.suggested_split && dataset.samples.iter().any(|sample| sample.split == Split::Val);

@@ -184,11 +184,8 @@ fn of_head(
                 Some((targets, rows)) => loss::binary_cross_entropy(known(logits, rows), targets, weights),
             }
         }
-        HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } => {
+        HeadKind::PixelClassify { .. } | HeadKind::Detect { .. } | HeadKind::Prompted { .. } => {
             return Err(RunError::Description(format!("the head {} has no loss by itself", head.name)));
-        }
-        HeadKind::Prompted { .. } => {
-            return Err(RunError::Description(format!("the head {} cannot be trained yet", head.name)));
         }
     })
 }
@@ -218,6 +215,9 @@ pub fn total(graph: &Graph, terms: &[Tensor<1>], options: &LossOptions) -> Optio
 pub fn missing_targets(graph: &Graph, dataset: &Dataset) -> Vec<String> {
     if graph.detector.is_some() {
         return missing_boxes(graph, dataset);
+    }
+    if graph.takes_prompts() {
+        return missing_objects(graph, dataset);
     }
     if let Some(misfit) = other_task(graph, dataset) {
         return vec![misfit];
@@ -270,6 +270,27 @@ fn other_task(graph: &Graph, dataset: &Dataset) -> Option<String> {
     let boxes = any(|sample| sample.target.boxes.is_some()).then_some("boxes: choose a model for detection");
     let has = has.or(boxes)?;
     Some(format!("{} tells {tells}, and no picture in {} has a {lacks}; they have {has}.", graph.name, dataset.name))
+}
+
+/// What a promptable network lacks: pictures whose masks show an object to train and to validate on.
+fn missing_objects(graph: &Graph, dataset: &Dataset) -> Vec<String> {
+    let (name, set) = (&graph.name, &dataset.name);
+    let any = |has: fn(&Sample) -> bool| dataset.samples.iter().any(has);
+    if !any(|sample| sample.target.mask.is_some()) {
+        let has = if any(|sample| sample.target.boxes.is_some()) {
+            "; they have boxes: choose a model for detection"
+        } else if any(|sample| sample.target.labels.iter().any(Label::is_known)) {
+            "; they have labels: choose a model for classification"
+        } else {
+            ""
+        };
+        return vec![format!("{name} learns from masks of objects, and no picture in {set} has a mask{has}.")];
+    }
+    let without = |(split, verb): (Split, &str)| {
+        let known = detection::known(graph, dataset, split);
+        known.is_empty().then(|| format!("No picture in {set} has a mask with an object to {verb} {name} on."))
+    };
+    [(Split::Train, "train"), (Split::Val, "validate")].into_iter().filter_map(without).collect()
 }
 
 /// What a detector lacks: pictures with boxes to train and to validate on.

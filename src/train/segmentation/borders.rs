@@ -1,6 +1,8 @@
 //! The weights that U-Net's paper gives to the gaps between objects (Ronneberger et al. 2015, arXiv:1505.04597, eq. 2):
 //! `w0 exp(-(d1 + d2)² / 2σ²)` with the distances to the nearest and the second nearest object.
 
+use crate::data::{IGNORE_ID, components};
+
 /// How much gaps count, and how wide they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Borders {
@@ -35,7 +37,7 @@ pub fn border_weights(ids: &[u8], width: usize, borders: Borders) -> Vec<f32> {
     if width == 0 || ids.is_empty() {
         return weights;
     }
-    let labels = components(ids, width);
+    let labels = parts(ids, width);
     if labels.iter().max().is_none_or(|most| *most < 2) {
         return weights;
     }
@@ -104,32 +106,8 @@ fn along_columns(labels: &[u32], width: usize, reach: usize) -> Vec<Near> {
 }
 
 /// Numbers the connected parts of each class but 0 and 255, from 1 on; 0 elsewhere.
-fn components(ids: &[u8], width: usize) -> Vec<u32> {
-    let mut labels = vec![0_u32; ids.len()];
-    let height = ids.len() / width;
-    let (mut last, mut open) = (0, Vec::new());
-    for start in 0..height * width {
-        let class = ids[start];
-        if labels[start] != 0 || class == 0 || class == u8::MAX {
-            continue;
-        }
-        last += 1;
-        labels[start] = last;
-        open.push(start);
-        while let Some(at) = open.pop() {
-            let (y, x) = (at / width, at % width);
-            for ny in y.saturating_sub(1)..(y + 2).min(height) {
-                for nx in x.saturating_sub(1)..(x + 2).min(width) {
-                    let next = ny * width + nx;
-                    if labels[next] == 0 && ids[next] == class {
-                        labels[next] = last;
-                        open.push(next);
-                    }
-                }
-            }
-        }
-    }
-    labels
+fn parts(ids: &[u8], width: usize) -> Vec<u32> {
+    components(ids, width, |class| class != 0 && class != IGNORE_ID)
 }
 
 #[cfg(test)]
@@ -160,7 +138,7 @@ mod tests {
             let (width, height) = (9 + round, 23 - round);
             let ids: Vec<u8> =
                 (0..width * height).map(|_| if rng.chance(0.08) { 1 + (round % 2) as u8 } else { 0 }).collect();
-            let labels = components(&ids, width);
+            let labels = parts(&ids, width);
             let weights = border_weights(&ids, width, Borders { weight: 7.0, sigma_px: 3.0 });
             for at in (0..ids.len()).filter(|&at| ids[at] == 0) {
                 let mut nearest: std::collections::BTreeMap<u32, f32> = std::collections::BTreeMap::new();

@@ -11,6 +11,7 @@ mod overlay;
 mod pass;
 pub mod prompt;
 mod save;
+pub mod teach;
 mod tiles;
 
 pub use answer::{Logits, Mask};

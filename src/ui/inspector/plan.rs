@@ -3,6 +3,7 @@
 mod augment;
 mod heads;
 mod phases;
+mod prompts;
 mod schedule;
 
 use crate::data::Augment;
@@ -16,6 +17,7 @@ use egui::{ComboBox, DragValue, Ui};
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     presets(ui, ctx);
     heads::ui(ui, ctx);
+    prompts::ui(ui, ctx);
     widgets::section(ui, ctx.theme, "Run");
     number(
         ui,
@@ -231,7 +233,10 @@ pub fn metrics(ctx: &Context<'_>) -> Vec<(String, &'static str, &'static str)> {
             ("ap", "AP", "COCO's average precision over IoU 0.50 to 0.95."),
             ("ap50", "AP50", "Average precision at IoU 0.50."),
         ],
-        ModelTask::Prompt => &[],
+        ModelTask::Prompt => &[
+            ("miou", "IoU of boxes", "Mean over objects of the IoU of the mask that their box gives."),
+            ("point/miou", "IoU of points", "Mean over objects of the IoU of the mask that one click gives."),
+        ],
     };
     let first = [(String::new(), "automatic", "The task's own metric.")];
     let loss = [("loss".to_owned(), "loss", "The lowest validation loss.")];

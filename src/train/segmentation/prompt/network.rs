@@ -1,8 +1,8 @@
 //! The network behind the prompts.
 
-use super::{Answered, Candidate, Features, LowRes, Prompt};
+use super::{Answered, Candidate, Ends, Features, LowRes, OFFERED, Prompt};
 use crate::data::{Placement, Rgb8, transform};
-use crate::graph::{HeadKind, NodeId, Part, Preprocess, PromptTells, Shape, Source};
+use crate::graph::{NodeId, Preprocess, Shape, Source};
 use crate::models::{Mode, Network};
 use crate::nn::ask::{Marks, Point as Mark, Prompt as Question};
 use crate::nn::{Ctx, RunError, Value, resize};
@@ -10,9 +10,6 @@ use crate::train::predict::host;
 use burn::tensor::{Tensor, TensorData};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Masks of an answer: all but the first, which is for prompts that leave no choice.
-const OFFERED: usize = 3;
 
 /// A picture that can be asked about.
 #[derive(Clone, Debug)]
@@ -50,20 +47,8 @@ impl Prompter {
     /// When it takes no prompts.
     pub fn new(network: &Network, rule: Preprocess) -> Result<Self, String> {
         let graph = network.graph();
-        let refused = || format!("{} takes no prompts.", graph.name);
-        let head = |wanted: PromptTells| {
-            let tells = |kind: &HeadKind| matches!(kind, HeadKind::Prompted { tells, candidates } if *tells == wanted && *candidates > OFFERED);
-            graph.heads.iter().find(|head| tells(&head.kind)).map(|head| head.output).ok_or_else(refused)
-        };
-        if !graph.inputs.iter().any(|input| input.shape == Shape::Prompt) {
-            return Err(refused());
-        }
-        // What prompts are put to: the end of the backbone.
-        let ends = |(from, to): &(NodeId, NodeId)| {
-            graph.node(*from).part == Part::Backbone && graph.node(*to).part != Part::Backbone
-        };
-        let features = graph.edges().into_iter().find(ends).map(|(from, _)| from).ok_or_else(refused)?;
-        let (masks, quality) = (head(PromptTells::Mask)?, head(PromptTells::Iou)?);
+        let ends = Ends::of(graph).ok_or_else(|| format!("{} takes no prompts.", graph.name))?;
+        let Ends { features, masks, quality } = ends;
         Ok(Self { features, masks, quality, network: network.inference(), rule })
     }
 
