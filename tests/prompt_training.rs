@@ -1,7 +1,13 @@
 //! Teaching a promptable network: losses and gradients are PyTorch's, gradients of a step are those of its passes together, the
 //! encoder stays as it is, a resumed run goes on bit for bit, objects are found better, what does not fit is said.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod common;
 
@@ -27,7 +33,7 @@ use frostline::train::segmentation::teach::{
     FOCAL_WEIGHT, Prompting, Truths, Worth, first_prompt, objects_of, teach, told,
 };
 use frostline::train::{
-    Answer, Control, DeviceChoice, Ending, Evaluation, OptimizerChoice, Plan, RunFolder, Setup, Trainer, Which,
+    Answer, Control, Decay, DeviceChoice, Ending, Evaluation, OptimizerChoice, Plan, RunFolder, Setup, Trainer, Which,
     evaluate, open_model,
 };
 use std::collections::BTreeMap;
@@ -258,7 +264,9 @@ fn objects_are_found_better_and_the_run_can_be_asked() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut notes = Notes::default();
-    let mut trainer = trainer(Plan { lr: 0.003, ..plan(8) }, &dataset, &out);
+    let prompting = Prompting { clicks: 1, ..Prompting::default() };
+    let mut trainer =
+        trainer(Plan { lr: 0.003, batch: 2, decay: Decay::Constant, prompting, ..plan(6) }, &dataset, &out);
     trainer.run(&mut notes).unwrap();
     let of = |name: &str| -> Vec<f64> { notes.epochs.iter().map(|epoch| epoch.metrics[name]).collect() };
     let (miou, points) = (of("miou"), of("point/miou"));
