@@ -118,9 +118,29 @@ pub(super) struct TrainArgs {
     /// The run's folder, which must not hold a run yet
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// The feature cache, which comes with a later version
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+/// The feature cache: what the frozen part gives is computed once for each view of a picture.
+#[derive(Debug, clap::Args)]
+pub(super) struct CacheArgs {
+    /// Keep what the frozen part gives: where that is measured to save time, wherever possible, or never
     #[arg(long, default_value = "auto")]
     pub cache: Cache,
+    /// Vary each training picture in this many fixed ways, taken in turn by the epochs, so that they can be cached [default:
+    /// new ones in each epoch]
+    #[arg(long, value_name = "K", default_value = "0", hide_default_value = true)]
+    pub views: u32,
+    /// Store features as 16-bit numbers: half the room, rounded
+    #[arg(long)]
+    pub cache_half: bool,
+    /// Megabytes that features may take in memory
+    #[arg(long, value_name = "MB")]
+    pub cache_ram: Option<u32>,
+    /// Megabytes that all stored features may take on disk; 0 for none
+    #[arg(long, value_name = "MB")]
+    pub cache_disk: Option<u32>,
 }
 
 /// What decides a run.

@@ -160,7 +160,7 @@ impl Driver {
             params: info.params,
             trainable: info.trainable,
             images: Images { train: info.train_images, val: info.val_images },
-            cache: "off",
+            cache: if info.cache.is_some() { "on" } else { "off" },
             run: &info.folder,
             classes: &info.classes,
             heads: &info.columns,

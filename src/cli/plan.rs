@@ -1,6 +1,8 @@
 //! From the arguments of `train` to a plan.
 
-use super::args::{AugmentName, ClassWeightsName, DecayName, HeadName, OptimizerName, PlanArgs, Recipe, ScheduleName};
+use super::args::{
+    AugmentName, Cache, CacheArgs, ClassWeightsName, DecayName, HeadName, OptimizerName, PlanArgs, Recipe, ScheduleName,
+};
 use super::check::val_source;
 use super::{Failure, Outcome};
 use crate::data::{Augment, CropRange, Jitter, LabelColumn, ValSource};
@@ -8,8 +10,8 @@ use crate::graph::{FreezePlan, Graph};
 use crate::session::{ModelTask, Variant, find_model};
 use crate::train::segmentation::teach::Prompting;
 use crate::train::{
-    About, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan, SchedulePreset, ValChoice,
-    WeightsSource, about_weights, head_plans, public,
+    About, CacheChoice, CacheMode, ClassWeights, DataSource, Decay, EarlyStop, FreezePhase, OptimizerChoice, Plan,
+    SchedulePreset, ValChoice, WeightsSource, about_weights, head_plans, public,
 };
 use crate::weights::HeadPolicy;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,16 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
         None => Ok(plan),
         Some(problem) => Err(Failure::Input(problem.clone())),
     }
+}
+
+/// What the arguments say of the feature cache.
+pub(super) fn cache(args: &CacheArgs) -> CacheChoice {
+    let mode = match args.cache {
+        Cache::Auto => CacheMode::Auto,
+        Cache::On => CacheMode::On,
+        Cache::Off => CacheMode::Off,
+    };
+    CacheChoice { mode, half: args.cache_half, ram_mb: args.cache_ram, disk_mb: args.cache_disk }
 }
 
 /// A freeze plan from words; several names may be given apart or joined by commas.

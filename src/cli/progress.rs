@@ -95,7 +95,8 @@ pub(super) fn epoch(news: &EpochNews, epochs: u32) -> String {
         (true, n) => format!("  frozen verified ({n} tensors)"),
         (false, n) => format!("  {n} frozen tensors not verified"),
     };
-    format!("epoch {:>width$}/{epochs}  {}  {:.1} s{frozen}", news.epoch, parts.join("  "), news.seconds)
+    let cached = if news.cached { "  from kept features" } else { "" };
+    format!("epoch {:>width$}/{epochs}  {}  {:.1} s{cached}{frozen}", news.epoch, parts.join("  "), news.seconds)
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! `frostline train` and `frostline resume`.
 
-use super::args::{Cache, ResumeArgs, TrainArgs};
+use super::args::{ResumeArgs, TrainArgs};
 use super::drive::Driver;
-use super::{Failure, Outcome, output, plan, public};
+use super::{Failure, Outcome, plan, public};
 use crate::session::Command;
-use crate::train::RunFolder;
+use crate::train::{Plan, RunFolder};
 
 pub(super) fn train(args: &TrainArgs) -> Outcome {
-    let plan = plan::plan(&args.plan)?;
-    if args.cache == Cache::On {
-        output::note("warning: the feature cache comes with a later version; this run computes everything anew.");
-    }
+    let plan = Plan { cache: plan::cache(&args.cache), views: args.cache.views, ..plan::plan(&args.plan)? };
     public::bring(&plan)?;
     let mut driver = Driver::new(plan.device)?;
     driver.send(Command::Start { plan: Box::new(plan), out: args.out.clone() })?;

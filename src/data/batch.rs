@@ -1,5 +1,6 @@
 //! From plain buffers to tensors: the only file here that names burn.
 
+use super::features::{Hit, RecordKey, Seen};
 use super::loader::RawBatch;
 use super::{BoxTarget, IGNORE_ID, Label, Placement};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,8 +10,16 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 pub struct Batch {
     /// Indices into the data set's samples.
     pub indices: Vec<usize>,
-    /// `[batch, 3, height, width]`
-    pub images: Tensor<4>,
+    /// Where its tensors live.
+    pub device: Device,
+    /// Height and width of the input in pixels.
+    pub size: [usize; 2],
+    /// The pictures without features, `[pictures without, 3, height, width]`; none where all have them.
+    pub images: Option<Tensor<4>>,
+    /// Per picture: the features of it that are known; empty where none were looked for.
+    pub hits: Vec<Option<Hit>>,
+    /// Per picture: what its features can be stored under; empty where none were looked for.
+    pub views: Vec<Option<(RecordKey, Seen)>>,
     /// What each label column says of each picture: `[picture][column]`, on the host.
     pub labels: Vec<Vec<Label>>,
     /// Class of each pixel, `[batch, height, width]`, [`IGNORE_ID`] where none counts.
@@ -36,7 +45,10 @@ impl Batch {
             return None;
         }
         let [height, width] = raw.size_px.map(|n| n as usize);
-        let images = Tensor::from_data(TensorData::new(raw.pixels, [count, 3, height, width]), device);
+        let size = [height, width];
+        let without = count - raw.hits.iter().flatten().count();
+        let images =
+            (without > 0).then(|| Tensor::from_data(TensorData::new(raw.pixels, [without, 3, height, width]), device));
         let (labels, boxes) = raw.targets.into_iter().map(|target| (target.labels, target.boxes)).unzip();
         let masks = raw.masks.iter().all(Option::is_some).then(|| {
             let ids: Vec<i32> = raw.masks.iter().flatten().flatten().map(|&id| i32::from(id)).collect();
@@ -44,7 +56,11 @@ impl Batch {
         });
         Some(Self {
             indices: raw.indices,
+            device: device.clone(),
+            size,
             images,
+            hits: raw.hits,
+            views: raw.views,
             labels,
             masks,
             mask_ids: raw.masks,
@@ -79,19 +95,18 @@ impl Batch {
             values.extend((0..classes).map(|class| f32::from(has(class))));
             rows.push(i32::try_from(at).unwrap_or(i32::MAX));
         }
-        let device = self.images.device();
+        let device = &self.device;
         (!rows.is_empty()).then(|| {
             let count = rows.len();
-            let values = Tensor::from_data(TensorData::new(values, [count, classes]), &device);
-            (values, Tensor::from_data(TensorData::new(rows, [count]), &device))
+            let values = Tensor::from_data(TensorData::new(values, [count, classes]), device);
+            (values, Tensor::from_data(TensorData::new(rows, [count]), device))
         })
     }
 
     fn upload_rows(&self, ids: Vec<i32>, rows: Vec<i32>) -> Option<(Tensor<1, Int>, Tensor<1, Int>)> {
-        let device = self.images.device();
         let upload = |values: Vec<i32>| {
             let count = values.len();
-            Tensor::from_data(TensorData::new(values, [count]), &device)
+            Tensor::from_data(TensorData::new(values, [count]), &self.device)
         };
         (!rows.is_empty()).then(|| (upload(ids), upload(rows)))
     }

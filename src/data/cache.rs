@@ -68,6 +68,16 @@ impl PixelCache {
         *self.lock() = Inner::default();
     }
 
+    /// Forgets one picture, because its file changed.
+    pub(crate) fn forget(&self, index: usize) {
+        let mut inner = self.lock();
+        let gone: Vec<(u64, usize)> = inner.stages.keys().filter(|(_, at)| *at == index).copied().collect();
+        for key in gone {
+            let bytes = inner.stages.remove(&key).map_or(0, |stage| stage.image.pixels.len());
+            inner.used_bytes -= bytes;
+        }
+    }
+
     pub(crate) fn get(&self, kind: u64, index: usize) -> Option<Stage> {
         self.lock().stages.get(&(kind, index)).cloned()
     }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::augment::{self, view_rng};
 use super::cache::Stage;
 use super::compose::{Tile, compose};
+use super::features::{Hit, Lookup, Record, RecordKey, Seen, record_key};
 use super::mask::{load_mask, load_objects, place_mask};
 use super::transform::{clear_padding, normalize, preprocess, resize, shorter_side_to};
 use super::{
@@ -37,6 +38,15 @@ pub struct View {
     pub epoch: u64,
 }
 
+/// What is wanted of pictures beside pixels and targets.
+#[derive(Clone, Debug, Default)]
+pub struct Wants {
+    /// Where to look for features of pictures, which then need not be decoded.
+    pub known: Option<Lookup>,
+    /// Whether the objects of masks are wanted.
+    pub objects: bool,
+}
+
 /// One batch, ready to become a tensor.
 #[derive(Clone, Debug, Default)]
 pub struct RawBatch {
@@ -44,7 +54,7 @@ pub struct RawBatch {
     pub indices: Vec<usize>,
     /// Height and width of the input in pixels.
     pub size_px: [u32; 2],
-    /// `[indices.len(), 3, height, width]`, normalized.
+    /// Normalized pixels of the pictures whose features were not found: `[pictures without, 3, height, width]`.
     pub pixels: Vec<f32>,
     /// Per picture; boxes in input pixels. The mask, if there is one, is in `masks` instead.
     pub targets: Vec<Target>,
@@ -57,6 +67,10 @@ pub struct RawBatch {
     pub placements: Vec<Placement>,
     /// Per picture: its own width and height in pixels.
     pub images_px: Vec<[u32; 2]>,
+    /// Per picture: its features, where they were found; empty where none were looked for.
+    pub hits: Vec<Option<Hit>>,
+    /// Per picture without features: what they can be stored under, and with which view; empty where none were looked for.
+    pub views: Vec<Option<(RecordKey, Seen)>>,
     /// Files that broke since the check; they are left out of the batch.
     pub failed: Vec<Issue>,
 }
@@ -85,32 +99,22 @@ impl Loader {
         view: View,
         cache: Arc<PixelCache>,
     ) -> Self {
-        Self::launch(dataset, order, batch, view, cache, false)
+        Self::start_with(dataset, order, batch, view, cache, Wants::default())
     }
 
-    /// The same with the objects of masks.
+    /// The same with what else is wanted; a picture whose features are known is not decoded.
     #[must_use]
-    pub fn start_with_objects(
+    pub fn start_with(
         dataset: Arc<Dataset>,
         order: Vec<usize>,
         batch: usize,
         view: View,
         cache: Arc<PixelCache>,
-    ) -> Self {
-        Self::launch(dataset, order, batch, view, cache, true)
-    }
-
-    fn launch(
-        dataset: Arc<Dataset>,
-        order: Vec<usize>,
-        batch: usize,
-        view: View,
-        cache: Arc<PixelCache>,
-        objects: bool,
+        wants: Wants,
     ) -> Self {
         let (sender, batches) = sync_channel(PREFETCH);
         let stop = Arc::new(AtomicBool::new(false));
-        let work = Work { objects, ..Work::new(dataset, view, cache, Arc::clone(&stop)) };
+        let work = Work { wants, ..Work::new(dataset, view, cache, Arc::clone(&stop)) };
         let failures = sender.clone();
         let thread = std::thread::Builder::new()
             .name("frostline-loader".to_owned())
@@ -150,6 +154,19 @@ impl Drop for Loader {
 }
 
 impl RawBatch {
+    /// Adds all of a picture but its pixels and its size; `before` where features were looked for.
+    fn push(&mut self, index: usize, loaded: Loaded, before: Option<Before>) {
+        self.indices.push(index);
+        self.placements.push(loaded.seen.placement());
+        self.targets.push(loaded.target);
+        self.masks.push(loaded.mask);
+        self.objects.push(loaded.objects);
+        let Some(Before { key, found }) = before else { return };
+        self.views
+            .push(key.filter(|_| found.as_ref().is_none_or(|(store, _)| *store > 0)).map(|key| (key, loaded.seen)));
+        self.hits.push(found.map(|(store, record)| Hit { store, values: record.values }));
+    }
+
     fn broken(what: String) -> Self {
         Self { failed: vec![Issue::new(Severity::Error, "", what)], ..Self::default() }
     }
@@ -165,8 +182,7 @@ struct Work {
     kind: u64,
     /// Pictures to train on whose boxes or masks are known: what a mosaic may take.
     partners: Vec<usize>,
-    /// Whether the objects of masks are wanted.
-    objects: bool,
+    wants: Wants,
 }
 
 /// One picture of a batch but its pixels.
@@ -174,7 +190,14 @@ struct Loaded {
     target: Target,
     mask: Option<Vec<u8>>,
     objects: Option<Vec<u16>>,
-    placement: Placement,
+    seen: Seen,
+}
+
+/// What is known of a picture before it is decoded.
+#[derive(Default)]
+struct Before {
+    key: Option<RecordKey>,
+    found: Option<(usize, Record)>,
 }
 
 /// What a picture brings to a view of several.
@@ -211,7 +234,7 @@ impl Work {
         };
         let partners =
             if mosaic { dataset.indices(Split::Train).into_iter().filter(known).collect() } else { Vec::new() };
-        Self { dataset, view, cache, stop, kind, partners, objects: false }
+        Self { dataset, view, cache, wants: Wants::default(), stop, kind, partners }
     }
 
     fn run(&self, order: &[usize], batch: usize, batches: &SyncSender<RawBatch>) {
@@ -241,37 +264,64 @@ impl Work {
         let rule = self.rule(indices);
         let [height, width] = rule.size;
         let length = 3 * height as usize * width as usize;
-        let mut pixels = vec![0.0; indices.len() * length];
-        let outcomes: Vec<Outcome> = pixels
-            .par_chunks_mut(length.max(1))
-            .zip(indices.par_iter())
-            .map(|(out, index)| self.one(*index, &rule, out))
+        let mut before: Vec<Result<Before, Issue>> = match &self.wants.known {
+            Some(known) => indices.par_iter().map(|&index| self.look_up(index, known)).collect(),
+            None => indices.iter().map(|_| Ok(Before::default())).collect(),
+        };
+        let is_found = |before: &Result<Before, Issue>| before.as_ref().is_ok_and(|before| before.found.is_some());
+        let without = before.iter().filter(|one| !is_found(one)).count();
+        let mut pixels = vec![0.0; without * length];
+        let mut room = pixels.chunks_mut(length.max(1));
+        let rooms: Vec<&mut [f32]> = before
+            .iter()
+            .map(|one| if is_found(one) { Default::default() } else { room.next().unwrap_or_default() })
+            .collect();
+        let outcomes: Vec<Outcome> = rooms
+            .into_par_iter()
+            .zip(indices.par_iter().zip(&before))
+            .map(|(out, (index, before))| self.one(*index, &rule, before, out))
             .collect();
         let mut batch = RawBatch { size_px: rule.size, ..RawBatch::default() };
-        for (position, (index, outcome)) in indices.iter().zip(outcomes).enumerate() {
+        let (mut position, mut kept) = (0, 0);
+        for ((index, outcome), before) in indices.iter().zip(outcomes).zip(&mut before) {
+            let was_found = is_found(before);
             match outcome {
                 Outcome::Loaded(loaded) => {
-                    let (from, to) = (position * length, batch.indices.len() * length);
-                    if from != to {
-                        pixels.copy_within(from..from + length, to);
+                    if !was_found {
+                        let (from, to) = (position * length, kept * length);
+                        if from != to {
+                            pixels.copy_within(from..from + length, to);
+                        }
+                        kept += 1;
                     }
-                    batch.indices.push(*index);
-                    batch.targets.push(loaded.target);
-                    batch.masks.push(loaded.mask);
-                    batch.objects.push(loaded.objects);
-                    batch.placements.push(loaded.placement);
+                    let before = before.as_mut().map(std::mem::take).unwrap_or_default();
+                    batch.push(*index, *loaded, self.wants.known.is_some().then_some(before));
                     batch.images_px.push(self.dataset.samples.get(*index).map_or([0, 0], |sample| sample.size_px));
                 }
                 Outcome::Failed(issue) => batch.failed.push(issue),
                 Outcome::Stopped => {}
             }
+            position += usize::from(!was_found);
         }
-        pixels.truncate(batch.indices.len() * length);
+        pixels.truncate(kept * length);
         batch.pixels = pixels;
         batch
     }
 
-    fn one(&self, index: usize, rule: &Preprocess, out: &mut [f32]) -> Outcome {
+    /// What a picture's features are found by, and the features where there are some.
+    fn look_up(&self, index: usize, known: &Lookup) -> Result<Before, Issue> {
+        let Some(sample) = self.dataset.samples.get(index) else { return Ok(Before::default()) };
+        let digest = known.digests.of(index, &sample.image);
+        let digest = digest.map_err(|error| Issue::new(Severity::Error, sample.image.name(), error.reason()))?;
+        if digest.changed {
+            self.cache.forget(index);
+        }
+        let key = record_key(&digest.sha256, &self.view, index, &sample.target);
+        let found = known.stores.iter().enumerate().find_map(|(at, store)| Some((at, store.get(&key)?)));
+        Ok(Before { key: Some(key), found })
+    }
+
+    fn one(&self, index: usize, rule: &Preprocess, before: &Result<Before, Issue>, out: &mut [f32]) -> Outcome {
         if self.stop.load(Ordering::Relaxed) {
             return Outcome::Stopped;
         }
@@ -279,10 +329,32 @@ impl Work {
             let what = format!("picture {index} does not exist ({} pictures)", self.dataset.samples.len());
             return Outcome::Failed(Issue::new(Severity::Error, &self.dataset.root, what));
         };
-        match self.load(index, sample, rule, out) {
+        let loaded = match before {
+            Err(issue) => return Outcome::Failed(issue.clone()),
+            Ok(Before { found: Some((_, record)), .. }) => self.seen_before(index, sample, rule, record.seen.clone()),
+            Ok(_) => self.load(index, sample, rule, out),
+        };
+        match loaded {
             Ok(loaded) => Outcome::Loaded(Box::new(loaded)),
             Err(error) => Outcome::Failed(Issue::new(Severity::Error, sample.image.name(), error.reason())),
         }
+    }
+
+    /// The targets of a picture that was seen in this view before.
+    fn seen_before(&self, index: usize, sample: &Sample, rule: &Preprocess, seen: Seen) -> Result<Loaded, DataError> {
+        let (boxes, mask, objects) = match &seen {
+            Seen::Placed { placement, window, min_visible } => {
+                let mask = self.mask(index, sample)?;
+                let mask = mask.map(|mask| place_mask((&*mask).into(), placement, rule.size, *window));
+                let objects = self.objects(index, sample)?;
+                let objects = objects.map(|objects| place_mask((&*objects).into(), placement, rule.size, *window));
+                let place = |target| placement.place_box(target, rule.size, *min_visible);
+                (sample.target.boxes.as_ref().map(|boxes| boxes.iter().filter_map(place).collect()), mask, objects)
+            }
+            Seen::Composed { boxes, mask, objects, .. } => (boxes.clone(), mask.clone(), objects.clone()),
+        };
+        let target = Target { labels: sample.target.labels.clone(), boxes, ..Target::default() };
+        Ok(Loaded { target, mask, objects, seen })
     }
 
     fn staged(&self, index: usize, sample: &Sample) -> Result<Stage, DataError> {
@@ -312,7 +384,7 @@ impl Work {
 
     /// The objects of a picture's mask, where they are wanted; kept likewise.
     fn objects(&self, index: usize, sample: &Sample) -> Result<Option<Arc<InstancePixels>>, DataError> {
-        let Some(target) = sample.target.mask.as_ref().filter(|_| self.objects) else { return Ok(None) };
+        let Some(target) = sample.target.mask.as_ref().filter(|_| self.wants.objects) else { return Ok(None) };
         if let Some(objects) = self.cache.objects(index) {
             return Ok(Some(objects));
         }
@@ -363,7 +435,10 @@ impl Work {
         }
         let boxes = sample.target.boxes.as_ref().map(|_| composed.boxes);
         let target = Target { labels: sample.target.labels.clone(), boxes, ..Target::default() };
-        Ok(Loaded { target, mask: composed.mask, objects: composed.objects, placement: composed.placement })
+        let (placement, mask, objects) = (composed.placement, composed.mask, composed.objects);
+        let (boxes, ids) = (target.boxes.clone(), (mask.clone(), objects.clone()));
+        let seen = Seen::Composed { placement, boxes, mask: ids.0, objects: ids.1 };
+        Ok(Loaded { target, mask, objects, seen })
     }
 
     fn load(&self, index: usize, sample: &Sample, rule: &Preprocess, out: &mut [f32]) -> Result<Loaded, DataError> {
@@ -388,18 +463,7 @@ impl Work {
             }
         };
         clear_padding(rule, &placement, sample.size_px, out);
-        let mask = self.mask(index, sample)?.map(|mask| place_mask((&*mask).into(), &placement, rule.size, window));
-        let objects = self.objects(index, sample)?;
-        let objects = objects.map(|objects| place_mask((&*objects).into(), &placement, rule.size, window));
-        let boxes = sample.target.boxes.as_ref().map(|boxes| {
-            boxes.iter().filter_map(|target| placement.place_box(target, rule.size, min_visible)).collect()
-        });
-        Ok(Loaded {
-            target: Target { labels: sample.target.labels.clone(), boxes, ..Target::default() },
-            mask,
-            objects,
-            placement,
-        })
+        self.seen_before(index, sample, rule, Seen::Placed { placement, window, min_visible })
     }
 }
 

@@ -19,6 +19,7 @@ pub mod compose;
 mod counts;
 mod drawn;
 mod error;
+pub mod features;
 mod formats;
 pub mod image;
 mod jpeg;

@@ -29,6 +29,16 @@ impl Placement {
         Self { scale: [axis(0), axis(1)], offset: [0.0, 0.0] }
     }
 
+    /// Scale and offset along x and y, as they are stored.
+    pub(crate) fn parts(&self) -> [f64; 4] {
+        [self.scale[0], self.scale[1], self.offset[0], self.offset[1]]
+    }
+
+    /// From what [`Placement::parts`] gave.
+    pub(crate) fn from_parts([sx, sy, x, y]: [f64; 4]) -> Self {
+        Self { scale: [sx, sy], offset: [x, y] }
+    }
+
     /// Input pixels per picture pixel, along x and y.
     #[must_use]
     pub fn scale(&self) -> [f64; 2] {

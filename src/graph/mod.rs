@@ -5,6 +5,7 @@
 
 pub mod blocks;
 mod builder;
+mod cut;
 mod detector;
 mod facts;
 mod freeze;
@@ -19,6 +20,7 @@ mod two_stage;
 
 pub use blocks::{BlockSpec, Describe};
 pub use builder::Builder;
+pub use cut::Cut;
 pub use detector::{Detector, SimOta, TaskAligned, Tells};
 pub use facts::{Facts, NodeFacts};
 pub use freeze::{BnPolicy, FreezePlan, Frontier, NodeState, Preset};

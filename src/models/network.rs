@@ -146,6 +146,22 @@ impl Network {
         self.run(&[Value::Map(images)], &BTreeMap::new(), &wanted, mode, ctx)
     }
 
+    /// The same from the outputs of some nodes (a cut) where there are some: then the images are not needed.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn forward_from(
+        &self,
+        images: Option<&Tensor<4>>,
+        given: &BTreeMap<NodeId, Value>,
+        mode: Mode,
+        ctx: &mut Ctx,
+    ) -> Result<Vec<Value>, RunError> {
+        let wanted: Vec<NodeId> = self.graph.heads.iter().map(|head| head.output).collect();
+        let images = images.filter(|_| given.is_empty()).map(|images| Value::Map(images.clone()));
+        self.run(images.as_slice(), given, &wanted, mode, ctx)
+    }
+
     /// Runs what is needed for the outputs of `wanted`, given the graph's inputs and the outputs of some nodes already
     /// (a cut). Values are dropped after their last reader.
     ///

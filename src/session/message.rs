@@ -1,5 +1,6 @@
 //! What goes in and out of a session: small plain values, never a tensor.
 
+pub use crate::data::features::Kept as FeaturesKept;
 use crate::data::{Dataset, Drawn, DrawnForm, Issue, SavedSet, Task};
 use crate::graph::FreezePlan;
 use crate::train::segmentation::Parts;
@@ -94,6 +95,8 @@ pub enum Command {
         /// A new number of epochs.
         epochs: Option<u32>,
     },
+    /// Delete stored features that no run uses; answered by [`Event::FeaturesKept`].
+    ClearFeatures,
     /// Stop at the next step and wait; predictions stay possible.
     Pause,
     /// Go on after a pause.
@@ -379,6 +382,8 @@ pub enum Event {
         /// What it is.
         what: String,
     },
+    /// How much of features lies on disk.
+    FeaturesKept(FeaturesKept),
     /// Memory that the device's pool holds, in bytes, where the backend knows.
     Memory {
         /// In use.

@@ -23,8 +23,8 @@ pub use diff::{Difference, differences, freeze_in_words};
 pub use history::Series;
 pub use message::{
     Belongs, Best, BoxForm, BoxOutput, Command, DeviceInfo, Ending, EpochNews, Evaluation, Event, ExportCheck,
-    ExportFormat, Exported, HeadCheck, LiveSample, MaskAnswer, MaskQuestion, Masks, PromptOpened, RunInfo, StepNews,
-    StepTimes, WeightsCommand, WeightsState, Which,
+    ExportFormat, Exported, FeaturesKept, HeadCheck, LiveSample, MaskAnswer, MaskQuestion, Masks, PromptOpened,
+    RunInfo, StepNews, StepTimes, WeightsCommand, WeightsState, Which,
 };
 pub use project::{Project, Recent};
 pub use runs::{EvaluationAnswer, RunAnswer, RunRecord, RunShelf, RunState};

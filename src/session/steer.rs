@@ -3,8 +3,9 @@
 use super::ask::write_drawn;
 use super::message::{Command, Event};
 use super::save::save_masks;
-use super::worker::{Outbox, export, predict_all, save_boxes};
+use super::worker::{Outbox, clear_features, export, predict_all, save_boxes};
 use crate::data::Issue;
+use crate::data::features::FeatureFolder;
 use crate::graph::FreezePlan;
 use crate::models::Network;
 use crate::train::{
@@ -22,6 +23,7 @@ pub(super) struct Steer<'a> {
     outbox: &'a Outbox,
     stop: &'a Arc<AtomicBool>,
     device: &'a Device,
+    features: &'a FeatureFolder,
     memory_at: Instant,
     progress_at: Instant,
 }
@@ -32,9 +34,10 @@ impl<'a> Steer<'a> {
         outbox: &'a Outbox,
         stop: &'a Arc<AtomicBool>,
         device: &'a Device,
+        features: &'a FeatureFolder,
     ) -> Self {
         let now = Instant::now();
-        Self { inbox, outbox, stop, device, memory_at: now, progress_at: now }
+        Self { inbox, outbox, stop, device, features, memory_at: now, progress_at: now }
     }
 
     /// Does what a run need not know of, or hands the control on.
@@ -63,6 +66,10 @@ impl<'a> Steer<'a> {
             Command::SaveDrawn { pictures, classes, form, to } => {
                 self.stop.store(false, Ordering::Relaxed);
                 write_drawn((&pictures, &classes, form), &to, self.outbox, self.stop)
+            }
+            Command::ClearFeatures => {
+                clear_features(self.features, self.outbox);
+                Ok(())
             }
             Command::Export { from, to, boxes } => {
                 export(&from, &to, &boxes, self.device, self.outbox);

@@ -3,8 +3,8 @@
 
 use super::history::Series;
 use super::message::{
-    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, LiveSample, MaskAnswer, PromptOpened,
-    RunInfo, StepNews, WeightsState,
+    Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, FeaturesKept, LiveSample, MaskAnswer,
+    PromptOpened, RunInfo, StepNews, WeightsState,
 };
 use crate::data::{Dataset, Issue, SavedSet, Severity};
 use crate::graph::FreezePlan;
@@ -163,6 +163,8 @@ pub struct View {
     pub evaluation: Option<Arc<Evaluation>>,
     /// Bytes that the device's pool holds.
     pub memory: Option<u64>,
+    /// How much of features lies on disk.
+    pub features: Option<FeaturesKept>,
     /// The console, oldest first.
     pub notices: Vec<Notice>,
     /// Counts events, so that a front end can see that something is new.
@@ -236,6 +238,7 @@ impl View {
                 self.busy = None;
             }
             Event::Memory { used } => self.memory = Some(used),
+            Event::FeaturesKept(kept) => self.features = Some(kept),
             Event::Exported(exported) => self.take_export(exported),
             Event::Saved { path, what } => self.say(Severity::Note, format!("{what} written to {}", path.display())),
             Event::Warning(issue) => self.say_issue(&issue),

@@ -4,6 +4,7 @@ use super::ask::{Asker, write_drawn};
 use super::message::{Belongs, Command, Event};
 use super::save::save_masks;
 use super::steer::Steer;
+use crate::data::features::FeatureFolder;
 use crate::data::{Dataset, ImageSource, Progress, Split, Task};
 use crate::format::plural;
 use crate::models::Network;
@@ -88,6 +89,8 @@ struct Worker<'a> {
     model: Option<(PathBuf, Network, RunFile)>,
     /// The promptable network of the last prompt.
     asker: Asker,
+    /// What frozen parts of networks gave, for the runs to come.
+    features: Arc<FeatureFolder>,
 }
 
 fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
@@ -101,7 +104,10 @@ fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop:
             return;
         }
     };
-    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None, asker: Asker::default() };
+    let features = Arc::new(FeatureFolder::usual());
+    outbox.send(Event::FeaturesKept(features.kept()));
+    let mut worker =
+        Worker { device, inbox, outbox, stop, opened: None, model: None, asker: Asker::default(), features };
     while let Ok(command) = worker.inbox.recv() {
         // A run that panics must not end the session: the next command starts afresh from the files on disk.
         let guarded = std::panic::AssertUnwindSafe(|| worker.obey(command));
@@ -113,6 +119,13 @@ fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop:
             outbox.fail(what, true);
         }
     }
+}
+
+/// Deletes stored features that no run uses.
+pub(super) fn clear_features(features: &FeatureFolder, outbox: &Outbox) {
+    let gone = features.clear();
+    outbox.send(Event::Log(format!("{} of stored features deleted", crate::format::bytes(gone.bytes))));
+    outbox.send(Event::FeaturesKept(features.kept()));
 }
 
 impl Worker<'_> {
@@ -142,6 +155,10 @@ impl Worker<'_> {
                 save_masks(&predictions, least, &to, self.outbox, self.stop)
             }
             Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
+            Command::ClearFeatures => {
+                clear_features(&self.features, self.outbox);
+                Ok(())
+            }
             Command::Export { from, to, boxes } => return export(&from, &to, &boxes, &self.device, self.outbox),
             // Without a run there is nothing to steer.
             Command::Pause
@@ -204,6 +221,7 @@ impl Worker<'_> {
 
     fn start(&mut self, plan: Plan, out: &Path) {
         let prepared = self.prepare(plan).and_then(|setup| Trainer::new(setup, out));
+        let prepared = prepared.map(|trainer| trainer.with_features(Arc::clone(&self.features)));
         self.train(prepared);
     }
 
@@ -217,6 +235,7 @@ impl Worker<'_> {
             let dataset = self.data_of(&plan)?;
             Trainer::resume(Setup::again(RunFile { plan, ..file }, dataset, &self.device)?, folder)
         });
+        let prepared = prepared.map(|trainer| trainer.with_features(Arc::clone(&self.features)));
         self.train(prepared);
     }
 
@@ -274,9 +293,10 @@ impl Worker<'_> {
             }
         };
         let result = {
-            let mut steer = Steer::new(self.inbox, self.outbox, self.stop, &self.device);
+            let mut steer = Steer::new(self.inbox, self.outbox, self.stop, &self.device, &self.features);
             trainer.run(&mut steer)
         };
+        self.outbox.send(Event::FeaturesKept(self.features.kept()));
         self.model = Some((trainer.folder().to_path_buf(), trainer.network().inference(), trainer.run_file().clone()));
         match result {
             Ok(summary) => {

@@ -1,6 +1,7 @@
 //! The learning-rate range test (Smith 2017, arXiv:1506.01186) with the settings and suggestions of fastai's `lr_find`
 //! (Howard & Gugger 2020, arXiv:2002.04688): a rate that grows from step to step until the loss explodes.
 
+use super::features::Given;
 use super::losses::LossOptions;
 use super::optim::Optimizer;
 use super::setup::Setup;
@@ -134,7 +135,8 @@ fn steps(
             let lr = sweep.rate(points.len());
             let Setup { network, plan, .. } = setup;
             let rates = Rates { base: lr, stages: &plan.stage_lr, closing: false };
-            let result = train_step(network, &mut optimizer, &batch, &options, plan, points.len() as u64, rates);
+            let (step, seen) = (points.len() as u64, (&batch, &Given::new()));
+            let result = train_step(network, &mut optimizer, seen, &options, plan, step, rates);
             let loss = match result {
                 Ok(result) => result.losses.get("total").copied().unwrap_or(f64::NAN),
                 Err(StepFailure::NotFinite { .. }) => f64::NAN,

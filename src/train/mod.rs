@@ -5,6 +5,7 @@ pub mod detection;
 pub mod device;
 mod evaluation;
 mod export;
+pub mod features;
 mod folder;
 pub mod losses;
 mod lr_finder;
@@ -35,6 +36,7 @@ pub use evaluation::{
     bin_of, class_scores, evaluate, macro_average, reliability, save_backbone, weighted_average, worst_pairs,
 };
 pub use export::{ExportCheck, ExportFormat, Exported, HeadCheck, export_model};
+pub use features::{CacheChoice, CacheMode, Features};
 pub use folder::{Position, RunFile, RunFolder, export};
 pub use lr_finder::{LrFound, LrPoint, LrSuggestions, LrSweep, SweepEnd, find_lr, suggest};
 pub use metrics::{Counts, default_metric, higher_is_better};

@@ -1,5 +1,6 @@
 //! What a run tells: small plain values, never a tensor.
 
+use super::features::Verdict;
 use super::plan::Plan;
 use super::prediction::{Answer, HeadPrediction, Prediction};
 use crate::data::{BoxTarget, Label, LabelColumn, Target};
@@ -39,6 +40,8 @@ pub struct RunInfo {
     pub load: Option<Arc<LoadReport>>,
     /// The first epoch of this execution: more than 0 for a resumed run.
     pub first_epoch: u32,
+    /// What is cached of the frozen part; none where nothing is.
+    pub cache: Option<Verdict>,
 }
 
 /// Where the time of a step went, in milliseconds.

@@ -1,5 +1,6 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
+use super::features::CacheChoice;
 use super::segmentation::MaskLoss;
 use super::segmentation::teach::Prompting;
 use super::timeline::FreezePhase;
@@ -186,6 +187,12 @@ pub struct Plan {
     pub clip_norm: Option<f64>,
     /// How training pictures are varied.
     pub augment: Augment,
+    /// How many fixed views of a training picture the epochs take in turn, drawn from the seed; 0 for new ones in each epoch.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub views: u32,
+    /// Whether what the frozen part gives is kept from epoch to epoch.
+    #[serde(skip_serializing_if = "CacheChoice::is_default")]
+    pub cache: CacheChoice,
     /// Pictures with a class that fewer than this part (0-1) of them show come several times in an epoch (Gupta et al. 2019,
     /// arXiv:1908.03195: by the root of how much rarer it is); none for each picture once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,12 +232,19 @@ impl Default for Plan {
             prompting: Prompting::default(),
             clip_norm: None,
             augment: Augment::default(),
+            views: 0,
+            cache: CacheChoice::default(),
             repeat_rare: None,
             early_stop: None,
             best_by: String::new(),
             device: DeviceChoice::Auto,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Plan {

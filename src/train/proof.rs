@@ -46,7 +46,7 @@ fn must_stay(network: &Network, id: NodeId, spec: &TensorSpec) -> bool {
     network.plan().is_frozen(path) && !moves
 }
 
-fn digest(values: &[f32]) -> String {
+pub(super) fn digest(values: &[f32]) -> String {
     let mut hash = Sha256::new();
     let mut bytes = Vec::with_capacity(4 * 4096);
     for chunk in values.chunks(4096) {

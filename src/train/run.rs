@@ -6,6 +6,7 @@ mod live;
 
 use super::detection;
 use super::evaluation::Evaluation;
+use super::features::Features;
 use super::folder::{Position, RunFile, RunFolder};
 use super::losses::LossOptions;
 use super::metrics::default_metric;
@@ -19,10 +20,10 @@ use super::step::{Rates, StepFailure, StepResult, train_step};
 use super::timeline::FreezePhase;
 use super::validate::{Validation, files, pinned};
 use crate::data::batch::Batch;
-use crate::data::{Issue, PixelCache, Split};
+use crate::data::features::FeatureFolder;
+use crate::data::{Issue, Loader, PixelCache, Split};
 use crate::graph::FreezePlan;
 use crate::models::Network;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,6 +112,9 @@ pub struct Trainer {
     position: Position,
     first_epoch: u32,
     cache: Arc<PixelCache>,
+    features: Features,
+    /// Whether what is frozen has changed since it was settled what is cached.
+    unsettled: bool,
     pinned: Vec<usize>,
     best_by: String,
     saved_at: Instant,
@@ -181,6 +185,8 @@ impl Trainer {
             options,
             position,
             cache: Arc::new(PixelCache::default()),
+            features: Features::new(Arc::new(FeatureFolder::new(None))),
+            unsettled: true,
             pinned,
             best_by,
             saved_at: Instant::now(),
@@ -188,6 +194,13 @@ impl Trainer {
             epoch_len,
             history,
         })
+    }
+
+    /// Looks features up, and stores them, in this folder instead of in memory alone.
+    #[must_use]
+    pub fn with_features(mut self, folder: Arc<FeatureFolder>) -> Self {
+        self.features = Features::new(folder);
+        self
     }
 
     fn steps_per_epoch(&self) -> usize {
@@ -208,7 +221,9 @@ impl Trainer {
     /// # Errors
     /// A sentence with the cause; the folder is complete up to its last checkpoint.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary, String> {
+        let notes = self.settle_features(observer)?;
         observer.started(self.info());
+        notes.into_iter().for_each(|note| observer.log(note));
         for news in self.history.clone() {
             observer.epoch(news);
         }
@@ -229,7 +244,7 @@ impl Trainer {
         if self.history.is_empty() {
             let start = Instant::now();
             match self.validate(observer)? {
-                Checked::Found(found) => self.close_epoch(observer, BTreeMap::new(), *found, start)?,
+                Checked::Found(found) => self.close_epoch(observer, Default::default(), *found, start)?,
                 Checked::Stopped(ending) => return Ok(Flow::Stop(ending)),
             }
         }
@@ -250,11 +265,21 @@ impl Trainer {
         let start = Instant::now();
         let epoch = self.position.epoch + 1;
         self.enter_phase(observer)?;
-        let mut loader = self.setup.loader(epoch, self.position.step_in_epoch, &self.cache);
+        self.features.take_counts();
+        let mut loader: Option<Loader> = None;
         loop {
             if let Flow::Stop(ending) = self.obey(observer)? {
                 return Ok(Flow::Stop(ending));
             }
+            if self.unsettled {
+                // What the old loader holds belongs to the old frost line.
+                loader = None;
+                self.settle_features(observer)?.into_iter().for_each(|note| observer.log(note));
+            }
+            let loader = loader.get_or_insert_with(|| {
+                let known = self.features.lookup(Split::Train);
+                self.setup.loader_known(epoch, self.position.step_in_epoch, &self.cache, known)
+            });
             let waiting = Instant::now();
             let Some(mut raw) = loader.next_batch() else { break };
             raw.failed.drain(..).for_each(|issue| observer.warning(issue));
@@ -268,6 +293,7 @@ impl Trainer {
                 self.save_resume()?;
             }
         }
+        let counts = self.features.take_counts();
         let steps = self.position.step_in_epoch.max(1) as f64;
         let train = self.position.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / steps)).collect();
         let found = match self.validate(observer)? {
@@ -277,7 +303,7 @@ impl Trainer {
         self.position.epoch = epoch;
         self.position.step_in_epoch = 0;
         self.position.loss_sums.clear();
-        self.close_epoch(observer, train, *found, start)?;
+        self.close_epoch(observer, (train, counts), *found, start)?;
         Ok(Flow::On)
     }
 
@@ -298,9 +324,14 @@ impl Trainer {
         let start = Instant::now();
         let closing = plan.augment.is_closing(self.position.epoch, plan.epochs);
         let rates = Rates { base: lr, stages: phase.stage_lr, closing };
-        let result = train_step(network, &mut self.optimizer, batch, &self.options, plan, self.position.step, rates);
+        let given = self.features.given(network, batch);
+        let before_ms = start.elapsed().as_secs_f64() * 1e3;
+        let result = given.map_err(StepFailure::from).and_then(|given| {
+            train_step(network, &mut self.optimizer, (batch, &given), &self.options, plan, self.position.step, rates)
+        });
         let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
         ms.data = data_ms;
+        ms.forward += before_ms;
         let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;
         let speed = batch.len() as f64 / seconds.max(1e-9);
         self.images_per_s = if self.images_per_s == 0.0 { speed } else { 0.8 * self.images_per_s + 0.2 * speed };
@@ -349,6 +380,7 @@ impl Trainer {
             best_by: self.best_by.clone(),
             load: self.setup.load.clone(),
             first_epoch: self.first_epoch,
+            cache: self.features.verdict().cloned(),
         }
     }
 

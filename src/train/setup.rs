@@ -8,6 +8,8 @@ use super::origin;
 use super::plan::{DataSource, Plan, ValChoice};
 use super::public;
 use super::recognize::{Found, Misfit, recognize};
+use crate::data::features::Lookup;
+use crate::data::loader::Wants;
 use crate::data::{
     self, Dataset, LabelColumn, Loader, OpenOptions, PixelCache, Progress, Split, Task, ValSource, View, sampling,
 };
@@ -300,17 +302,22 @@ impl Setup {
     /// batches.
     #[must_use]
     pub fn loader(&self, epoch: u32, skip: usize, cache: &Arc<PixelCache>) -> Loader {
+        self.loader_known(epoch, skip, cache, None)
+    }
+
+    /// The same; pictures whose features are known are not decoded.
+    #[must_use]
+    pub fn loader_known(&self, epoch: u32, skip: usize, cache: &Arc<PixelCache>, known: Option<Lookup>) -> Loader {
         let plan = &self.plan;
         let order = self.order(epoch);
         let rest = order.get((skip * plan.batch).min(order.len())..).unwrap_or_default().to_vec();
         let augment = plan.augment.at_epoch(epoch.saturating_sub(1), plan.epochs);
         let augment = (!augment.is_none()).then_some(augment);
-        let view = View { rule: self.rule.clone(), augment, seed: plan.seed, epoch: u64::from(epoch) };
-        let (dataset, cache) = (Arc::clone(&self.dataset), Arc::clone(cache));
-        match self.network.graph().takes_prompts() {
-            true => Loader::start_with_objects(dataset, rest, plan.batch, view, cache),
-            false => Loader::start_cached(dataset, rest, plan.batch, view, cache),
-        }
+        // Fixed views are taken in turn.
+        let number = if plan.views == 0 { epoch } else { epoch.saturating_sub(1) % plan.views + 1 };
+        let view = View { rule: self.rule.clone(), augment, seed: plan.seed, epoch: u64::from(number) };
+        let wants = Wants { known, objects: self.network.graph().takes_prompts() };
+        Loader::start_with(Arc::clone(&self.dataset), rest, plan.batch, view, Arc::clone(cache), wants)
     }
 
     /// The run's file.

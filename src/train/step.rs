@@ -1,6 +1,7 @@
 //! One training step: forward, losses, gradients, new weights.
 
 use super::detection;
+use super::features::Given;
 use super::losses::{self, LossOptions, Terms};
 use super::news::StepTimes;
 use super::optim::{Optimizer, global_norm};
@@ -58,14 +59,14 @@ pub struct Rates<'a> {
     pub closing: bool,
 }
 
-/// Makes the step with this number (from 0, for dropout).
+/// Makes the step with this number (from 0, for dropout) on a batch, from what is given of it by a feature cache.
 ///
 /// # Errors
 /// When a loss or the clipped gradient is not finite, or the device fails.
 pub fn train_step(
     network: &mut Network,
     optimizer: &mut Optimizer,
-    batch: &Batch,
+    (batch, given): (&Batch, &Given),
     options: &LossOptions,
     plan: &Plan,
     step: u64,
@@ -73,11 +74,12 @@ pub fn train_step(
 ) -> Result<StepResult, StepFailure> {
     let start = Instant::now();
     let graph = std::sync::Arc::clone(network.graph());
-    let mut ctx = Ctx { pictures: detection::pictures(batch), ..Ctx::of_step(plan.seed, step) };
+    let pictures = detection::pictures(batch);
+    let mut ctx = Ctx { pictures, input: batch.size, ..Ctx::of_step(plan.seed, step) };
     ctx.pictures.closing = rates.closing;
     let Outcome { terms, total, backward: taken } = match Ends::of(&graph) {
-        Some(ends) => asked(network, ends, batch, options, plan, step, &mut ctx)?,
-        None => looked(network, batch, options, &mut ctx)?,
+        Some(ends) => asked(network, ends, (batch, given), options, plan, step, &mut ctx)?,
+        None => looked(network, (batch, given), options, &mut ctx)?,
     };
     let losses = super::validate::named(&graph, &terms, options)?;
     let forward = start.elapsed().saturating_sub(taken);
@@ -116,9 +118,14 @@ struct Outcome {
 }
 
 /// All heads on the pictures once.
-fn looked(network: &Network, batch: &Batch, options: &LossOptions, ctx: &mut Ctx) -> Result<Outcome, RunError> {
+fn looked(
+    network: &Network,
+    (batch, given): (&Batch, &Given),
+    options: &LossOptions,
+    ctx: &mut Ctx,
+) -> Result<Outcome, RunError> {
     let graph = network.graph();
-    let outputs = network.forward(batch.images.clone(), Mode::Train, ctx)?;
+    let outputs = network.forward_from(batch.images.as_ref(), given, Mode::Train, ctx)?;
     let terms = losses::losses(graph, &outputs, batch, options, ctx)?;
     let none = || RunError::Description("the network has no head".to_owned());
     let total = losses::total(graph, &terms.heads, options).ok_or_else(none)?;
@@ -129,14 +136,14 @@ fn looked(network: &Network, batch: &Batch, options: &LossOptions, ctx: &mut Ctx
 fn asked(
     network: &Network,
     ends: Ends,
-    batch: &Batch,
+    seen: (&Batch, &Given),
     options: &LossOptions,
     plan: &Plan,
     step: u64,
     ctx: &mut Ctx,
 ) -> Result<Outcome, RunError> {
     let seed = Rng::keyed(Rng::from_words(plan.seed, &[step]).next_u64(), "prompts").next_u64();
-    let Lesson { terms, total, backward } = teach(network, ends, batch, options, &plan.prompting, seed, ctx)?;
+    let Lesson { terms, total, backward } = teach(network, ends, seen, options, &plan.prompting, seed, ctx)?;
     Ok(Outcome { terms, total, backward })
 }
 

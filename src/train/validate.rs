@@ -2,6 +2,7 @@
 
 use super::detection::{self, BoxResult};
 use super::evaluation::{HeadResults, LabelResult, PictureResult};
+use super::features::{Features, Given};
 use super::losses::{self, LossOptions};
 use super::metrics::Counts;
 use super::news::LiveSample;
@@ -11,6 +12,7 @@ use super::segmentation::prompt::Ends;
 use super::segmentation::teach::Tally;
 use super::segmentation::{self, MaskConfusion, MaskResult};
 use crate::data::batch::Batch;
+use crate::data::loader::Wants;
 use crate::data::{Dataset, Issue, Label, Loader, PixelCache, RawBatch, Split, View};
 use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess};
 use crate::models::{Mode, Network};
@@ -54,6 +56,8 @@ pub struct Pass<'a> {
     pub pinned: &'a [usize],
     /// How losses are counted.
     pub options: &'a LossOptions,
+    /// What is known of the frozen part's outputs.
+    pub features: Option<&'a Features>,
 }
 
 /// Looks at all pictures of a split. `go_on` is asked before each step with the share done; a pass that was broken off
@@ -72,8 +76,10 @@ pub fn validate(
     let count = order.len();
     let view = View { rule: pass.rule.clone(), augment: None, seed: 0, epoch: 0 };
     let ends = Ends::of(&graph);
-    let start = if ends.is_some() { Loader::start_with_objects } else { Loader::start_cached };
-    let mut loader = start(Arc::clone(pass.dataset), order, pass.batch, view, Arc::clone(pass.cache));
+    let known = pass.features.and_then(|features| features.lookup(pass.split));
+    let wants = Wants { known, objects: ends.is_some() };
+    let (dataset, cache) = (Arc::clone(pass.dataset), Arc::clone(pass.cache));
+    let mut loader = Loader::start_with(dataset, order, pass.batch, view, cache, wants);
     let mut tally = Tally::default();
     let mut counts = Counts::new(&graph);
     let mut found = Validation {
@@ -93,12 +99,13 @@ pub fn validate(
         }
         found.failed.append(&mut raw.failed);
         let Some(batch) = Batch::upload(raw, network.device()) else { continue };
+        let given = pass.features.map(|features| features.given(&network, &batch)).transpose()?.unwrap_or_default();
         if let Some(ends) = ends {
-            asked(&mut found, &mut tally, pass, &network, ends, &batch)?;
+            asked(&mut found, &mut tally, pass, &network, ends, (&batch, &given))?;
             continue;
         }
-        let mut ctx = Ctx { pictures: detection::pictures(&batch), ..Ctx::default() };
-        let outputs = network.forward(batch.images.clone(), Mode::Infer, &mut ctx)?;
+        let mut ctx = Ctx { pictures: detection::pictures(&batch), input: batch.size, ..Ctx::default() };
+        let outputs = network.forward_from(batch.images.as_ref(), &given, Mode::Infer, &mut ctx)?;
         sums.add(&graph, &outputs, &batch, &options, &ctx)?;
         found.images += batch.len();
         if let Some(detector) = &graph.detector {
@@ -128,8 +135,7 @@ pub fn validate(
                     let column = pass.dataset.columns.get(graph.label_column(i).unwrap_or_default());
                     let classes = column.map_or(&[][..], |column| column.classes.as_slice());
                     if let Value::Map(all) = output {
-                        let [_, _, height, width] = batch.images.dims();
-                        let own = at_input(&Value::Map(all.clone().narrow(0, at, 1)), [height, width]);
+                        let own = at_input(&Value::Map(all.clone().narrow(0, at, 1)), batch.size);
                         return decode(head, &host(&own)?, &own, 0, classes, sample.size_px, placement);
                     }
                     decode(head, numbers, output, at, classes, sample.size_px, placement)
@@ -162,10 +168,10 @@ fn asked(
     pass: &Pass<'_>,
     network: &Network,
     ends: Ends,
-    batch: &Batch,
+    (batch, given): (&Batch, &Given),
 ) -> Result<(), RunError> {
     found.images += batch.len();
-    let all = tally.examine(network, ends, batch, pass.dataset, pass.pinned)?;
+    let all = tally.examine(network, ends, (batch, given), pass.dataset, pass.pinned)?;
     for (&index, (result, answer)) in batch.indices.iter().zip(all) {
         if let Some(results) = found.heads.first_mut() {
             results.masks.push(result);
@@ -275,9 +281,8 @@ fn count_pixels(
     batch: &Batch,
     results: &mut HeadResults,
 ) -> Result<(), RunError> {
-    let [_, _, height, width] = batch.images.dims();
     let classes = results.kind.classes();
-    let said = segmentation::said(logits.clone(), [height, width])?;
+    let said = segmentation::said(logits.clone(), batch.size)?;
     for ((said, truth), &index) in said.iter().zip(&batch.mask_ids).zip(&batch.indices) {
         let Some(truth) = truth else { continue };
         let mut picture = MaskConfusion::new(classes);

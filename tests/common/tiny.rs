@@ -154,6 +154,7 @@ pub struct Notes {
     pub paused: Vec<bool>,
     pub script: VecDeque<(u64, Control)>,
     pub trainable: Vec<u64>,
+    pub logs: Vec<String>,
 }
 
 impl Observer for Notes {
@@ -191,7 +192,9 @@ impl Observer for Notes {
     fn warning(&mut self, issue: frostline::data::Issue) {
         panic!("{issue:?}");
     }
-    fn log(&mut self, _: String) {}
+    fn log(&mut self, text: String) {
+        self.logs.push(text);
+    }
     fn poll(&mut self, _: &Network, _: &RunFile, wait: bool) -> Option<Control> {
         let due = self.script.front().is_some_and(|(step, _)| wait || *step <= self.steps.len() as u64);
         if due { self.script.pop_front().map(|(_, control)| control) } else { None }

@@ -346,6 +346,7 @@ pub fn train_steps(world: &mut World, data: &Arc<Dataset>, epochs: u32, steps: u
         best_by: "top1".to_owned(),
         load: None,
         first_epoch: 0,
+        cache: None,
     })));
     view.fold(Event::Log("295 tensors loaded from resnet18-f37072fd.pth, the head was made anew".to_owned()));
     let mut noise = Noise::new(7);

@@ -134,6 +134,7 @@ pub fn run_info(plan: &Plan) -> RunInfo {
         best_by: "top1".to_owned(),
         load: None,
         first_epoch: 0,
+        cache: None,
     }
 }
 

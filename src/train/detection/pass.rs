@@ -9,7 +9,7 @@ use crate::nn::{Ctx, Object, Pictures, RunError, Value};
 /// What a detector needs to know of a batch: where the pictures end and, for a loss, the objects in them.
 #[must_use]
 pub fn pictures(batch: &Batch) -> Pictures {
-    let [_, _, height, width] = batch.images.dims();
+    let [height, width] = batch.size;
     let sizes = batch.placements.iter().zip(&batch.images_px);
     let sizes = sizes.map(|(placement, image_px)| content(placement, *image_px, [width, height])).collect();
     let object = |target: &crate::data::BoxTarget| Object {

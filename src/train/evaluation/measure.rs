@@ -67,6 +67,7 @@ pub fn evaluate(
         cache: &Arc::new(PixelCache::new(0)),
         pinned: &[],
         options: &options,
+        features: None,
     };
     let found = validate(&network, &pass, go_on).map_err(|error| format!("The evaluation failed: {error}."))?;
     Ok(found.map(|found| Evaluation {

@@ -5,6 +5,7 @@ use crate::data::Split;
 use crate::models::HostTensor;
 use crate::nn::RunError;
 use crate::train::detection::diagnose;
+use crate::train::features::Counts;
 use crate::train::metrics::higher_is_better;
 use crate::train::news::{Best, Ending, EpochNews};
 use crate::train::optim::OptimizerState;
@@ -27,6 +28,7 @@ impl Trainer {
             cache: &self.cache,
             pinned: &self.pinned,
             options: &self.options,
+            features: Some(&self.features),
         };
         let (network, run) = (&self.setup.network, &self.run);
         let mut held: Vec<Control> = Vec::new();
@@ -63,6 +65,7 @@ impl Trainer {
         let Some(mut found) = found else {
             return Ok(Checked::Stopped(stopped.unwrap_or(Ending::Cancelled)));
         };
+        self.features.take_notes().into_iter().for_each(|note| observer.log(format!("feature cache: {note}")));
         found.failed.drain(..).for_each(|issue| observer.warning(issue));
         Ok(Checked::Found(Box::new(found)))
     }
@@ -70,7 +73,7 @@ impl Trainer {
     pub(super) fn close_epoch(
         &mut self,
         observer: &mut dyn Observer,
-        train: BTreeMap<String, f64>,
+        (train, counts): (BTreeMap<String, f64>, Counts),
         mut found: Validation,
         start: Instant,
     ) -> Result<(), String> {
@@ -90,7 +93,7 @@ impl Trainer {
             seconds: start.elapsed().as_secs_f64(),
             frozen_verified: true,
             frozen_tensors: self.position.proof.digests.len(),
-            cached: false,
+            cached: counts.hits > 0 && counts.misses == 0,
             confusion: if found.confusion.len() > COUNTED { Vec::new() } else { found.confusion },
             frozen: self.position.freeze.frozen.iter().cloned().collect(),
         };

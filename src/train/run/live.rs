@@ -77,6 +77,19 @@ impl Trainer {
         self.set_freeze(freeze, &format!(" (phase {number}, from epoch {from}{rate})"), observer)
     }
 
+    /// Settles what is cached under the freeze plan in force; the sentences say what and why.
+    pub(super) fn settle_features(&mut self, observer: &mut dyn Observer) -> Result<Vec<String>, String> {
+        observer.progress("measuring what is frozen", 0, 0);
+        let (epoch, plan) = (self.position.epoch + 1, &self.setup.plan);
+        let next = plan.timeline.iter().map(|phase| phase.from_epoch).find(|from| *from > epoch);
+        let left = next.unwrap_or(u32::MAX).min(plan.epochs + 1).saturating_sub(epoch);
+        let mut notes = Vec::new();
+        let settled = self.features.settle(&self.setup, left, &mut notes);
+        settled.map_err(|error| format!("The frozen part cannot be measured: {error}."))?;
+        self.unsettled = false;
+        Ok(notes)
+    }
+
     /// How long a change by hand holds, in words.
     fn until(&self) -> String {
         let epoch = self.position.epoch + 1;
@@ -140,6 +153,7 @@ impl Trainer {
             .filter(|&id| plan.is_frozen(&graph.node(id).path))
             .flat_map(|id| facts.node(id).tensors.iter().map(|tensor| tensor.name.as_str()))
             .collect();
+        self.unsettled = true;
         self.optimizer.retain(|name| !frozen_now.contains(name));
         self.position.proof = Proof::of(&self.setup.network).map_err(|error| error.to_string())?;
         let note = format!("{}{why}", describe(&graph, &old, &plan));

@@ -1,6 +1,7 @@
 //! The training plan, every field an undoable edit with its help on hover.
 
 mod augment;
+mod cache;
 mod heads;
 mod phases;
 mod prompts;
@@ -79,6 +80,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     device(ui, ctx);
     schedule::ui(ui, ctx);
     augment::ui(ui, ctx);
+    cache::ui(ui, ctx);
     ui.add_space(8.0);
 }
 

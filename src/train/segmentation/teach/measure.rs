@@ -12,6 +12,7 @@ use crate::nn::ask::{Marks, Point};
 use crate::nn::resize::{Corners, bilinear};
 use crate::nn::{Ctx, RunError, Value};
 use crate::rng::Rng;
+use crate::train::features::Given;
 use crate::train::losses::LossOptions;
 use crate::train::predict::host;
 use crate::train::prediction::{Answer, HeadPrediction};
@@ -52,13 +53,13 @@ impl Tally {
         &mut self,
         network: &Network,
         ends: Ends,
-        batch: &Batch,
+        seen: (&Batch, &Given),
         dataset: &Dataset,
         pinned: &[usize],
     ) -> Result<Vec<(MaskResult, Option<HeadPrediction>)>, RunError> {
-        let [_, _, height, width] = batch.images.dims();
-        let features = features(network, ends, batch, Mode::Infer, &mut Ctx::default())?;
-        let asked = Asked { batch, features, size: [height, width] };
+        let (batch, _) = seen;
+        let features = features(network, ends, seen, Mode::Infer, &mut Ctx::default())?;
+        let asked = Asked { batch, features, size: batch.size };
         let mut found = Vec::with_capacity(batch.len());
         for (row, &index) in batch.indices.iter().enumerate() {
             let questions = questions(&asked, row, index);

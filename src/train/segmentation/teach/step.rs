@@ -13,6 +13,7 @@ use crate::nn::ask::{Marks, Prompt};
 use crate::nn::resize::{Corners, bilinear};
 use crate::nn::{Ctx, RunError, Value};
 use crate::rng::Rng;
+use crate::train::features::Given;
 use crate::train::losses::{LossOptions, Terms};
 use crate::train::predict::host;
 use crate::train::segmentation::prompt::Ends;
@@ -62,21 +63,27 @@ pub(super) struct Question {
 pub(super) fn features(
     network: &Network,
     ends: Ends,
-    batch: &Batch,
+    (batch, given): (&Batch, &Given),
     mode: Mode,
     ctx: &mut Ctx,
 ) -> Result<Tensor<4>, RunError> {
     let none = || RunError::Kind { wanted: "features", got: "none" };
-    let mut run = |images: Tensor<4>| -> Result<Tensor<4>, RunError> {
-        let found = network.run(&[Value::Map(images)], &BTreeMap::new(), &[ends.features], mode, ctx)?;
+    ctx.input = batch.size;
+    let mut run = |inputs: &[Value], given: &Given| -> Result<Tensor<4>, RunError> {
+        let found = network.run(inputs, given, &[ends.features], mode, ctx)?;
         found.first().ok_or_else(none)?.map()
     };
+    if !given.is_empty() {
+        return run(&[], given);
+    }
+    let images = batch.images.as_ref().ok_or_else(none)?;
+    let mut run = |images: Tensor<4>| run(&[Value::Map(images)], &Given::new());
     let states = network.frontier().states;
     let is_prefix = states.get(ends.features.0).is_some_and(|state| state.in_prefix());
     if mode == Mode::Train && !is_prefix {
-        return run(batch.images.clone());
+        return run(images.clone());
     }
-    let each = (0..batch.len()).map(|row| run(batch.images.clone().narrow(0, row, 1)));
+    let each = (0..batch.len()).map(|row| run(images.clone().narrow(0, row, 1)));
     Ok(Tensor::cat(each.collect::<Result<_, _>>()?, 0))
 }
 
@@ -136,17 +143,17 @@ impl Asked<'_> {
 pub fn teach(
     network: &Network,
     ends: Ends,
-    batch: &Batch,
+    seen: (&Batch, &Given),
     options: &LossOptions,
     prompting: &Prompting,
     seed: u64,
     ctx: &mut Ctx,
 ) -> Result<Lesson, RunError> {
-    let [_, _, height, width] = batch.images.dims();
-    let whole = features(network, ends, batch, Mode::Train, ctx)?;
+    let (batch, _) = seen;
+    let whole = features(network, ends, seen, Mode::Train, ctx)?;
     // The features' gradient is summed over the passes, then taken back through the encoder once.
     let own = if whole.is_tracked() { whole.clone().inner().autodiff().require_grad() } else { whole.clone() };
-    let asked = Asked { batch, features: own.clone(), size: [height, width] };
+    let asked = Asked { batch, features: own.clone(), size: batch.size };
     let (boxed, pointed) = questions(&asked, prompting, seed);
     let count = boxed.len() + pointed.len();
     let mut sums = Sums { options, share: 1.0 / (count.max(1) * (prompting.clicks + 1)) as f64, ..Sums::new(options) };
