@@ -138,7 +138,7 @@ impl Verdict {
         Self { why: format!("off, {why}"), ..Self::default() }
     }
 
-    pub(super) fn of(setup: &Setup, cut: &Cut, epochs_left: u32, measured: Option<&Measured>) -> Self {
+    pub(super) fn of(setup: &Setup, cut: &Cut, epochs_left: u32, budget: Budget, measured: Option<&Measured>) -> Self {
         let graph = setup.network.graph();
         let count = |split| detection::known(graph, &setup.dataset, split).len() as u64;
         let (train, val) = (count(Split::Train), count(Split::Val));
@@ -147,7 +147,6 @@ impl Verdict {
         let each = cut.values() as u64 * if choice.half { 2 } else { 4 };
         let fixed = views.as_ref().map_or(0, |views| u64::from(*views));
         let bytes = each * (train * fixed + val);
-        let budget = choice.budget();
         let room = budget.ram.max(budget.disk);
         if room < each {
             return Self::off("no room is given to it");

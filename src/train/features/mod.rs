@@ -14,7 +14,7 @@ use super::detection;
 use super::setup::Setup;
 use crate::data::Split;
 use crate::data::batch::Batch;
-use crate::data::features::{FeatureFolder, FeatureStore, Lookup, PictureDigests, Record, Usage};
+use crate::data::features::{Budget, FeatureFolder, FeatureStore, Lookup, PictureDigests, Record, Usage};
 use crate::graph::{Cut, NodeId};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
@@ -88,7 +88,7 @@ impl Features {
                     CacheMode::Auto => Some(Measured::of(setup, cut)?),
                     CacheMode::On | CacheMode::Off => None,
                 };
-                Verdict::of(setup, cut, epochs_left, measured.as_ref())
+                Verdict::of(setup, cut, epochs_left, self.budget(choice), measured.as_ref())
             }
         };
         if let Some(old) = before {
@@ -100,6 +100,12 @@ impl Features {
             self.activate(setup, cut, verdict, notes)?;
         }
         Ok(())
+    }
+
+    /// The bytes that features may take; none on disk where there is no folder.
+    fn budget(&self, choice: &CacheChoice) -> Budget {
+        let disk = self.folder.path().map_or(0, |_| choice.budget().disk);
+        Budget { disk, ..choice.budget() }
     }
 
     fn activate(&mut self, setup: &Setup, cut: Cut, verdict: Verdict, notes: &mut Vec<String>) -> Result<(), RunError> {
@@ -114,7 +120,7 @@ impl Features {
                     .to_owned(),
             );
         }
-        let (store, told) = self.folder.store(&name, cut.values(), choice.half, choice.budget(), verdict.bytes);
+        let (store, told) = self.folder.store(&name, cut.values(), choice.half, self.budget(choice), verdict.bytes);
         notes.extend(told.into_iter().map(|note| format!("feature cache: {note}")));
         let found = store.usage().records;
         if found > 0 {
