@@ -249,7 +249,7 @@ fn the_gradient_of_the_sum_is_the_weighted_sum_of_gradients() {
     assert_eq!(batch.column(1).filter(|label| label.is_known()).count(), 3);
     let gradients = |of: &dyn Fn(&[Tensor<1>]) -> Tensor<1>| {
         let mut ctx = Ctx::default();
-        let outputs = setup.network.forward(batch.images.clone(), Mode::Train, &mut ctx).unwrap();
+        let outputs = setup.network.forward(batch.images.clone().unwrap(), Mode::Train, &mut ctx).unwrap();
         let grads = of(&losses(&graph, &outputs, &batch, &options, &ctx).unwrap().heads).backward();
         let mut seen = Seen { grads: &grads, all: BTreeMap::new() };
         setup.network.see_tensors(&mut seen);
@@ -302,7 +302,7 @@ fn a_batch_of_which_a_column_knows_nothing_does_not_move_its_head() {
     let raw = Loader::start(Arc::clone(&setup.dataset), vec![5], 1, view).next_batch().unwrap();
     let batch = Batch::upload(raw, &Device::flex()).unwrap();
     let mut ctx = Ctx::default();
-    let outputs = setup.network.forward(batch.images.clone(), Mode::Infer, &mut ctx).unwrap();
+    let outputs = setup.network.forward(batch.images.clone().unwrap(), Mode::Infer, &mut ctx).unwrap();
     let options = LossOptions::plain(BTreeMap::new(), MaskLoss::default());
     let terms = losses(&graph, &outputs, &batch, &options, &ctx).unwrap();
     let values: Vec<f32> = terms.heads.iter().map(|term| term.clone().inner().into_scalar::<f32>()).collect();
