@@ -17,6 +17,7 @@ use common::prompted::{fixture, numbers};
 use common::tiny::{Notes, asking};
 use common::{floats, usizes};
 use frostline::data::batch::Batch;
+use frostline::data::loader::Wants;
 use frostline::data::{
     Augment, Dataset, ImageSource::Memory, LabelColumn, Loader, MaskPixels, MaskTarget, PixelCache, Sample, Split,
     Target, Task, VOID, View,
@@ -26,6 +27,7 @@ use frostline::models::{Mode, Network, find};
 use frostline::nn::ask::Prompt;
 use frostline::nn::{Ctx, Value};
 use frostline::rng::Rng;
+use frostline::train::features::Given;
 use frostline::train::losses::LossOptions;
 use frostline::train::segmentation::MaskLoss;
 use frostline::train::segmentation::prompt::{self, Ends, Prompter};
@@ -33,8 +35,8 @@ use frostline::train::segmentation::teach::{
     FOCAL_WEIGHT, Prompting, Truths, Worth, first_prompt, objects_of, teach, told,
 };
 use frostline::train::{
-    Answer, Control, Decay, DeviceChoice, Ending, Evaluation, OptimizerChoice, Plan, RunFolder, Setup, Trainer, Which,
-    evaluate, open_model,
+    Answer, CacheChoice, CacheMode, Control, Decay, DeviceChoice, Ending, Evaluation, OptimizerChoice, Plan, RunFolder,
+    Setup, Trainer, Which, evaluate, open_model,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -173,11 +175,42 @@ fn losses_and_gradients_are_torchs() {
     }
 }
 
+#[test]
+fn kept_features_give_the_same_run_to_the_bit() {
+    let dataset = shapes(8);
+    let dir = tempfile::tempdir().unwrap();
+    // The encoder's neck, or only its first block: what is kept lies at the end of the encoder or inside of it.
+    let patches = FreezePlan::parse(&asking(SIDE), "until:image_encoder.blocks.0").unwrap();
+    let views = Augment { flip: 0.5, object_crop: 0.5, ..Augment::none() };
+    for (at, (freeze, augment)) in
+        [(backbone(), Augment::none()), (patches, Augment::none()), (backbone(), views)].into_iter().enumerate()
+    {
+        let run = |mode: CacheMode| {
+            let cache = CacheChoice { mode, ..CacheChoice::default() };
+            let plan = Plan { freeze: freeze.clone(), augment: augment.clone(), views: 1, cache, ..plan(3) };
+            let mut trainer = trainer(plan, &dataset, &dir.path().join(format!("{at}-{mode:?}")));
+            let mut notes = Notes::default();
+            trainer.run(&mut notes).unwrap();
+            let weights: Vec<Vec<f32>> =
+                trainer.network().tensors().unwrap().into_iter().map(|tensor| tensor.values).collect();
+            (notes, weights)
+        };
+        let ((without, plain), (with, kept)) = (run(CacheMode::Off), run(CacheMode::On));
+        for (a, b) in without.epochs.iter().zip(&with.epochs) {
+            assert_eq!((&a.train, &a.val, &a.metrics), (&b.train, &b.val, &b.metrics), "{at}, epoch {}", a.epoch);
+        }
+        assert_eq!(plain, kept, "{at}");
+        let cached: Vec<bool> = with.epochs.iter().map(|epoch| epoch.cached).collect();
+        assert_eq!(cached, [false, false, true, true], "{at}: {:?}", with.logs);
+    }
+}
+
 /// A batch of the set's first pictures.
 fn batch(dataset: &Arc<Dataset>, count: usize) -> Batch {
     let view = View { rule: rule(), augment: None, seed: 0, epoch: 0 };
     let cache = Arc::new(PixelCache::default());
-    let mut loader = Loader::start_with_objects(Arc::clone(dataset), (0..count).collect(), count, view, cache);
+    let wants = Wants { objects: true, ..Wants::default() };
+    let mut loader = Loader::start_with(Arc::clone(dataset), (0..count).collect(), count, view, cache, wants);
     Batch::upload(loader.next_batch().unwrap(), &Device::flex()).unwrap()
 }
 
@@ -194,7 +227,7 @@ fn a_batch_knows_its_objects_and_its_padding() {
         assert!(!objects_of(objects, 64).is_empty());
     }
     // Padding is zero in the input.
-    let below = numbers(batch.images.clone().narrow(2, 48, 16));
+    let below = numbers(batch.images.clone().unwrap().narrow(2, 48, 16));
     assert!(below.iter().all(|value| *value == 0.0));
 }
 
@@ -209,7 +242,8 @@ fn a_step_has_the_gradients_of_all_its_prompts() {
     for freeze in [FreezePlan::default(), backbone()] {
         let mut network = Network::new(Arc::clone(&graph), 3, &Device::flex()).unwrap();
         network.set_plan(&freeze);
-        let lesson = teach(&network, ends, &batch, &options, &prompting, 9, &mut Ctx::default()).unwrap();
+        let lesson =
+            teach(&network, ends, (&batch, &Given::new()), &options, &prompting, 9, &mut Ctx::default()).unwrap();
         let grads = lesson.total.backward();
         // The same prompts through the whole network at once.
         let (mut rows, mut marks, mut truth, mut counted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -228,8 +262,10 @@ fn a_step_has_the_gradients_of_all_its_prompts() {
         let count = rows.len();
         assert!(count > 3);
         let rows = Tensor::<1, burn::tensor::Int>::from_data(TensorData::new(rows, [count]), &Device::flex());
-        let inputs =
-            [Value::Map(batch.images.clone().select(0, rows)), Value::Prompt(Arc::new(Prompt { marks, masks: None }))];
+        let inputs = [
+            Value::Map(batch.images.clone().unwrap().select(0, rows)),
+            Value::Prompt(Arc::new(Prompt { marks, masks: None })),
+        ];
         let wanted = [ends.masks, ends.quality];
         let outputs = network.run(&inputs, &BTreeMap::new(), &wanted, Mode::Train, &mut Ctx::default()).unwrap();
         let truths = Truths::new(truth, counted, [SIDE; 2], &Device::flex());
