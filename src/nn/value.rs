@@ -140,6 +140,18 @@ impl Value {
         }
     }
 
+    /// The value of one picture of the batch; what lies on the host stays as it is.
+    #[must_use]
+    pub fn row(&self, row: usize) -> Self {
+        match self {
+            Self::Map(x) => Self::Map(x.clone().narrow(0, row, 1)),
+            Self::Vector(x) => Self::Vector(x.clone().narrow(0, row, 1)),
+            Self::Tokens(x) => Self::Tokens(x.clone().narrow(0, row, 1)),
+            Self::Pyramid(maps) => Self::Pyramid(maps.iter().map(|x| x.clone().narrow(0, row, 1)).collect()),
+            Self::Regions(_) | Self::Prompt(_) | Self::Asking(_) => self.clone(),
+        }
+    }
+
     /// Whether gradients can flow through it.
     #[must_use]
     pub fn is_tracked(&self) -> bool {

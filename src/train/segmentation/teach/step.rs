@@ -73,17 +73,20 @@ pub(super) fn features(
         let found = network.run(inputs, given, &[ends.features], mode, ctx)?;
         found.first().ok_or_else(none)?.map()
     };
-    if !given.is_empty() {
-        return run(&[], given);
-    }
-    let images = batch.images.as_ref().ok_or_else(none)?;
-    let mut run = |images: Tensor<4>| run(&[Value::Map(images)], &Given::new());
+    // The images, or what is known behind them.
+    let images = match &batch.images {
+        Some(images) if given.is_empty() => vec![Value::Map(images.clone())],
+        _ => Vec::new(),
+    };
     let states = network.frontier().states;
     let is_prefix = states.get(ends.features.0).is_some_and(|state| state.in_prefix());
     if mode == Mode::Train && !is_prefix {
-        return run(images.clone());
+        return run(&images, given);
     }
-    let each = (0..batch.len()).map(|row| run(images.clone().narrow(0, row, 1)));
+    let each = (0..batch.len()).map(|row| {
+        let own: Given = given.iter().map(|(&id, value)| (id, value.row(row))).collect();
+        run(&images.iter().map(|images| images.row(row)).collect::<Vec<_>>(), &own)
+    });
     Ok(Tensor::cat(each.collect::<Result<_, _>>()?, 0))
 }
 
