@@ -48,6 +48,7 @@ fn dataset(samples: Vec<Sample>) -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

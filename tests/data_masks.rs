@@ -9,7 +9,8 @@
 )]
 
 use frostline::data::{
-    Dataset, Issue, OpenOptions, Quiet, Sample, Severity, Split, Task, ValSource, load_instances, load_mask, open,
+    Dataset, Issue, MaskValue, OpenOptions, Quiet, Sample, Severity, Split, Task, ValSource, load_instances, load_mask,
+    name_classes, open,
 };
 use image::{ExtendedColorType, ImageFormat};
 use std::fs;
@@ -291,6 +292,35 @@ fn colors_need_a_table() {
         // A mask of one grey color is read by the table all the same.
         assert_eq!(ids(&set, "b.png", 1), [0]);
     }
+}
+
+#[test]
+fn a_person_names_colors_and_the_set_opens() {
+    let (black, red, blue, odd) = ([0, 0, 0], [128, 0, 0], [0, 0, 192], [9, 8, 7]);
+    let dir = set_of(&[colored(&[black, red, blue, odd]), colored(&[black])]);
+    let set = open_at(dir.path());
+    let found: Vec<MaskValue> = set.unnamed.iter().map(|unnamed| unnamed.value).collect();
+    // The most frequent first; of equal ones the darker.
+    assert_eq!(found, [black, blue, odd, red].map(MaskValue::Color));
+    // Of the 48 pixels of the mask with colors; the other one is grey.
+    let shares: Vec<f64> = set.unnamed.iter().map(|unnamed| unnamed.share * 48.0).collect();
+    assert_eq!(shares, [45.0, 1.0, 1.0, 1.0]);
+    let none = name_classes(dir.path(), &[(found[0], " ".to_owned())]).unwrap_err();
+    assert!(none.to_string().contains("none of the values has a name"), "{none}");
+    let given = [(found[0], "none".to_owned()), (found[1], "the sea, deep".to_owned()), (found[3], "red".to_owned())];
+    let file = name_classes(dir.path(), &given).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "name,r,g,b\nnone,0,0,0\nthe sea  deep,0,0,192\nred,128,0,0\n");
+    let set = open_at(dir.path());
+    assert_eq!(
+        (names(&set), ids(&set, "a.png", 5), set.unnamed.len()),
+        (vec!["none", "the sea  deep", "red"], vec![0, 2, 1, 255, 0], 0)
+    );
+    // What is there is never written over.
+    let twice = name_classes(dir.path(), &given).unwrap_err();
+    assert!(twice.to_string().contains("classes.csv"), "{twice}");
+    // Values that cannot be class ids are named likewise.
+    let set = open_at(set_of(&[grey(&[10, 100, 200]), grey(&[10])]).path());
+    assert!(set.unnamed.iter().any(|unnamed| unnamed.value == MaskValue::Value(200)), "{:?}", set.unnamed);
 }
 
 #[test]

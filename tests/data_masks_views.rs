@@ -58,6 +58,7 @@ fn set() -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

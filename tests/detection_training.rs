@@ -53,6 +53,7 @@ fn set(samples: Vec<Sample>, classes: &[&str]) -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

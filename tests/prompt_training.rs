@@ -93,6 +93,7 @@ fn shapes(count: usize) -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

@@ -95,6 +95,7 @@ fn results_are_read_as_they_were_written() {
         issues: Vec::new(),
         found: 2,
         suggested_split: false,
+        unnamed: Vec::new(),
     };
     let mut head = HeadResults::new("mask", HeadKind::PixelClassify { classes: 2 }, classes);
     for index in 0..2 {

@@ -65,6 +65,7 @@ fn discs(count: usize) -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

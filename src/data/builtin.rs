@@ -39,5 +39,6 @@ pub fn open_builtin() -> Result<Dataset, DataError> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }

@@ -27,6 +27,7 @@ mod labels;
 mod listing;
 pub mod loader;
 mod mask;
+mod naming;
 mod open;
 mod png;
 mod reading;
@@ -54,6 +55,7 @@ pub use mask::{
     InstancePixels, Region, Shape, Shapes, VOID, ValueMap, components, load_instances, load_mask, load_objects, pack,
     polygon_runs, runs_of,
 };
+pub use naming::{MaskValue, Unnamed, name_classes};
 pub use open::open;
 pub use png::IndexedPng;
 pub use reading::is_there;
@@ -318,6 +320,8 @@ pub struct Dataset {
     pub found: usize,
     /// The set had no split of its own for validation, so one was drawn.
     pub suggested_split: bool,
+    /// Colors or values of masks that no table gives a class, the most frequent first: no mask is used before they have one.
+    pub unnamed: Vec<Unnamed>,
 }
 
 impl Dataset {

@@ -10,7 +10,7 @@ use super::reading::{Home, read_draft};
 use super::split::{Candidate, draw};
 use super::{
     DEFAULT_COLUMN, DataError, Dataset, IGNORE_ID, ImageSource, Issue, Label, LabelColumn, OpenOptions, Progress,
-    Sample, Severity, Split, Target, Task, ValSource,
+    Sample, Severity, Split, Target, Task, Unnamed, ValSource,
 };
 
 /// Part of the pictures that validates where neither the set nor the user says which.
@@ -77,6 +77,7 @@ struct Set {
     found: usize,
     pictures: Vec<Picture>,
     issues: Vec<Issue>,
+    unnamed: Vec<Unnamed>,
 }
 
 impl Set {
@@ -109,12 +110,14 @@ impl Set {
             }
         }
         issues.extend(teller.finish());
+        let mut unnamed = Vec::new();
         if let Some(rule) = &rule {
             let checked = pictures.into_iter().map(|picture: Picture| (picture.item, picture.checked)).collect();
             let settled = masks::settle(&home.root, checked, rule);
             pictures = settled.pictures.into_iter().map(|(item, checked)| Picture { item, checked }).collect();
             columns = vec![LabelColumn::single(settled.classes)];
             issues.extend(settled.issues);
+            unnamed = settled.unnamed;
         }
         remarks(path, &pictures, &mut issues);
         if task == Task::Detect {
@@ -122,7 +125,7 @@ impl Set {
             let one = "a picture without color; its grey becomes three equal channels";
             fold(path, Severity::Note, grey, one, |n| format!("{n} pictures: each is {one}"), &mut issues);
         }
-        Ok(Self { home, task, format, columns, category_ids, classes_from_pictures, found, pictures, issues })
+        Ok(Self { home, task, format, columns, category_ids, classes_from_pictures, found, pictures, issues, unnamed })
     }
 
     fn has(&self, split: Split) -> bool {
@@ -378,6 +381,7 @@ impl Set {
             issues: self.issues,
             found: self.found,
             suggested_split,
+            unnamed: self.unnamed,
         }
     }
 }

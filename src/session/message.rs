@@ -1,7 +1,7 @@
 //! What goes in and out of a session: small plain values, never a tensor.
 
 pub use crate::data::features::Kept as FeaturesKept;
-use crate::data::{Dataset, Drawn, DrawnForm, Issue, SavedSet, Task};
+use crate::data::{Dataset, Drawn, DrawnForm, Issue, MaskValue, SavedSet, Task};
 use crate::graph::FreezePlan;
 use crate::train::segmentation::Parts;
 use crate::train::segmentation::prompt::{Answered, Everything, Grid, Prompt};
@@ -94,6 +94,14 @@ pub enum Command {
         run: PathBuf,
         /// A new number of epochs.
         epochs: Option<u32>,
+    },
+    /// Write the classes that values of masks mean into a set's folder, and read the set again; answered by
+    /// [`Event::DataReady`] or [`Event::Failed`].
+    NameClasses {
+        /// The set's folder.
+        folder: PathBuf,
+        /// Values and their names; one without a name counts for nothing.
+        names: Vec<(MaskValue, String)>,
     },
     /// Delete stored features that no run uses; answered by [`Event::FeaturesKept`].
     ClearFeatures,

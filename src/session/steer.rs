@@ -80,6 +80,7 @@ impl<'a> Steer<'a> {
             | Command::OpenPrompt { .. }
             | Command::Evaluate { .. }
             | Command::FindLr { .. }
+            | Command::NameClasses { .. }
             | Command::OpenData { .. }
             | Command::OpenSample
             | Command::InspectWeights(_)

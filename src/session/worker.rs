@@ -5,7 +5,7 @@ use super::message::{Belongs, Command, Event};
 use super::save::save_masks;
 use super::steer::Steer;
 use crate::data::features::FeatureFolder;
-use crate::data::{Dataset, ImageSource, Progress, Split, Task};
+use crate::data::{self, Dataset, ImageSource, MaskValue, Progress, Split, Task};
 use crate::format::plural;
 use crate::models::Network;
 use crate::train::segmentation::Parts;
@@ -155,6 +155,7 @@ impl Worker<'_> {
                 save_masks(&predictions, least, &to, self.outbox, self.stop)
             }
             Command::Evaluate { from, data, which } => self.evaluate(&from, data, which),
+            Command::NameClasses { folder, names } => self.name_classes(&folder, &names),
             Command::ClearFeatures => {
                 clear_features(&self.features, self.outbox);
                 Ok(())
@@ -194,6 +195,13 @@ impl Worker<'_> {
         self.opened = Some((source.clone(), val.clone(), seed, Arc::clone(&dataset)));
         self.outbox.send(Event::DataReady(Arc::clone(&dataset)));
         Ok(dataset)
+    }
+
+    fn name_classes(&mut self, folder: &Path, names: &[(MaskValue, String)]) -> Result<(), String> {
+        let path = data::name_classes(folder, names).map_err(|error| error.to_string())?;
+        self.outbox.send(Event::Saved { path, what: "the classes of the masks were".to_owned() });
+        let Some((source, val, seed, dataset)) = self.opened.clone() else { return Ok(()) };
+        self.open(&source, &val, seed, Some(dataset.task)).map(drop)
     }
 
     fn progress(&self) -> Report<'_> {

@@ -137,6 +137,12 @@ impl Theme {
         Color32::from_black_alpha(if self.dark { 110 } else { 40 })
     }
 
+    /// A color of the user's own pictures, as it is.
+    #[must_use]
+    pub fn of_pixel([r, g, b]: [u8; 3]) -> Color32 {
+        Color32::from_rgb(r, g, b)
+    }
+
     /// Behind the graph.
     #[must_use]
     pub fn canvas(&self) -> Color32 {

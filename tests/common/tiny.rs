@@ -54,6 +54,7 @@ pub fn dataset(count: usize) -> Arc<Dataset> {
         samples,
         issues: Vec::new(),
         suggested_split: false,
+        unnamed: Vec::new(),
     })
 }
 

@@ -3,9 +3,9 @@
 use super::world::{self, Shows, World, settle};
 use super::{picture, write};
 use egui_kittest::kittest::Queryable as _;
-use frostline::data::{Dataset, MaskPixels, MaskTarget, Placement, Split};
+use frostline::data::{Dataset, MaskPixels, MaskTarget, MaskValue, Placement, Split, Unnamed};
 use frostline::graph::HeadKind;
-use frostline::session::{Event, LiveSample};
+use frostline::session::{Command, Event, LiveSample};
 use frostline::train::segmentation::{Logits, Mask};
 use frostline::train::{Answer, HeadPrediction, Prediction};
 use frostline::ui::panels::dock::Tab;
@@ -94,6 +94,35 @@ fn pictures_of_masks() {
     write(&mut harness, "masks_viewer_dark");
     harness.get_by_label("swipe").click();
     write(&mut harness, "masks_viewer_swipe_dark");
+}
+
+#[test]
+fn colors_without_a_table_are_named_in_the_window() {
+    let set = |world: &mut World| {
+        let mut data = Dataset::clone(&data());
+        data.samples.clear();
+        let colors = [([0, 0, 0], 0.81), ([128, 0, 0], 0.12), ([0, 128, 64], 0.07)];
+        data.unnamed = colors.map(|(color, share)| Unnamed { value: MaskValue::Color(color), share }).to_vec();
+        world.view.fold(Event::DataReady(Arc::new(data)));
+    };
+    picture("masks_colors", Shows::Data, [1280.0, 760.0], set);
+    let mut world = World::new(Shows::Data, Theme::dark());
+    set(&mut world);
+    let mut harness = world.window(1280.0, 760.0);
+    settle(&mut harness);
+    harness.get_by_label("Class of #800000").focus();
+    harness.get_by_label("Class of #800000").type_text("roof");
+    settle(&mut harness);
+    harness.get_by_label("Write classes.csv").click();
+    settle(&mut harness);
+    let sent = harness.state().actions.iter().find_map(|action| match action {
+        Action::Send(Command::NameClasses { folder, names }) => Some((folder.clone(), names.clone())),
+        _ => None,
+    });
+    let (folder, names) = sent.expect("the names are sent");
+    assert_eq!(folder, std::path::Path::new("/data/generated"));
+    let names: Vec<&str> = names.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["background", "roof", ""]);
 }
 
 /// The worth that the first live picture tells.

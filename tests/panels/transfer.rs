@@ -49,6 +49,7 @@ fn dataset(classes: &[&str]) -> Dataset {
         issues: Vec::new(),
         found: 0,
         suggested_split: false,
+        unnamed: Vec::new(),
     }
 }
 

@@ -271,6 +271,7 @@ pub fn generated(len: usize) -> Dataset {
         issues: Vec::new(),
         found: len,
         suggested_split: true,
+        unnamed: Vec::new(),
     }
 }
 

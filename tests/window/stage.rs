@@ -114,6 +114,7 @@ pub fn dataset() -> Dataset {
         ],
         found: 365,
         suggested_split: true,
+        unnamed: Vec::new(),
     }
 }
 

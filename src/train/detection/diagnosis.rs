@@ -107,6 +107,7 @@ mod tests {
             issues: Vec::new(),
             found: 1,
             suggested_split: false,
+            unnamed: Vec::new(),
         }
     }
 

@@ -260,6 +260,7 @@ impl Build {
                 issues: Vec::new(),
                 found: header.images,
                 suggested_split: false,
+                unnamed: Vec::new(),
             }
         };
         let known = set.samples.iter().enumerate().map(|(at, sample)| (sample.image.name(), at)).collect();
@@ -362,6 +363,7 @@ mod tests {
             issues: Vec::new(),
             found: 3,
             suggested_split: false,
+            unnamed: Vec::new(),
         };
         let pictures = [(1, 0), (2, 1)]
             .map(|(index, truth)| PictureResult::of_logits(index, &[0.123_456_79, 1.0], truth).unwrap());

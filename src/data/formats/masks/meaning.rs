@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::known::{CITY, CITY_FIRST, CITY_MOST, VOC};
 use super::table::{Row, Table};
 use crate::data::mask::facts::{Facts, Found};
-use crate::data::{IGNORE_ID, ValueMap};
+use crate::data::{IGNORE_ID, MaskValue, Unnamed, ValueMap};
 
 /// What is known of the masks of a set before any is decoded.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +52,8 @@ pub(crate) struct Meaning {
     pub smeared: bool,
 }
 
+/// More values than this are no classes that a person names one by one.
+const MOST_NAMED: usize = 64;
 /// Values up to here may be class ids though not each of them is there.
 const FEW: u16 = 63;
 /// Values up to here are the background of a smeared binary mask; from 255 minus this they are its foreground.
@@ -91,6 +93,21 @@ impl MaskRule {
             (Some(table), _) => table.classes().len(),
             (None, _) => 0,
         }
+    }
+
+    /// What of the masks needs a name, the most frequent first; nothing where a table is there already.
+    pub fn unnamed(&self, facts: &[&Facts]) -> Vec<Unnamed> {
+        let seen = Seen::of(facts);
+        if self.table.is_some() || seen.is_lossy {
+            return Vec::new();
+        }
+        let colors = seen.colors.iter().map(|(color, count)| (MaskValue::Color(*color), *count));
+        let values = seen.counts.iter().map(|(value, count)| (MaskValue::Value(*value), *count));
+        let mut all: Vec<(MaskValue, u64)> = if seen.has_colors { colors.collect() } else { values.collect() };
+        all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let sum = all.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
+        all.truncate(MOST_NAMED);
+        all.into_iter().map(|(value, count)| Unnamed { value, share: count as f64 / sum }).collect()
     }
 
     /// Decides how masks in files are read.

@@ -8,13 +8,15 @@ use crate::data::check::Checked;
 use crate::data::formats::boxes::{Teller, compare_size};
 use crate::data::formats::{Item, fold};
 use crate::data::mask::facts::{Facts, Found};
-use crate::data::{IGNORE_ID, Issue, MaskTarget, Severity, Shapes, ValueMap};
+use crate::data::{IGNORE_ID, Issue, MaskTarget, Severity, Shapes, Unnamed, ValueMap};
 
 /// Pictures that are left, the classes of their masks, and what is to be said.
 pub(crate) struct Settled {
     pub pictures: Vec<(Item, Checked)>,
     pub classes: Vec<String>,
     pub issues: Vec<Issue>,
+    /// What needs a name before masks can be used.
+    pub unnamed: Vec<Unnamed>,
 }
 
 /// A picture of which this part has values without a class cannot be what was meant.
@@ -22,7 +24,8 @@ const MOST_UNKNOWN: f64 = 0.5;
 
 /// Gives each picture the classes of its mask.
 pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRule) -> Settled {
-    let mut done = Settled { pictures: Vec::new(), classes: rule.classes.clone(), issues: Vec::new() };
+    let mut done =
+        Settled { pictures: Vec::new(), classes: rule.classes.clone(), issues: Vec::new(), unnamed: Vec::new() };
     let mut fitting: Vec<(Item, Checked, Facts)> = Vec::new();
     for (item, mut checked) in pictures {
         let file = mask_file(&item);
@@ -51,6 +54,7 @@ pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRul
                  and a line for each class, as background,0,0,0; no mask is used"
             );
             done.issues.push(Issue::new(Severity::Error, root, what));
+            done.unnamed = rule.unnamed(&facts);
         }
     }
     done

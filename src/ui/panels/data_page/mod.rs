@@ -2,6 +2,7 @@
 
 mod filter;
 mod grid;
+mod naming;
 mod report;
 mod side;
 
@@ -29,6 +30,8 @@ pub struct DataState {
     pub issue_search: String,
     /// How true masks are shown in the grid.
     pub masks: MaskView,
+    /// Names that are being given to values of masks.
+    pub naming: naming::Naming,
     known: Known,
 }
 
@@ -40,6 +43,7 @@ impl Default for DataState {
             hidden: Vec::new(),
             issue_search: String::new(),
             masks: MaskView::default(),
+            naming: naming::Naming::default(),
             known: Known::default(),
         }
     }
@@ -135,7 +139,10 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut DataState, textures: &m
         panel.default_size(170.0).size_range(90.0..=400.0).show(ui, |ui| report::ui(ui, cx, data, state));
     }
     let middle = egui::Frame::new().inner_margin(egui::Margin::symmetric(14, 10));
-    egui::CentralPanel::no_frame().frame(middle).show(ui, |ui| grid::ui(ui, cx, data, state, textures));
+    egui::CentralPanel::no_frame().frame(middle).show(ui, |ui| {
+        naming::ui(ui, cx, data, &mut state.naming);
+        grid::ui(ui, cx, data, state, textures);
+    });
 }
 
 /// What is being done, how far it is, and the way to stop it.
