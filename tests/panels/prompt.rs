@@ -213,6 +213,36 @@ fn from_a_click_to_a_data_set() {
 }
 
 #[test]
+fn everything_that_is_found_becomes_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model.safetensors");
+    weights(&model);
+    let image = picture(&dir.path().join("square.png"));
+    let mut desk = Desk::new(world(&model));
+    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
+    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    desk.window.get_by_label("coarse").click();
+    desk.until("search", |world| {
+        world.view.masks.as_ref().is_some_and(|answer| matches!(answer.masks, Masks::Found(_)))
+    });
+    let sides: Vec<usize> = desk
+        .sent
+        .iter()
+        .filter_map(|command| match command {
+            Command::Ask { question: MaskQuestion::Everything(grid), .. } => Some(grid.side),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sides, [8], "asked once");
+    desk.turn();
+    let state = desk.window.state();
+    let Masks::Found(found) = &state.view.masks.as_ref().unwrap().masks else { unreachable!() };
+    assert_eq!(state.panels.predict.prompt.accepted(), found.found.len());
+    let told = format!("{} found and accepted", frostline::format::plural(found.found.len(), "object"));
+    desk.window.get_by_label_contains(&told);
+}
+
+#[test]
 fn without_weights_it_says_what_is_missing() {
     let mut world = world(Path::new("/nowhere"));
     world.project.plan.weights = WeightsSource::Random;

@@ -17,7 +17,7 @@ use crate::data::{Drawn, DrawnForm, DrawnObject};
 use crate::graph::{Graph, Shape};
 use crate::session::{Command, MaskAnswer, MaskQuestion, Masks, PromptOpened, WeightsState};
 use crate::train::WeightsSource;
-use crate::train::segmentation::prompt::{Answered, Candidate, LowRes, Point, Prompt};
+use crate::train::segmentation::prompt::{Answered, Candidate, Everything, Found, Grid, LowRes, Point, Prompt};
 use crate::ui::{Action, Context, ready};
 use egui::{Key, Modifiers, Panel, Ui};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,10 @@ pub struct PromptState {
     work: Vec<Work>,
     at: usize,
     marks: Vec<Mark>,
+    /// Everything is asked for, with this many points along each side.
+    everything: Option<usize>,
+    /// How many objects the last search found.
+    found: Option<usize>,
     /// Where a drag began, in pixels of the picture.
     drag: Option<[f32; 2]>,
     /// Counts changes of the picture and its prompts.
@@ -107,6 +111,8 @@ impl Default for PromptState {
             work: Vec::new(),
             at: 0,
             marks: Vec::new(),
+            everything: None,
+            found: None,
             drag: None,
             change: 0,
             asked: None,
@@ -206,13 +212,21 @@ impl PromptState {
         self.marks.clear();
         self.previous = None;
         self.drag = None;
+        self.found = None;
         self.moved();
+    }
+
+    /// Asks for everything in the picture, with so many points along each side.
+    fn find_everything(&mut self, side: usize) {
+        self.clear();
+        self.everything = Some(side);
     }
 
     /// The prompts are others: what was answered holds no longer.
     fn moved(&mut self) {
         self.change += 1;
         self.answer = None;
+        self.everything = None;
     }
 
     fn add(&mut self, mark: Mark) {
@@ -247,6 +261,20 @@ impl PromptState {
             work.revision = self.revision;
         }
         self.clear();
+    }
+
+    /// Makes objects of all masks that were found.
+    fn accept_found(&mut self, found: &Everything) {
+        self.revision += 1;
+        self.everything = None;
+        self.found = Some(found.found.len());
+        let class = self.class;
+        let object = |one: &Found| Accepted { class, runs: one.runs.clone(), xyxy: one.xyxy, area: one.area };
+        if let Some(work) = self.work.get_mut(self.at) {
+            work.size_px = Some(found.size_px);
+            work.objects.extend(found.found.iter().map(object));
+            work.revision = self.revision;
+        }
     }
 
     fn delete(&mut self, object: usize) {
@@ -297,6 +325,9 @@ impl PromptState {
             Command::OpenPrompt { image: image.clone(), from: from.to_path_buf() }
         } else if !self.marks.is_empty() && self.answer.is_none() {
             let question = MaskQuestion::Prompt(self.prompt());
+            Command::Ask { image: image.clone(), from: from.to_path_buf(), question }
+        } else if let Some(side) = self.everything {
+            let question = MaskQuestion::Everything(Grid { side, ..Grid::default() });
             Command::Ask { image: image.clone(), from: from.to_path_buf(), question }
         } else {
             return;
@@ -359,11 +390,15 @@ impl PromptState {
                 };
                 self.click_secs = Some(masks.answer_secs);
                 self.encode_secs = masks.encode_secs.or(self.encode_secs);
-                if change == self.change && masks.image == asked.image {
-                    self.answer = Some(Arc::clone(masks));
-                    self.chosen = self.answered().map_or(0, |answered| answered.best);
-                }
+                let is_it = change == self.change && masks.image == asked.image;
                 self.asked = None;
+                match &masks.masks {
+                    Masks::Found(found) if is_it => self.accept_found(found),
+                    Masks::Offered(answered) if is_it => {
+                        (self.answer, self.chosen) = (Some(Arc::clone(masks)), answered.best);
+                    }
+                    Masks::Found(_) | Masks::Offered(_) => {}
+                }
             }
             _ => {}
         }

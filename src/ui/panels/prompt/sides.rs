@@ -126,7 +126,7 @@ fn offered(ui: &mut Ui, cx: &Context<'_>, state: &mut PromptState) {
         answered.candidates.iter().map(|candidate| (candidate.iou, candidate.xyxy.is_some())).collect()
     });
     if offers.is_empty() {
-        kit::weak(ui, theme, if state.marks.is_empty() { "Click on something in the picture." } else { "…" });
+        nothing_offered(ui, cx, state);
         return;
     }
     ui.horizontal_wrapped(|ui| {
@@ -146,6 +146,36 @@ fn offered(ui: &mut Ui, cx: &Context<'_>, state: &mut PromptState) {
         if kit::primary_button(ui, theme, &format!("Accept as {class} (Enter)")).clicked() {
             state.accept();
         }
+    });
+}
+
+/// Before there are masks to choose from: a hint, and the search for everything.
+fn nothing_offered(ui: &mut Ui, cx: &Context<'_>, state: &mut PromptState) {
+    let theme = cx.theme;
+    if !state.marks.is_empty() {
+        kit::weak(ui, theme, "…");
+        return;
+    }
+    if state.everything.is_some() {
+        kit::weak(ui, theme, "Looking at every point …");
+        return;
+    }
+    match state.found {
+        Some(count) => kit::weak(ui, theme, format!("{} found and accepted.", plural(count, "object"))),
+        None => kit::weak(ui, theme, "Click on something, or find all:"),
+    };
+    let (here, training) = (state.work.get(state.at).is_some_and(|work| work.size_px.is_some()), cx.view.is_training());
+    ui.add_enabled_ui(here && !training, |ui| {
+        ui.horizontal(|ui| {
+            for (side, name) in [(8, "coarse"), (16, "usual"), (32, "fine")] {
+                let help = format!(
+                    "Asks about {side} × {side} points and keeps masks that are good and new, as objects of the class below."
+                );
+                if ui.button(name).on_hover_text(help).clicked() {
+                    state.find_everything(side);
+                }
+            }
+        });
     });
 }
 
