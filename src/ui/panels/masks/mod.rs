@@ -39,6 +39,8 @@ pub struct MaskView {
     pub least: Option<f32>,
     /// Classes that are not shown.
     pub hidden: BTreeSet<u8>,
+    /// Whether each connected part has a color of its own.
+    pub apart: bool,
     /// The class whose probability is shown.
     pub heat: Option<u8>,
     works: HashMap<Key, Work>,
@@ -50,7 +52,7 @@ pub struct MaskView {
 impl Default for MaskView {
     fn default() -> Self {
         let (works, places) = (HashMap::new(), HashMap::new());
-        Self { opacity: 0.45, least: None, hidden: BTreeSet::new(), heat: None, works, places, bytes: 0 }
+        Self { opacity: 0.45, least: None, hidden: BTreeSet::new(), apart: false, heat: None, works, places, bytes: 0 }
     }
 }
 
@@ -153,6 +155,7 @@ impl MaskView {
             show: over.show,
             least: self.least.map(|least| (least * 100.0).round() as u8),
             hidden: self.hidden.clone(),
+            apart: self.apart,
             heat: self.heat,
             longest_px: wanted.min(largest).min(limit).max(1),
             dark: theme.dark,

@@ -1,7 +1,7 @@
 //! A mask as pixels to be laid over its picture. Pure, and run in the background.
 
 use super::super::live::Show;
-use crate::data::IGNORE_ID;
+use crate::data::{IGNORE_ID, components};
 use crate::train::segmentation::{ClassPixels, Mask, MaskConfusion};
 use crate::ui::Theme;
 use egui::{Color32, ColorImage};
@@ -17,6 +17,8 @@ pub struct Look {
     pub least: Option<u8>,
     /// Classes that are not shown.
     pub hidden: BTreeSet<u8>,
+    /// Whether each connected part has a color of its own instead of its class's.
+    pub apart: bool,
     /// The class whose probability is shown instead of ids.
     pub heat: Option<u8>,
     /// The longest side in pixels at most.
@@ -95,6 +97,7 @@ pub fn paint(said: Option<&Mask>, truth: Option<&Mask>, look: &Look) -> Painted 
             lines.heat(&heat, said.size_px[0] as usize, &theme)
         }
         (None, Some((said, truth)), Show::Difference) => small(said).difference(&small(truth), &look.hidden, &theme),
+        _ if look.apart => small(shown).parts(&look.hidden, &theme),
         _ => small(shown).classes(&look.hidden, &theme),
     };
     Painted { image: Mutex::new(image), classes, counts }
@@ -172,6 +175,23 @@ impl Small {
         })
     }
 
+    /// Each connected part of a class filled with a color of its own, with an outline.
+    fn parts(&self, hidden: &BTreeSet<u8>, theme: &Theme) -> ColorImage {
+        let clear = Color32::TRANSPARENT;
+        let is_shown = |id: u8| id != 0 && id != IGNORE_ID && !hidden.contains(&id);
+        let parts = components(&self.ids, self.width, is_shown);
+        let part = |at: usize| parts.get(at).copied().unwrap_or(0);
+        self.image(|at| match (self.id(at), part(at)) {
+            (IGNORE_ID, _) => (theme.weak, clear),
+            (_, 0) => (clear, clear),
+            (_, number) => {
+                // Neighbors have neighboring numbers: steps that are prime to the number of colors keep them apart.
+                let own = color((number * 7 % 251) as u8);
+                (own, if self.edge(at, part) { own } else { clear })
+            }
+        })
+    }
+
     /// What is right, seen through; what is wrong, by its kind.
     fn difference(&self, truth: &Self, hidden: &BTreeSet<u8>, theme: &Theme) -> ColorImage {
         let seen = |id: u8| if hidden.contains(&id) || id == IGNORE_ID { 0 } else { id };
@@ -211,7 +231,7 @@ mod tests {
     use std::sync::Arc;
 
     fn look(show: Show) -> Look {
-        Look { show, least: None, hidden: BTreeSet::new(), heat: None, longest_px: 64, dark: true }
+        Look { show, least: None, hidden: BTreeSet::new(), apart: false, heat: None, longest_px: 64, dark: true }
     }
 
     fn mask(ids: [u8; 12]) -> Mask {
@@ -253,6 +273,17 @@ mod tests {
         let look = Look { hidden: BTreeSet::from([1]), ..look(Show::Truth) };
         let some = paint(None, Some(&truth), &look).take();
         assert_eq!(some.pixels.iter().filter(|pixel| **pixel != Color32::TRANSPARENT).count(), 2, "dust and its line");
+    }
+
+    #[test]
+    fn parts_have_colors_of_their_own() {
+        // Two parts of class 1, one of class 2 that touches the first of them.
+        let truth = mask([1, 2, 0, 1, 1, 2, 0, 1, 0, 0, 0, 0]);
+        let image = paint(None, Some(&truth), &Look { apart: true, ..look(Show::Truth) }).take();
+        let fills = &image.pixels[..12];
+        assert!(fills[0] == fills[4] && fills[1] == fills[5] && fills[3] == fills[7]);
+        assert!(fills[0] != fills[1] && fills[0] != fills[3] && fills[1] != fills[3], "{fills:?}");
+        assert_eq!(fills[2], Color32::TRANSPARENT);
     }
 
     #[test]

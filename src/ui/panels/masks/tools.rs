@@ -57,6 +57,9 @@ impl MaskView {
                     }
                 });
             }
+            ui.add_space(4.0);
+            let help = "Each connected part has a color of its own; parts of one class that touch are one.";
+            ui.checkbox(&mut self.apart, "color objects apart").on_hover_text(help);
             let known: Vec<u8> = (0..classes.len().min(255) as u8)
                 .filter(|class| said.is_some_and(|said| said.has_scores(*class)))
                 .collect();
