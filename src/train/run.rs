@@ -113,6 +113,8 @@ pub struct Trainer {
     first_epoch: u32,
     cache: Arc<PixelCache>,
     features: Features,
+    /// Seconds of the last epoch whose features were computed, under the frost line in force.
+    uncached_s: Option<f64>,
     /// Whether what is frozen has changed since it was settled what is cached.
     unsettled: bool,
     pinned: Vec<usize>,
@@ -186,6 +188,7 @@ impl Trainer {
             position,
             cache: Arc::new(PixelCache::default()),
             features: Features::new(Arc::new(FeatureFolder::new(None))),
+            uncached_s: None,
             unsettled: true,
             pinned,
             best_by,

@@ -39,6 +39,18 @@ pub struct Features {
     /// Cuts that were in use before, with the names of their stores.
     earlier: Vec<(Cut, String, Arc<FeatureStore>)>,
     counts: Cell<Counts>,
+    rounding: Cell<Option<Rounding>>,
+}
+
+/// How far 16-bit numbers are from what was computed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounding {
+    /// Sum of the squares of the differences.
+    error: f64,
+    /// Sum of the squares of the numbers.
+    size: f64,
+    /// Numbers that are too large for 16 bits.
+    lost: usize,
 }
 
 /// What is looked up now.
@@ -67,7 +79,14 @@ impl Features {
     /// Stores features in `folder`.
     #[must_use]
     pub fn new(folder: Arc<FeatureFolder>) -> Self {
-        Self { folder, digests: Arc::default(), active: None, earlier: Vec::new(), counts: Cell::default() }
+        Self {
+            folder,
+            digests: Arc::default(),
+            active: None,
+            earlier: Vec::new(),
+            counts: Cell::default(),
+            rounding: Cell::default(),
+        }
     }
 
     /// Settles what is cached from now on, for `epochs_left` more epochs under the freeze plan in force; the sentences say
@@ -217,8 +236,18 @@ impl Features {
                 active.store.put(*key, &Record { seen: seen.clone(), values: Arc::clone(&values) });
             }
             // What a later epoch will read is what this one trains on.
+            let kept = active.store.as_kept(&values);
+            if active.store.is_half() {
+                let mut rounding = self.rounding.get().unwrap_or_default();
+                for (value, kept) in values.iter().zip(&*kept) {
+                    rounding.error += f64::from(value - kept).powi(2);
+                    rounding.size += f64::from(*value).powi(2);
+                    rounding.lost += usize::from(!kept.is_finite());
+                }
+                self.rounding.set(Some(rounding));
+            }
             if let Some(row) = rows.get_mut(at) {
-                *row = Some(active.store.as_kept(&values));
+                *row = Some(kept);
             }
         }
         Ok(())
@@ -232,7 +261,15 @@ impl Features {
     /// What should be told of the stores, once.
     #[must_use]
     pub fn take_notes(&self) -> Vec<String> {
-        self.active.as_ref().map(|active| active.store.take_notes()).unwrap_or_default()
+        let mut notes = self.active.as_ref().map(|active| active.store.take_notes()).unwrap_or_default();
+        if let Some(Rounding { error, size, lost }) = self.rounding.take() {
+            let share = (error / size.max(f64::MIN_POSITIVE)).sqrt();
+            notes.push(match lost {
+                0 => format!("16-bit numbers are {share:.1e} from those computed (root mean square, relative)"),
+                lost => format!("{lost} numbers are too large for 16 bits: store 32-bit features instead"),
+            });
+        }
+        notes
     }
 
     /// What is cached now.

@@ -103,6 +103,7 @@ impl Trainer {
         {
             observer.log(format!("epoch {epoch}: {diagnosis}"));
         }
+        self.tell_gain(counts, news.seconds, observer);
         self.folder.append(&news)?;
         observer.epoch(news);
         observer.evaluated(Arc::clone(&evaluation));
@@ -121,6 +122,19 @@ impl Trainer {
         self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
         let state = self.optimizer.state().map_err(|error| error.to_string())?;
         self.write_resume(&tensors, &state)
+    }
+
+    /// Says once what the first epoch from kept features took beside the one that computed them.
+    fn tell_gain(&mut self, counts: Counts, seconds: f64, observer: &mut dyn Observer) {
+        if counts.misses > 0 {
+            self.uncached_s = Some(seconds);
+        } else if let Some(before) = self.uncached_s.take().filter(|_| counts.hits > 0) {
+            let kept = self.features.usage().map_or(0, |usage| usage.ram_bytes.max(usage.disk_bytes));
+            observer.log(format!(
+                "feature cache: an epoch took {seconds:.1} s from kept features and {before:.1} s before; {} are kept",
+                crate::format::bytes(kept)
+            ));
+        }
     }
 
     /// Compares everything that is frozen with its digest.

@@ -87,6 +87,7 @@ impl Trainer {
         let settled = self.features.settle(&self.setup, left, &mut notes);
         settled.map_err(|error| format!("The frozen part cannot be measured: {error}."))?;
         self.unsettled = false;
+        self.uncached_s = None;
         Ok(notes)
     }
 
