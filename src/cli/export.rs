@@ -30,8 +30,12 @@ fn tell(found: &Exported, json: bool) -> Outcome {
         if json {
             let check = found.check.as_ref().map(line);
             output::json(&Line::Written { path: file, bytes: Some(found.bytes), check })?;
+            if let Some(path) = &found.beside {
+                output::json(&Line::Written { path, bytes: None, check: None })?;
+            }
         } else {
             output::line(&file.display().to_string())?;
+            found.beside.as_ref().map_or(Ok(()), |path| output::line(&path.display().to_string()))?;
             found.check.as_ref().map_or(Ok(()), show)?;
         }
     }

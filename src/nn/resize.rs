@@ -52,6 +52,16 @@ pub fn bilinear_part(x: Tensor<4>, through: [usize; 2], seen: [usize; 2], size: 
 
 /// The weights `[from, to]` of an axis.
 fn matrix(from: usize, to: usize, aligned: bool, factor: Option<f64>, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(weights(from, to, aligned, factor), [from, to]), device)
+}
+
+/// The weights `[from, to]` of a bilinear resize of an axis; edges coincide.
+#[must_use]
+pub fn linear_weights(from: usize, to: usize) -> Vec<f32> {
+    weights(from, to, false, None)
+}
+
+fn weights(from: usize, to: usize, aligned: bool, factor: Option<f64>) -> Vec<f32> {
     let mut weights = vec![0.0f32; from * to];
     let step = match factor {
         Some(factor) => (1.0 / factor) as f32,
@@ -68,7 +78,7 @@ fn matrix(from: usize, to: usize, aligned: bool, factor: Option<f64>, device: &D
             weights[(low + 1) * to + i] += part;
         }
     }
-    Tensor::from_data(TensorData::new(weights, [from, to]), device)
+    weights
 }
 
 /// Antialiased bicubic resize of `[batch, channels, h, w]` to `[height, width]`: torch's `interpolate(mode="bicubic",
@@ -87,6 +97,12 @@ pub fn bicubic_antialiased(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
 
 /// The weights `[from, to]` of an axis.
 fn cubic_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(cubic_weights(from, to), [from, to]), device)
+}
+
+/// The weights `[from, to]` of an antialiased bicubic resize of an axis.
+#[must_use]
+pub fn cubic_weights(from: usize, to: usize) -> Vec<f32> {
     let mut weights = vec![0.0f32; from * to];
     let step = from as f64 / to as f64;
     let wide = step.max(1.0);
@@ -100,7 +116,7 @@ fn cubic_matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
             weights[j * to + i] = (share(j) / sum) as f32;
         }
     }
-    Tensor::from_data(TensorData::new(weights, [from, to]), device)
+    weights
 }
 
 fn cubic(x: f64) -> f64 {

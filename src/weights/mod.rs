@@ -41,7 +41,10 @@ pub use convert::Dtype;
 pub use draft::Draft;
 pub use error::WeightsError;
 pub use matching::{likeness, similarity};
-pub use onnx::{BoxForm, BoxOutput, ENGINE, MOST_OF_A_CLASS, OnnxOutput, run_onnx, write_onnx};
+pub use onnx::{
+    BoxForm, BoxOutput, ENGINE, MOST_OF_A_CLASS, OnnxInput, OnnxOutput, PromptFile, run_onnx, run_onnx_named,
+    write_onnx, write_onnx_prompted,
+};
 pub use pth::save_pth;
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
 pub use save::{SaveDtype, save_safetensors};

@@ -395,6 +395,7 @@ pub fn exported(difference: f32) -> Exported {
                    rounding; the file was kept as /home/ada/ants-and-bees/resnet18.rejected.onnx and not as \
                    /home/ada/ants-and-bees/resnet18.onnx.";
     Exported {
+        beside: None,
         from: PathBuf::from("/home/ada/ants-and-bees/runs/2026-11-23_resnet18_1"),
         file: Some(if good { to.clone() } else { rejected }),
         to,

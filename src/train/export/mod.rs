@@ -2,14 +2,15 @@
 
 mod cells;
 mod check;
+mod prompted;
 
 use super::folder::{RunFile, export};
 use super::plan::{DataSource, WeightsSource};
 use super::prediction::HeadPrediction;
 use super::public;
 use super::setup::open_model;
-use crate::data::specimen;
-use crate::graph::{Detector, HeadKind};
+use crate::data::{ImageSource, specimen};
+use crate::graph::{Detector, HeadKind, PromptTells};
 use crate::models::{Network, find};
 use crate::weights::{self, BoxForm, BoxOutput, Draft, ENGINE, MOST_OF_A_CLASS};
 use burn::tensor::Device;
@@ -68,7 +69,9 @@ pub struct Exported {
     pub to: PathBuf,
     /// What was written.
     pub file: Option<PathBuf>,
-    /// Its size.
+    /// A further file that belongs to it: of a network that takes prompts the decoder.
+    pub beside: Option<PathBuf>,
+    /// The size of all.
     pub bytes: u64,
     /// What another engine says of it.
     pub check: Option<ExportCheck>,
@@ -81,7 +84,7 @@ impl Exported {
     #[must_use]
     pub fn failed(from: &Path, to: &Path, problem: String) -> Self {
         let (from, to) = (from.to_path_buf(), to.to_path_buf());
-        Self { from, to, file: None, bytes: 0, check: None, problem: Some(problem) }
+        Self { from, to, file: None, beside: None, bytes: 0, check: None, problem: Some(problem) }
     }
 }
 
@@ -172,17 +175,16 @@ pub fn export_model(
         }
         return Ok(done(from, to, to, None, None));
     }
+    if network.graph().takes_prompts() {
+        return prompted::export(from, to, &network, &run, &tensors, progress);
+    }
     let notes = notes(&network, &run, boxes).map_err(|error| cannot(error.to_string()))?;
     let draft = Draft::new(to).map_err(|error| error.to_string())?;
     weights::write_onnx(&draft, network.graph(), network.facts(), &tensors, boxes, &notes)
         .map_err(|error| error.to_string())?;
     drop(tensors);
     progress(&format!("comparing with {ENGINE}"));
-    let set = match &run.plan.data {
-        DataSource::Path(path) => Some(path.as_path()),
-        DataSource::Sample => None,
-    };
-    let source = specimen(set).map_err(|error| error.to_string())?;
+    let source = picture(&run)?;
     let check = check::check(&network, &run, boxes, &source, draft.path())?;
     let Some(wrong) = check.heads.iter().find(|head| !head.passes()) else {
         draft.publish().map_err(|error| error.to_string())?;
@@ -202,9 +204,19 @@ pub fn export_model(
     Ok(done(from, to, &rejected, Some(check), Some(problem)))
 }
 
+/// A picture to compare with: of the run's set, where it is there.
+fn picture(run: &RunFile) -> Result<ImageSource, String> {
+    let set = match &run.plan.data {
+        DataSource::Path(path) => Some(path.as_path()),
+        DataSource::Sample => None,
+    };
+    specimen(set).map_err(|error| error.to_string())
+}
+
 fn done(from: &Path, to: &Path, file: &Path, check: Option<ExportCheck>, problem: Option<String>) -> Exported {
     let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
-    Exported { from: from.to_path_buf(), to: to.to_path_buf(), file: Some(file.to_path_buf()), bytes, check, problem }
+    let (from, to, file) = (from.to_path_buf(), to.to_path_buf(), Some(file.to_path_buf()));
+    Exported { from, to, file, beside: None, bytes, check, problem }
 }
 
 /// The names of the classes that a head tells apart.
@@ -240,7 +252,12 @@ fn notes(network: &Network, run: &RunFile, boxes: &BoxOutput) -> serde_json::Res
                 HeadKind::MultiLabel { .. } => "logits, one for each class; sigmoid makes each a probability by itself",
                 HeadKind::PixelClassify { .. } => "logits, one for each class and pixel; softmax over axis 1",
                 HeadKind::Detect { .. } => "part of what boxes describes",
-                HeadKind::Prompted { .. } => "numbers of each mask that is offered",
+                HeadKind::Prompted { tells: PromptTells::Mask, .. } => {
+                    "masks and low_res_masks: logits of each mask that is offered; above 0 is the object"
+                }
+                HeadKind::Prompted { tells: PromptTells::Iou, .. } => {
+                    "iou_predictions: how much each will overlap what was meant"
+                }
             },
         })
         .collect();

@@ -1,11 +1,12 @@
 //! From the record of a network's layers to ONNX operations. One function over [`Op`]: no family and no block is known.
 
+use super::asked::Asked;
 use super::boxes::{self, BoxOutput};
 use super::proto::{
     Attribute, AttributeType, Dimension, FLOAT, Graph, INT64, Node, TensorShape, TensorType, Type, ValueInfo,
 };
 use crate::graph::blocks::Activation;
-use crate::graph::{self, Facts, Layer, Op, Shape, ValueId};
+use crate::graph::{self, Facts, Layer, NodeFacts, Op, Shape, ValueId};
 use std::collections::{HashMap, HashSet};
 
 /// The name of the axis that may have any length.
@@ -36,8 +37,7 @@ pub(super) enum Numbers {
 /// # Errors
 /// Words for what cannot be said in ONNX.
 pub(super) fn lower(graph: &graph::Graph, facts: &Facts, boxes: &BoxOutput) -> Result<Lowered, String> {
-    let mut to = Lowering::default();
-    to.taken.extend(facts.tensors().map(|tensor| tensor.name.clone()));
+    let mut to = Lowering::of(facts);
     for (i, input) in graph.inputs.iter().enumerate() {
         let name = to.fresh(&input.name);
         to.lowered.input.push(value_info(&name, &input.shape)?);
@@ -52,27 +52,58 @@ pub(super) fn lower(graph: &graph::Graph, facts: &Facts, boxes: &BoxOutput) -> R
         to.heads.insert(output.value, name);
     }
     for (node, facts) in graph.nodes.iter().zip(facts.nodes()) {
-        for layer in &facts.layers {
-            to.layer(&node.path, layer)?;
-        }
+        to.node(&node.path, facts)?;
     }
     boxes::heads(&mut to, graph, facts, boxes)?;
-    to.lowered.name.clone_from(&graph.name);
-    Ok(Lowered { graph: to.lowered, constants: to.constants })
+    Ok(to.finish(&graph.name))
 }
 
 #[derive(Default)]
 pub(super) struct Lowering {
     pub lowered: Graph,
     constants: Vec<Constant>,
-    names: HashMap<ValueId, String>,
+    /// Of maps those with channels before cells.
+    pub names: HashMap<ValueId, String>,
+    /// Of maps those with cells before channels, `[batch, h, w, channels]`, where they are there so.
+    pub cells: HashMap<ValueId, String>,
+    pub shapes: HashMap<ValueId, Shape>,
+    /// Axes of the network's tensors.
+    pub tensors: HashMap<String, Vec<usize>>,
+    /// What is asked and answered where a network takes prompts.
+    pub asked: Asked,
+    /// The path of the node at hand.
+    place: String,
     /// The names of the maps of a pyramid, finest first.
     pub levels: HashMap<ValueId, Vec<String>>,
-    heads: HashMap<ValueId, String>,
+    pub heads: HashMap<ValueId, String>,
     taken: HashSet<String>,
 }
 
 impl Lowering {
+    /// Nothing yet of a network.
+    pub fn of(facts: &Facts) -> Self {
+        let mut to = Self::default();
+        to.taken.extend(facts.tensors().map(|tensor| tensor.name.clone()));
+        to.tensors.extend(facts.tensors().map(|tensor| (tensor.name.clone(), tensor.shape.clone())));
+        to
+    }
+
+    /// The layers of a node.
+    pub fn node(&mut self, path: &str, facts: &NodeFacts) -> Result<(), String> {
+        self.asked.enter();
+        path.clone_into(&mut self.place);
+        for layer in &facts.layers {
+            self.layer(path, layer)?;
+            self.shapes.insert(layer.value, layer.output.clone());
+        }
+        Ok(())
+    }
+
+    pub fn finish(mut self, name: &str) -> Lowered {
+        name.clone_into(&mut self.lowered.name);
+        Lowered { graph: self.lowered, constants: self.constants }
+    }
+
     /// A name that nothing has yet.
     pub fn fresh(&mut self, name: &str) -> String {
         let mut candidate = name.to_owned();
@@ -92,6 +123,18 @@ impl Lowering {
     /// The name of whole numbers, such as axes and shapes.
     pub fn whole(&mut self, name: &str, values: Vec<i64>) -> String {
         self.numbers(name, vec![values.len()], Numbers::Whole(values))
+    }
+
+    /// The name of one whole number.
+    pub fn whole_one(&mut self, name: &str, value: usize) -> String {
+        self.numbers(name, Vec::new(), Numbers::Whole(vec![value as i64]))
+    }
+
+    /// An operation whose only output gets a fresh name, after the node at hand.
+    pub fn emit(&mut self, kind: &str, inputs: Vec<String>, attributes: Vec<Attribute>) -> String {
+        let output = self.fresh(&format!("{}/{}", self.place, kind.to_lowercase()));
+        self.push(kind, inputs, attributes, &output);
+        output
     }
 
     fn numbers(&mut self, name: &str, shape: Vec<usize>, values: Numbers) -> String {
@@ -121,9 +164,13 @@ impl Lowering {
     }
 
     fn layer(&mut self, path: &str, layer: &Layer) -> Result<(), String> {
-        let known = |id: &ValueId| self.names.get(id).cloned();
-        let inputs: Option<Vec<String>> = layer.inputs.iter().map(known).collect();
-        let mut inputs = inputs.ok_or_else(|| format!("{path} reads a value that nothing made"))?;
+        if self.of_rows(path, layer)? || self.of_prompts(path, layer)? {
+            return Ok(());
+        }
+        let mut inputs = Vec::with_capacity(layer.inputs.len() + layer.tensors.len());
+        for id in &layer.inputs {
+            inputs.push(self.map(path, *id)?);
+        }
         inputs.extend(layer.tensors.iter().cloned());
         let output = match self.heads.get(&layer.value) {
             Some(head) => head.clone(),
@@ -132,6 +179,9 @@ impl Lowering {
         };
         match layer.op {
             Op::Conv(conv) => {
+                // Before its own tensors may stand some that are only kept.
+                let kept = layer.tensors.len().saturating_sub(1 + usize::from(conv.bias));
+                inputs.drain(layer.inputs.len()..layer.inputs.len() + kept);
                 let attributes = vec![
                     ints("kernel_shape", &[conv.kernel; 2]),
                     ints("strides", &[conv.stride; 2]),
@@ -262,7 +312,7 @@ impl Lowering {
         Ok(())
     }
 
-    fn activate(&mut self, function: Activation, mut inputs: Vec<String>, output: &str) {
+    pub fn activate(&mut self, function: Activation, mut inputs: Vec<String>, output: &str) {
         let none = Vec::new;
         match function {
             Activation::Identity => self.push("Identity", inputs, none(), output),
@@ -279,7 +329,17 @@ impl Lowering {
                 self.push("Mul", inputs, none(), output);
             }
             Activation::Hardswish => self.push("HardSwish", inputs, none(), output),
-            Activation::Gelu => self.push("Gelu", inputs, none(), output),
+            Activation::Gelu => {
+                // x (1 + erf(x / √2)) / 2; the operation of this name came with a later set.
+                let root = self.constant("constant/root", Vec::new(), vec![std::f32::consts::SQRT_2]);
+                let [one, half] = [1.0, 0.5].map(|n| self.constant("constant/number", Vec::new(), vec![n]));
+                let x = inputs.first().cloned().unwrap_or_default();
+                let part = self.emit("Div", vec![x.clone(), root], none());
+                let part = self.emit("Erf", vec![part], none());
+                let part = self.emit("Add", vec![part, one], none());
+                let part = self.emit("Mul", vec![x, part], none());
+                self.push("Mul", vec![part, half], none(), output);
+            }
             Activation::HardSigmoid => {
                 self.push("HardSigmoid", inputs, vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)], output);
             }
@@ -326,7 +386,7 @@ pub(super) fn ints(name: &str, values: &[usize]) -> Attribute {
     Attribute { ints: values.iter().map(|&value| value as i64).collect(), ..attribute(name, AttributeType::Ints) }
 }
 
-fn float(name: &str, value: f32) -> Attribute {
+pub(super) fn float(name: &str, value: f32) -> Attribute {
     Attribute { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
@@ -335,7 +395,7 @@ pub(super) fn word(name: &str, value: &str) -> Attribute {
 }
 
 /// An input or output: a batch of `shape`.
-fn value_info(name: &str, shape: &Shape) -> Result<ValueInfo, String> {
+pub(super) fn value_info(name: &str, shape: &Shape) -> Result<ValueInfo, String> {
     let dims = shape.dims();
     if dims.is_empty() {
         return Err(format!("{name} is no single tensor ({shape})"));
@@ -344,7 +404,7 @@ fn value_info(name: &str, shape: &Shape) -> Result<ValueInfo, String> {
 }
 
 /// A value whose first axis may have any length, with the axes `dims` after it.
-fn rows_info(name: &str, any: &str, dims: &[usize], elem_type: i32) -> ValueInfo {
+pub(super) fn rows_info(name: &str, any: &str, dims: &[usize], elem_type: i32) -> ValueInfo {
     let mut dim = vec![Dimension { dim_param: Some(any.to_owned()), dim_value: None }];
     dim.extend(dims.iter().map(|&n| Dimension { dim_value: Some(n as i64), dim_param: None }));
     let tensor_type = TensorType { elem_type, shape: Some(TensorShape { dim }) };

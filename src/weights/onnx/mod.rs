@@ -5,13 +5,16 @@
 //! tensors under their public names ────┴► write ─► Draft ─ run (tract) ─ the same answers? ─► the file
 //! ```
 
+mod asked;
 mod boxes;
 mod lower;
 mod proto;
+mod rows;
 mod run;
 
+pub use asked::PromptFile;
 pub use boxes::{BoxForm, BoxOutput, MOST_OF_A_CLASS};
-pub use run::{ENGINE, OnnxOutput, run_onnx};
+pub use run::{ENGINE, OnnxInput, OnnxOutput, run_onnx, run_onnx_named};
 
 use super::draft::Draft;
 use super::error::WeightsError;
@@ -20,6 +23,7 @@ use crate::models::HostTensor;
 use lower::Numbers;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use std::collections::HashSet;
 use std::io::Write;
 
 /// The operator set: 14 brought HardSwish, and every runtime of the last years knows 17.
@@ -43,6 +47,36 @@ pub fn write_onnx(
     notes: &[(String, String)],
 ) -> Result<(), WeightsError> {
     let lowered = lower::lower(graph, facts, boxes).map_err(|what| draft.failed(what))?;
+    write(draft, graph, &lowered, tensors, notes)
+}
+
+/// Writes one of the two files of a network that takes prompts, with the tensors that it needs: the names of inputs and outputs are
+/// those of `segment_anything`'s own export.
+///
+/// # Errors
+/// As [`write_onnx`]; also for a network that takes no prompts.
+pub fn write_onnx_prompted(
+    draft: &Draft,
+    graph: &Graph,
+    facts: &Facts,
+    tensors: &[HostTensor],
+    which: PromptFile,
+    notes: &[(String, String)],
+) -> Result<(), WeightsError> {
+    let lowered = asked::lower(graph, facts, which).map_err(|what| draft.failed(what))?;
+    let read: HashSet<&str> = lowered.graph.node.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+    let needed: Vec<HostTensor> =
+        tensors.iter().filter(|tensor| read.contains(tensor.spec.name.as_str())).cloned().collect();
+    write(draft, graph, &lowered, &needed, notes)
+}
+
+fn write(
+    draft: &Draft,
+    graph: &Graph,
+    lowered: &lower::Lowered,
+    tensors: &[HostTensor],
+    notes: &[(String, String)],
+) -> Result<(), WeightsError> {
     let mut initializers: Vec<Initializer<'_>> = Vec::with_capacity(tensors.len() + lowered.constants.len());
     for tensor in tensors {
         initializers.push(Initializer::new(&tensor.spec.name, &tensor.spec.shape, Values::Float(&tensor.values)));

@@ -26,16 +26,46 @@ pub fn run_onnx(path: &Path, shape: [usize; 4], inputs: &[f32]) -> Result<Vec<On
     run(path, shape, inputs).map_err(|error| format!("{ENGINE} cannot run {}: {error:#}.", path.display()))
 }
 
+/// An input of an ONNX file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnnxInput {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its axes.
+    pub shape: Vec<usize>,
+    /// Its values, row-major.
+    pub values: Vec<f32>,
+}
+
+/// What the file at `path` gives under these names for these inputs, which are all that it has. Only what the outputs need is run.
+///
+/// # Errors
+/// A sentence with the file and the engine's reason.
+pub fn run_onnx_named(path: &Path, inputs: &[OnnxInput], outputs: &[&str]) -> Result<Vec<OnnxOutput>, String> {
+    run_named(path, inputs, outputs).map_err(|error| format!("{ENGINE} cannot run {}: {error:#}.", path.display()))
+}
+
+fn run_named(path: &Path, inputs: &[OnnxInput], outputs: &[&str]) -> TractResult<Vec<OnnxOutput>> {
+    let names: Vec<&str> = inputs.iter().map(|input| input.name).collect();
+    let model = tract_onnx::onnx().model_for_path(path)?;
+    let model = model.with_inputs_by_name(&names)?.with_outputs_by_name(outputs)?;
+    let model = model.into_optimized()?.into_runnable()?;
+    let tensor = |input: &OnnxInput| Ok(Tensor::from_shape(&input.shape, &input.values)?.into());
+    let found = model.run(inputs.iter().map(tensor).collect::<TractResult<TVec<TValue>>>()?)?;
+    outputs.iter().zip(&found).map(|(name, value)| read((*name).to_owned(), value)).collect()
+}
+
+fn read(name: String, value: &TValue) -> TractResult<OnnxOutput> {
+    let floats = value.cast_to::<f32>()?;
+    let values = floats.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
+    Ok(OnnxOutput { name, shape: value.shape().to_vec(), values })
+}
+
 fn run(path: &Path, shape: [usize; 4], inputs: &[f32]) -> TractResult<Vec<OnnxOutput>> {
     let model = tract_onnx::onnx().model_for_path(path)?;
     let label = |outlet: &OutletId| model.outlet_label(*outlet).unwrap_or_default().to_owned();
     let names: Vec<String> = model.output_outlets()?.iter().map(label).collect();
     let model = model.into_optimized()?.into_runnable()?;
     let found = model.run(tvec![Tensor::from_shape(&shape, inputs)?.into()])?;
-    let output = |(name, value): (String, &TValue)| {
-        let floats = value.cast_to::<f32>()?;
-        let values = floats.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
-        Ok(OnnxOutput { name, shape: value.shape().to_vec(), values })
-    };
-    names.into_iter().zip(&found).map(output).collect()
+    names.into_iter().zip(&found).map(|(name, value)| read(name, value)).collect()
 }

@@ -1,12 +1,11 @@
 //! Asking a promptable network: a picture is encoded once, then points and boxes are answered with masks (Kirillov et al.
 //! 2023, arXiv:2304.02643).
 
-mod ends;
 mod everything;
 mod kept;
 mod network;
 
-pub use ends::{Ends, OFFERED};
+pub use crate::graph::{OFFERED, PromptEnds as Ends};
 pub use everything::{Everything, Found, Grid};
 pub use kept::{Features, Kept};
 pub use network::{Embedding, Prompter};

@@ -1,13 +1,13 @@
 //! Where a promptable network is cut: what a picture becomes once, and what each prompt is answered with.
 
-use crate::graph::{Graph, HeadKind, NodeId, Part, PromptTells};
+use super::network::{Graph, HeadKind, NodeId, Part, PromptTells};
 
 /// Masks of an answer: all but the first, which is for prompts that leave no choice.
 pub const OFFERED: usize = 3;
 
 /// The nodes between which prompts are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct PromptEnds {
     /// The end of the backbone: the picture's features, which prompts are put to.
     pub features: NodeId,
     /// Masks.
@@ -16,7 +16,7 @@ pub struct Ends {
     pub quality: NodeId,
 }
 
-impl Ends {
+impl PromptEnds {
     /// Those of a graph; none where it takes no prompts.
     #[must_use]
     pub fn of(graph: &Graph) -> Option<Self> {
