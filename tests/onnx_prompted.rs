@@ -1,7 +1,7 @@
 //! The two ONNX files of networks that take prompts against the network, in another engine (tract): both encoders, prompts of each
 //! kind, with and without an earlier mask; names, axes and operators as `segment_anything` exports them.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

@@ -225,6 +225,19 @@ fn pytorch(run: &RunView) -> String {
 /// The lines of Python that run the ONNX file.
 fn onnx_runtime(run: &RunView, boxes: BoxForm) -> String {
     let graph = &run.info.graph;
+    if graph.takes_prompts() {
+        let name = &graph.name;
+        return format!(
+            "import numpy, onnxruntime\n\n\
+             encoder = onnxruntime.InferenceSession(\"{name}.encoder.onnx\")\n\
+             decoder = onnxruntime.InferenceSession(\"{name}.decoder.onnx\")\n\
+             embeddings, = encoder.run(None, {{\"images\": picture}})  # float32 [1, 3, {size}, {size}]\n\
+             masks, iou, low = decoder.run(None, {{\n    \
+             \"image_embeddings\": embeddings, \"point_coords\": points, \"point_labels\": labels,\n    \
+             \"mask_input\": mask, \"has_mask_input\": numpy.zeros(1, \"float32\"), \"orig_im_size\": height_width}})",
+            size = run.info.plan.size_px
+        );
+    }
     let heads: Vec<&str> = match (&graph.detector, boxes) {
         (None, _) => graph.heads.iter().map(|head| head.name.as_str()).collect(),
         (Some(_), BoxForm::Objects) => vec!["boxes", "scores", "classes", "pictures"],

@@ -201,10 +201,11 @@ pub struct Wish {
     pub confidence: Option<f64>,
 }
 
-/// Of all metrics those of one head under their plain names: the first head's have no prefix.
+/// Of all metrics those of one head under their plain names: the first head's have no prefix, but for what masks are worth that a
+/// point asked for.
 pub fn metrics_of<'a>(all: &'a BTreeMap<String, f64>, name: &str, head: usize) -> Vec<(&'a str, f64)> {
     let own = |key: &'a str| match (head, key.rsplit_once('/')) {
-        (0, None) => Some(key),
+        (0, None | Some(("point", _))) => Some(key),
         (0, Some(_)) | (_, None) => None,
         (_, Some((of, plain))) => (of == name).then_some(plain),
     };

@@ -63,9 +63,10 @@ pub fn metric(name: &str) -> String {
         "ap75" => "AP75: average precision where boxes must fit well, from an IoU of 0.75 on.",
         "ar100" => "AR100: how many objects are found by the hundred surest boxes, the mean over IoU 0.50 to 0.95.",
         "miou" => {
-            "Mean intersection over union: how much the predicted and the true areas overlap, averaged over classes."
+            "Mean intersection over union: how much the predicted and the true areas overlap, averaged over classes; over \
+             objects where masks are asked for."
         }
-        "dice" => "Dice: twice the overlap over the sum of both areas, averaged over classes.",
+        "dice" => "Dice: twice the overlap over the sum of both areas, averaged over classes or objects as the IoU is.",
         "pixel_accuracy" => "How many pixels got their true class.",
         _ => "",
     };
