@@ -251,22 +251,24 @@ impl Lowering {
                 inputs.push(self.whole("constant/pads", cells));
                 self.push("Pad", inputs, vec![word("mode", "constant")], &output);
             }
-            Op::Upsample { factor } => {
-                // Cell i of the result is cell floor(i / factor) of the input.
-                let attributes = vec![
-                    word("mode", "nearest"),
-                    word("coordinate_transformation_mode", "asymmetric"),
-                    word("nearest_mode", "floor"),
-                ];
-                let scale = factor as f32;
-                let scales = self.constant("constant/scales", vec![4], vec![1.0, 1.0, scale, scale]);
-                inputs.extend([String::new(), scales]);
-                self.push("Resize", inputs, attributes, &output);
-            }
+            Op::Upsample { factor } => self.upsample(inputs, factor, &output),
             _ => return Err(format!("{path} computes {}, which cannot be exported yet", layer.op)),
         }
         self.names.insert(layer.value, output);
         Ok(())
+    }
+
+    /// Cell i of the result is cell floor(i / factor) of the input.
+    fn upsample(&mut self, mut inputs: Vec<String>, factor: usize, output: &str) {
+        let attributes = vec![
+            word("mode", "nearest"),
+            word("coordinate_transformation_mode", "asymmetric"),
+            word("nearest_mode", "floor"),
+        ];
+        let scale = factor as f32;
+        let scales = self.constant("constant/scales", vec![4], vec![1.0, 1.0, scale, scale]);
+        inputs.extend([String::new(), scales]);
+        self.push("Resize", inputs, attributes, output);
     }
 
     /// ONNX has no such pooling: it is the mean of everything, a pooling of equal squares or, where the parts overlap, a
