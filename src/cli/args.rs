@@ -384,24 +384,31 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BenchArgs {
-    /// Model to measure (repeatable) [default: all]
+    /// Model to measure (repeatable) [default: the lightest of each family]
     #[arg(long, value_name = "NAME")]
     pub model: Vec<String>,
+    /// Every model under every freeze plan: takes long
+    #[arg(long, conflicts_with = "model")]
+    pub all: bool,
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
-    /// Pictures in one step
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub batch: u16,
-    /// Side of the input in pixels [default: the model's]
-    #[arg(long, value_name = "PX")]
+    /// Pictures in one step [default: 16 to classify, 8 to detect (2 in two stages), 4 to segment]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub batch: Option<u16>,
+    /// Side of the input in pixels [default: the model's, at most 224 to classify, 320 to detect, 256 to segment]
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u32).range(32..=4096))]
     pub size: Option<u32>,
     /// Steps to measure, after two that are not
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub steps: u16,
-    /// Freeze plan (see train); give several to compare
-    #[arg(long, num_args = 1.., value_name = "PLAN", default_values = ["none", "head-only"])]
+    /// What stays as it is: all (everything trains), last-stage, head-only, or as in train; give several to compare
+    /// [default: all and head-only; with --model or --all, all three]
+    #[arg(long, num_args = 1.., value_name = "PLAN")]
     pub freeze: Vec<String>,
+    /// Measure one case in this process, on this set, into this run's folder: how the program calls itself
+    #[arg(long, hide = true, num_args = 2, value_names = ["DATA", "RUN"])]
+    pub measure: Vec<PathBuf>,
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,

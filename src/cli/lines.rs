@@ -454,11 +454,26 @@ impl<'a> From<&'a ClassScore> for NameScore<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct BenchLine<'a> {
     pub model: &'a str,
+    pub task: &'a str,
     pub device: &'a str,
+    /// Side of the input in pixels.
     pub size: u32,
     pub batch: usize,
     pub freeze: &'a str,
+    pub params: u64,
+    pub trainable: u64,
+    /// Steps that were measured.
     pub steps: usize,
+    /// The median.
     pub images_per_s: f64,
+    /// The slowest and the fastest step.
+    pub images_per_s_range: [f64; 2],
+    /// Medians.
     pub ms: StepTimes,
+    /// Without the wait for pictures.
+    pub first_step_ms: f64,
+    /// From the start of the run to the end of its first step: reading the set, making the network, validating it once.
+    pub start_s: f64,
+    /// The most memory that the case's process had; null where the system does not tell.
+    pub peak_mib: Option<f64>,
 }

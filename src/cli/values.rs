@@ -76,6 +76,9 @@ mod tests {
         assert_eq!(device("wgpu:2"), Ok(DeviceChoice::Wgpu(Some(2))));
         assert_eq!(device("wgpu"), Ok(DeviceChoice::Wgpu(None)));
         assert!(device("cuda").is_err() && device("wgpu:x").is_err());
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Wgpu(None), DeviceChoice::Wgpu(Some(1))] {
+            assert_eq!(device(&choice.to_string()), Ok(choice));
+        }
         assert_eq!((tile("whole"), tile("auto"), tile("512")), (Ok(Parts::Whole), Ok(Parts::Auto), Ok(Parts::Of(512))));
         assert!(tile("8").is_err() && tile("big").is_err());
     }
