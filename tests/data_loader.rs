@@ -191,6 +191,64 @@ fn boxes_and_masks_come_with_the_pixels() {
     assert!((3..18).contains(&mirrored), "{mirrored}");
 }
 
+/// A smooth JPEG that its EXIF block turns by 90 degrees, and the same pixels, turned, as PNG.
+fn turned_jpeg(width: u32, height: u32) -> (Arc<[u8]>, Arc<[u8]>) {
+    let wave = |at: u32, period: f32| 127.0 + 120.0 * (at as f32 / period).sin();
+    let picture = image::RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([wave(x, 90.0) as u8, wave(y, 70.0) as u8, wave(x + y, 130.0) as u8])
+    });
+    let mut file = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, 95).encode_image(&picture).unwrap();
+    // One TIFF entry: tag 0x0112 (orientation), a short, 6: turn by 90 degrees clockwise.
+    let exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    file.splice(2..2, [&[0xFF, 0xE1], &length[..], exif].concat());
+    let whole = pictures::decode(&file, "turned.jpg").unwrap();
+    assert_eq!([whole.width, whole.height], [height, width]);
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_raw(whole.width, whole.height, whole.pixels)
+        .unwrap()
+        .write_to(&mut png, image::ImageFormat::Png)
+        .unwrap();
+    (file.into(), png.into_inner().into())
+}
+
+#[test]
+fn only_random_views_and_thumbnails_take_large_jpegs_reduced() {
+    let (jpeg, png) = turned_jpeg(645, 483);
+    let boxes = vec![BoxTarget::new(0, [40.0, 60.0, 300.0, 500.0])];
+    let set = |name: &str, bytes: Arc<[u8]>| {
+        let source = ImageSource::Memory { name: name.into(), bytes };
+        dataset(vec![sample(source, [483, 645], Target { boxes: Some(boxes.clone()), ..Target::of_class(Some(0)) })])
+    };
+    let (jpeg, png) = (set("a.jpg", jpeg), set("a.png", png));
+    let load = |set: &Arc<Dataset>, view: View| collect(Loader::start(Arc::clone(set), vec![0], 1, view)).remove(0);
+    let both = |view: View| (load(&jpeg, view.clone()), load(&png, view));
+    let worst = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let mean = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / a.len() as f32;
+    // Validation, and training without changes: every pixel is that of the whole.
+    let (a, b) = both(view(None, 0));
+    assert_eq!((a.pixels, a.placements), (b.pixels, b.placements));
+    // Random views of 32 px work on a shorter side of 68 px: a quarter of the picture, 121 px, is decoded.
+    for epoch in 0..8 {
+        let (a, b) = both(view(Some(Augment::default()), epoch));
+        assert_eq!((&a.placements, &a.targets), (&b.placements, &b.targets), "epoch {epoch}");
+        let (worst, mean) = (worst(&a.pixels, &b.pixels), mean(&a.pixels, &b.pixels));
+        // One level of 255 is 0.017 of a standard deviation: on average two levels, seven at worst.
+        assert!(worst > 0.0 && worst < 0.12 && mean < 0.035, "epoch {epoch}: {worst}, {mean}");
+    }
+    // Views that compose need more pixels; these too are the same but for rounding.
+    let (a, b) = both(view(Some(Augment { mosaic: 0.0, ..Augment::segmentation() }), 1));
+    assert_eq!((&a.placements, &a.targets), (&b.placements, &b.targets));
+    assert!(mean(&a.pixels, &b.pixels) < 0.035, "{}", mean(&a.pixels, &b.pixels));
+    let small = |set: &Arc<Dataset>| pictures::thumbnail(&set.samples[0].image, 50).unwrap();
+    let (a, b) = (small(&jpeg), small(&png));
+    assert_eq!([a.width, a.height], [37, 50]);
+    assert_eq!([a.width, a.height], [b.width, b.height]);
+    let off = a.pixels.iter().zip(&b.pixels).map(|(a, b)| a.abs_diff(*b)).max();
+    assert!(a.pixels != b.pixels && off < Some(8), "{off:?}");
+}
+
 #[test]
 fn dropping_it_stops_it_soon() {
     let bytes = png(3000, 2000, 1);

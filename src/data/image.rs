@@ -1,5 +1,9 @@
 //! One decode rule for training, validation, preview and the command line: EXIF orientation, then 8-bit RGB.
 //!
+//! There is one exception, of large JPEGs that are made smaller anyway: random views of training pictures and thumbnails
+//! come from a reduced decode ([`load_reduced`]), whose pixels are means of the whole's. Whatever is measured, validated or
+//! predicted is decoded whole.
+//!
 //! Grey becomes three equal channels, alpha is laid over white, 16 bits are scaled to 8, palettes are looked up, CMYK
 //! and YCCK JPEGs are converted as Pillow does (Adobe's inverted inks; `tests/data_pixels.rs` holds it to that).
 //! Animated files give their first frame.
@@ -12,8 +16,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 
-use super::transform::resize;
-use super::{DataError, ImageSource, jpeg};
+use super::jpeg::{self, Decoded};
+use super::transform::resize_part;
+use super::{DataError, ImageSource};
 use crate::graph::Interpolation;
 
 /// Pictures with more pixels than this are refused (at 3 bytes a pixel, 1.2 GB).
@@ -54,8 +59,16 @@ impl Rgb8 {
 /// # Errors
 /// [`DataError::Decode`] with the reason; also for pictures of more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8], name: &str) -> Result<Rgb8, DataError> {
+    decode_reduced(bytes, name, None).map(|decoded| decoded.image)
+}
+
+fn decode_reduced(
+    bytes: &[u8],
+    name: &str,
+    least: Option<&dyn Fn(u32, u32) -> [u32; 2]>,
+) -> Result<Reduced, DataError> {
     // Decoders of foreign bytes may have bugs; one broken file must not take a run down.
-    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes)))
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, least)))
         .unwrap_or_else(|_| Err("the decoder failed on it (internal error)".to_owned()))
         .map_err(|why| DataError::decode(name, why))
 }
@@ -71,19 +84,45 @@ pub fn load(source: &ImageSource) -> Result<Rgb8, DataError> {
     }
 }
 
+/// A picture that may be reduced, and how large the whole is.
+pub(crate) struct Reduced {
+    pub image: Rgb8,
+    /// The part of `image` that is the picture: left, top, width, height in pixels. The last row and column of a reduced
+    /// picture may be more than there is of it.
+    pub seen: [f64; 4],
+    /// Width and height of the whole in pixels.
+    pub whole_px: [u32; 2],
+}
+
+/// Reads a picture of which only so many pixels are needed: `least` gives the sides for width and height of the whole. A
+/// JPEG of at least twice these sides is decoded at a half, a quarter or an eighth of its size.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_reduced(source: &ImageSource, least: &dyn Fn(u32, u32) -> [u32; 2]) -> Result<Reduced, DataError> {
+    match source {
+        ImageSource::File(path) => decode_reduced(&read(path)?, &path.display().to_string(), Some(least)),
+        ImageSource::Memory { name, bytes } => decode_reduced(bytes, name, Some(least)),
+    }
+}
+
 /// The picture with its longer side at most `longest_px`, antialiased; never enlarged.
 ///
 /// # Errors
 /// As [`load`].
 pub fn thumbnail(source: &ImageSource, longest_px: u32) -> Result<Rgb8, DataError> {
-    let image = load(source)?;
-    let longest = image.width.max(image.height);
-    if longest <= longest_px.max(1) {
+    // Half as many pixels again as are shown, so that what is left for the resize is smooth.
+    let fit = |longest: u32, width: u32, height: u32| {
+        let scale = f64::from(longest.max(1)) / f64::from(width.max(height).max(1));
+        [width, height].map(|px| ((f64::from(px) * scale).round() as u32).max(1))
+    };
+    let Reduced { image, seen, whole_px: [width, height] } =
+        load_reduced(source, &|w, h| fit(longest_px * 3 / 2, w, h))?;
+    if width.max(height) <= longest_px.max(1) {
         return Ok(image);
     }
-    let scale = f64::from(longest_px.max(1)) / f64::from(longest);
-    let side = |px: u32| ((f64::from(px) * scale).round() as u32).max(1);
-    Ok(resize(&image, side(image.width), side(image.height), Interpolation::Bilinear))
+    let [width, height] = fit(longest_px, width, height);
+    Ok(resize_part(&image, seen, width, height, Interpolation::Bilinear))
 }
 
 /// A whole file in memory.
@@ -101,21 +140,44 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     std::fs::read(path).map_err(io)
 }
 
-fn decode_unguarded(bytes: &[u8]) -> Result<Rgb8, String> {
+fn decode_unguarded(bytes: &[u8], least: Option<&dyn Fn(u32, u32) -> [u32; 2]>) -> Result<Reduced, String> {
     if bytes.is_empty() {
         return Err("the file is empty (0 bytes)".to_owned());
     }
-    let (stored, orientation) = if jpeg::is_jpeg(bytes) { jpeg::decode(bytes)? } else { decode_others(bytes)? };
+    let Decoded { stored, orientation, whole_px, reduced_by } =
+        if jpeg::is_jpeg(bytes) { jpeg::decode(bytes, least)? } else { decode_others(bytes)? };
     let mut rgb = DynamicImage::ImageRgb8(stored);
     rgb.apply_orientation(orientation);
     let rgb = rgb.into_rgb8();
-    Ok(Rgb8 { width: rgb.width(), height: rgb.height(), pixels: rgb.into_raw() })
+    let image = Rgb8 { width: rgb.width(), height: rgb.height(), pixels: rgb.into_raw() };
+    let (turned, reversed) = axes(orientation);
+    let whole_px = if turned { [whole_px[1], whole_px[0]] } else { whole_px };
+    let [width, height] = whole_px.map(|px| f64::from(px) / f64::from(reduced_by));
+    let start = |axis: usize, seen: f64, all: u32| if reversed[axis] { f64::from(all) - seen } else { 0.0 };
+    let seen = [start(0, width, image.width), start(1, height, image.height), width, height];
+    Ok(Reduced { image, seen, whole_px })
+}
+
+/// Whether an orientation exchanges the axes, and whether x and y then run the other way.
+fn axes(orientation: Orientation) -> (bool, [bool; 2]) {
+    match orientation {
+        Orientation::NoTransforms => (false, [false, false]),
+        Orientation::FlipHorizontal => (false, [true, false]),
+        Orientation::FlipVertical => (false, [false, true]),
+        Orientation::Rotate180 => (false, [true, true]),
+        Orientation::Rotate90FlipH => (true, [false, false]),
+        Orientation::Rotate90 => (true, [true, false]),
+        Orientation::Rotate270 => (true, [false, true]),
+        Orientation::Rotate270FlipH => (true, [true, true]),
+    }
 }
 
 /// Every format but JPEG.
-fn decode_others(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
+fn decode_others(bytes: &[u8]) -> Result<Decoded, String> {
     let decoded = decode_stored(bytes)?;
-    Ok((opaque(decoded.pixels), decoded.orientation))
+    let stored = opaque(decoded.pixels);
+    let whole_px = [stored.width(), stored.height()];
+    Ok(Decoded { stored, orientation: decoded.orientation, whole_px, reduced_by: 1 })
 }
 
 /// Pixels as a file stores them.

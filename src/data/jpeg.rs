@@ -20,13 +20,27 @@ pub(crate) fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xFF, 0xD8, 0xFF])
 }
 
-/// The picture as it is stored, and how its EXIF block says that it shall be turned.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
+/// A decoded file.
+pub(crate) struct Decoded {
+    /// The picture as it is stored, whole or reduced.
+    pub stored: RgbImage,
+    /// How its EXIF block says that it shall be turned.
+    pub orientation: Orientation,
+    /// Width and height of the whole as it is stored, in pixels.
+    pub whole_px: [u32; 2],
+    /// How many of its pixels one of `stored` stands for, along each axis; what is left at the end has one too.
+    pub reduced_by: u32,
+}
+
+/// Decodes a file, whole where `reduce` is none. Otherwise at a half, a quarter or an eighth of its size, as far as its
+/// sides do not fall below those that `reduce` gives for width and height of the whole: libjpeg then computes so many
+/// fewer values of each block, which are means of the pixels, and leaves out most of the work.
+pub(crate) fn decode(bytes: &[u8], reduce: Option<&dyn Fn(u32, u32) -> [u32; 2]>) -> Result<Decoded, String> {
     if let Some(why) = unsupported(bytes) {
         return Err(why);
     }
     // libjpeg cannot return from its errors: mozjpeg unwinds with their text.
-    catch_unwind(AssertUnwindSafe(|| decompress(bytes))).unwrap_or_else(|thrown| Err(libjpegs_words(thrown)))
+    catch_unwind(AssertUnwindSafe(|| decompress(bytes, reduce))).unwrap_or_else(|thrown| Err(libjpegs_words(thrown)))
 }
 
 fn libjpegs_words(thrown: Box<dyn Any + Send>) -> String {
@@ -38,9 +52,9 @@ fn libjpegs_words(thrown: Box<dyn Any + Send>) -> String {
     }
 }
 
-fn decompress(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
+fn decompress(bytes: &[u8], reduce: Option<&dyn Fn(u32, u32) -> [u32; 2]>) -> Result<Decoded, String> {
     let failed = |error: std::io::Error| error.to_string();
-    let opened = Decompress::with_markers(&[Marker::APP(1)]).from_mem(bytes).map_err(|_| HEADER_CUT)?;
+    let mut opened = Decompress::with_markers(&[Marker::APP(1)]).from_mem(bytes).map_err(|_| HEADER_CUT)?;
     let side = |px: usize| u32::try_from(px).unwrap_or(u32::MAX);
     let (width, height) = (side(opened.width()), side(opened.height()));
     // Only the header has been read so far.
@@ -48,6 +62,12 @@ fn decompress(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
     let exif = opened.markers().find_map(|marker| marker.data.strip_prefix(b"Exif\0\0"));
     // A damaged EXIF block is no reason to lose the picture.
     let orientation = exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let whole_px = [width, height];
+    let reduced_by = reduce.map_or(1, |least| reduced_by(whole_px, least(width, height)));
+    if reduced_by > 1 {
+        opened.scale(8 / reduced_by as u8);
+    }
+    let [width, height] = whole_px.map(|px| px.div_ceil(reduced_by));
     let pixels = match opened.color_space() {
         ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
             let mut started = opened.to_colorspace(ColorSpace::JCS_CMYK).map_err(failed)?;
@@ -61,8 +81,14 @@ fn decompress(bytes: &[u8]) -> Result<(RgbImage, Orientation), String> {
         }
         _ => opened.rgb().and_then(|mut started| started.read_scanlines()).map_err(failed)?,
     };
-    let image = RgbImage::from_raw(width, height, pixels).ok_or("the file ends in the middle of the picture")?;
-    Ok((image, orientation))
+    let stored = RgbImage::from_raw(width, height, pixels).ok_or("the file ends in the middle of the picture")?;
+    Ok(Decoded { stored, orientation, whole_px, reduced_by })
+}
+
+/// How far a picture can be reduced, by 8, 4, 2 or not, so that it still has at least these sides.
+fn reduced_by(whole_px: [u32; 2], least: [u32; 2]) -> u32 {
+    let enough = |by: u32| whole_px.iter().zip(least).all(|(px, least)| px / by >= least.max(1));
+    [8, 4, 2].into_iter().find(|by| enough(*by)).unwrap_or(1)
 }
 
 /// Inks as Adobe's programs store them, 255 for none, to colors as Pillow converts them.
@@ -128,4 +154,18 @@ pub(crate) fn bottom_is_flat(image: &Rgb8) -> bool {
     let tail = image.pixels.len().saturating_sub(rows * image.stride());
     let last = image.pixels.get(tail..).unwrap_or_default();
     last.chunks_exact(3).all(|p| Some(p) == last.get(..3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reduced_by;
+
+    #[test]
+    fn the_smallest_scale_with_enough_pixels_is_taken() {
+        assert_eq!(reduced_by([4000, 3000], [500, 375]), 8);
+        assert_eq!(reduced_by([4000, 3000], [501, 375]), 4);
+        assert_eq!(reduced_by([4000, 3000], [1, 1500]), 2);
+        assert_eq!(reduced_by([4000, 3000], [1, 1501]), 1);
+        assert_eq!(reduced_by([7, 7], [1, 1]), 4);
+    }
 }

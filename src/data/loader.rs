@@ -12,10 +12,11 @@ use super::augment::{self, view_rng};
 use super::cache::Stage;
 use super::compose::{Tile, compose};
 use super::features::{Hit, Lookup, Record, RecordKey, Seen, record_key};
+use super::image::Reduced;
 use super::mask::{load_mask, load_objects, place_mask};
-use super::transform::{clear_padding, normalize, preprocess, resize, shorter_side_to};
+use super::transform::{clear_padding, normalize, preprocess, resize_part, shorter_side_to};
 use super::{
-    Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement,
+    Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement, Rgb8,
     Sample, Severity, Split, Target, image, on_decode_pool,
 };
 use crate::graph::{Interpolation, Preprocess};
@@ -361,7 +362,10 @@ impl Work {
         if let Some(stage) = self.cache.get(self.kind, index) {
             return Ok(stage);
         }
-        let stage = stage(image::load(&sample.image)?, &self.view);
+        let stage = match working_side(&self.view) {
+            None => input(&image::load(&sample.image)?, &self.view),
+            Some(side) => working_copy(image::load_reduced(&sample.image, &|_, _| [side; 2])?, side),
+        };
         self.cache.put(self.kind, index, &stage);
         Ok(stage)
     }
@@ -467,18 +471,21 @@ impl Work {
     }
 }
 
-/// Without augmentation the finished 8-bit input; with it the picture that crops are taken from.
-fn stage(image: super::Rgb8, view: &View) -> Stage {
-    let Some(side) = working_side(view) else {
-        let (input, placement) = preprocess(&image, &view.rule);
-        return Stage { image: Arc::new(input), placement };
-    };
-    if image.width.min(image.height) < side.saturating_mul(2) {
+/// Without augmentation: the finished 8-bit input.
+fn input(image: &Rgb8, view: &View) -> Stage {
+    let (input, placement) = preprocess(image, &view.rule);
+    Stage { image: Arc::new(input), placement }
+}
+
+/// With augmentation: the picture that crops are taken from. One of twice the working side is reduced to it.
+fn working_copy(Reduced { image, seen, whole_px }: Reduced, side: u32) -> Stage {
+    let [width, height] = whole_px;
+    if width.min(height) < side.saturating_mul(2) {
         return Stage { image: Arc::new(image), placement: Placement::IDENTITY };
     }
-    let (width, height) = shorter_side_to(image.width, image.height, side);
-    let placement = Placement::resized([image.width, image.height], [width, height]);
-    Stage { image: Arc::new(resize(&image, width, height, Interpolation::Bilinear)), placement }
+    let (width, height) = shorter_side_to(width, height, side);
+    let placement = Placement::resized(whole_px, [width, height]);
+    Stage { image: Arc::new(resize_part(&image, seen, width, height, Interpolation::Bilinear)), placement }
 }
 
 /// The shorter side that a training picture needs, so that its smallest crop still has a quarter more pixels than the

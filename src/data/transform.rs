@@ -274,6 +274,17 @@ pub fn resize(image: &Rgb8, width: u32, height: u32, interpolation: Interpolatio
     resize_region(image, whole, width, height, Filter { interpolation, antialias: true })
 }
 
+/// The same of the part `[left, top, width, height]` (pixels, fractions allowed) of a picture.
+pub(crate) fn resize_part(
+    image: &Rgb8,
+    region: [f64; 4],
+    width: u32,
+    height: u32,
+    interpolation: Interpolation,
+) -> Rgb8 {
+    resize_region(image, region, width, height, Filter { interpolation, antialias: true })
+}
+
 /// Resizes the part `[left, top, width, height]` (pixels, fractions allowed) of a picture. Pixels around the part have
 /// their share in its border, as if the whole had been resized and cropped.
 fn resize_region(image: &Rgb8, region: [f64; 4], width: u32, height: u32, filter: Filter) -> Rgb8 {
