@@ -566,3 +566,71 @@ fn ctrl_c_saves_and_the_run_can_be_resumed() {
     assert_eq!(finished, epochs);
     assert_eq!(all.last().unwrap()["ending"], "completed");
 }
+
+#[test]
+fn bench_measures_each_case_in_a_process_of_its_own() {
+    let small = ["bench", "--device", "cpu", "--batch", "2", "--steps", "2", "--json"];
+    let cases = [("resnet_mini", "classify", "32"), ("yolox_nano", "detect", "64"), ("unet_mini", "segment", "32")];
+    for (model, task, size) in cases {
+        let output = run(&[&small[..], &["--model", model, "--size", size, "--freeze", "all", "head-only"]].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let all = lines(&output);
+        let head = |line: &Json| (line["model"].clone(), line["task"].clone(), line["freeze"].clone());
+        let heads: Vec<_> = all.iter().map(head).collect();
+        assert_eq!(heads, ["all", "head-only"].map(|freeze| (model.into(), task.into(), freeze.into())));
+        for line in &all {
+            let number = |value: &Json| value.as_f64().unwrap_or_else(|| panic!("{line}"));
+            let ms = &line["ms"];
+            let (slow, fast) = (number(&line["images_per_s_range"][0]), number(&line["images_per_s_range"][1]));
+            assert!(slow > 0.0 && (slow..=fast).contains(&number(&line["images_per_s"])), "{line}");
+            assert!(number(&ms["forward"]) > 0.0 && number(&ms["backward"]) > 0.0, "{line}");
+            assert!(number(&ms["data"]) >= 0.0 && number(&ms["optimizer"]) >= 0.0, "{line}");
+            assert!(number(&line["first_step_ms"]) > 0.0 && number(&line["start_s"]) > 0.0, "{line}");
+            assert_eq!((&line["steps"], &line["batch"], &line["size"]), (&2.into(), &2.into(), &json_number(size)));
+            // More than the program's own code, less than the machine has.
+            assert!(line["peak_mib"].is_null() || (10.0..100_000.0).contains(&number(&line["peak_mib"])), "{line}");
+        }
+        assert_eq!(all[0]["trainable"], all[0]["params"], "{model}: everything trains");
+        assert!(all[1]["trainable"].as_u64() < all[1]["params"].as_u64(), "{model}: the backbone is frozen");
+    }
+}
+
+fn json_number(text: &str) -> Json {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn bench_refuses_what_cannot_be_measured() {
+    refused(&["bench", "--model", "resnet19"], "There is no model named resnet19");
+    refused(&["bench", "--model", "resnet_mini", "--freeze", "layer9"], "layer9");
+    refused(&["bench", "--model", "unet_resnet18", "--size", "100"], "100 px");
+    for args in [&["bench", "--all", "--model", "resnet18"][..], &["bench", "--steps", "0"], &["bench", "--size", "8"]]
+    {
+        assert_eq!(code(&run(args)), 2, "{args:?}");
+    }
+}
+
+#[test]
+fn an_adapter_that_failed_its_self_test_is_not_used_and_it_is_said() {
+    use frostline::train::{DeviceChoice, SelfTest, device};
+    let Ok((_, adapter)) = device::open(DeviceChoice::Wgpu(None)) else {
+        assert!(std::env::var_os("FROSTLINE_REQUIRE_WGPU").is_none(), "no adapter");
+        eprintln!("SKIPPED an_adapter_that_failed_its_self_test_is_not_used_and_it_is_said: no adapter");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("frostline")).unwrap();
+    let known = serde_json::json!({"adapters": {SelfTest::key(&adapter): {"fault": "planted"}}});
+    std::fs::write(home.path().join("frostline/adapters.json"), known.to_string()).unwrap();
+    let args = ["bench", "--device", "wgpu", "--model", "resnet_mini", "--size", "32", "--batch", "2", "--steps", "1"];
+    let output = frostline()
+        .args(args)
+        .args(["--freeze", "head-only", "--json"])
+        .env("XDG_CACHE_HOME", home.path())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let why = format!("the processor computes: the self-test of {} failed (planted)", adapter.name);
+    assert!(stderr(&output).lines().any(|line| line == why), "{}", stderr(&output));
+    assert_ne!(lines(&output)[0]["device"], adapter.name);
+}

@@ -398,7 +398,16 @@ fn a_million_points_are_drawn_quickly() {
         let loss = 0.2 + 0.1 * noise.next();
         let losses = [("total".to_owned(), loss), ("cls".to_owned(), loss)].into_iter().collect();
         let ms = StepTimes::default();
-        Event::Step(Box::new(StepNews { step, epoch: 8, losses, lr: 0.01, images_per_s: 1.0, ms, grad_norm: None }))
+        Event::Step(Box::new(StepNews {
+            step,
+            epoch: 8,
+            losses,
+            lr: 0.01,
+            images_per_s: 1.0,
+            ms,
+            grad_norm: None,
+            warm_up: false,
+        }))
     };
     let mut harness = world.window(1440.0, 240.0);
     let frames = 30;

@@ -14,7 +14,8 @@
 mod common;
 
 use common::tiny::{Notes, dataset, plan, setup_on};
-use frostline::train::{DeviceChoice, Plan, Trainer, device};
+use frostline::train::self_test::PREPARING;
+use frostline::train::{DeviceChoice, Opened, Plan, SelfTest, Trainer, device, self_test};
 use std::process::Command;
 
 const INSIDE: &str = "FROSTLINE_TEST_INSIDE";
@@ -34,9 +35,25 @@ fn again(name: &str) {
     assert!(output.status.success(), "{name} failed on the adapter: {}", text(&output.stderr));
 }
 
+/// Opens a device with the self-test; what was said.
+fn tested(test: &SelfTest<'_>, choice: DeviceChoice) -> (Opened, Vec<String>) {
+    let mut said = Vec::new();
+    let opened = test.open(choice, &mut |what| said.push(what.to_owned())).unwrap();
+    assert!(opened.notes.is_empty(), "{opened:?}");
+    (opened, said)
+}
+
 fn losses(choice: DeviceChoice) -> Vec<f64> {
-    let (device, info) = device::open(choice).unwrap();
-    println!("{info:?}");
+    let home = tempfile::tempdir().unwrap();
+    let test = SelfTest { file: Some(home.path().join("cache/adapters.json")), judge: &self_test::agrees };
+    let start = std::time::Instant::now();
+    let (Opened { device, info, .. }, said) = tested(&test, choice);
+    println!("{info:?}, self-test {:.1} s", start.elapsed().as_secs_f64());
+    if info.kind == "wgpu" {
+        assert_eq!(said, [PREPARING], "the first time");
+        let (again, said) = tested(&test, choice);
+        assert_eq!((again.info, said), (info, Vec::new()), "the answer is remembered");
+    }
     let folder = tempfile::tempdir().unwrap();
     let mask_loss = "ce+dice+focal+lovasz+border".parse().unwrap();
     let plan = Plan { clip_norm: Some(5.0), mask_loss, ..plan(1) };
@@ -76,4 +93,36 @@ fn auto_never_takes_a_software_adapter() {
     if info.kind == "cpu" {
         assert!(info.note.contains("adapter"), "it says why: {info:?}");
     }
+}
+
+#[test]
+fn an_adapter_that_disagrees_is_left_for_the_processor() {
+    let Ok((_, adapter)) = device::open(DeviceChoice::Wgpu(None)) else {
+        assert!(std::env::var_os("FROSTLINE_REQUIRE_WGPU").is_none(), "no adapter");
+        eprintln!("SKIPPED an_adapter_that_disagrees_is_left_for_the_processor: no adapter");
+        return;
+    };
+    // One number of one gradient is wrong, as a driver would have it.
+    let wrong = |_: &burn::tensor::Device| {
+        let right = self_test::answers(&burn::tensor::Device::flex())?;
+        let mut got = right.clone();
+        got.last_mut().unwrap().1[0] += 0.5;
+        self_test::compare(&right, &got)
+    };
+    let home = tempfile::tempdir().unwrap();
+    let file = Some(home.path().join("adapters.json"));
+    let choice = DeviceChoice::Wgpu(None);
+    let (Opened { info, .. }, said) = tested(&SelfTest { file: file.clone(), judge: &wrong }, choice);
+    assert_eq!((info.kind.as_str(), said.as_slice()), ("cpu", [PREPARING.to_owned()].as_slice()));
+    assert_eq!(info.refused, adapter.name);
+    let why = format!("the processor computes: the self-test of {} failed (the gradient of ", adapter.name);
+    assert!(info.note.starts_with(&why) && info.note.contains(" is off by 5.0e-1 "), "{}", info.note);
+    // Remembered: nobody asks the adapter again.
+    let never = |_: &burn::tensor::Device| -> Result<(), String> { panic!("the test is made again") };
+    let (again, said) = tested(&SelfTest { file: file.clone(), judge: &never }, choice);
+    assert_eq!((again.info, said), (info, Vec::new()));
+    // A damaged file knows nothing.
+    std::fs::write(file.as_ref().unwrap(), b"{").unwrap();
+    let (again, said) = tested(&SelfTest { file, judge: &|_| Ok(()) }, choice);
+    assert_eq!((again.info, said.len()), (adapter, 1));
 }

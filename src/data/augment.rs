@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::transform::{crop, mirror, preprocess};
+use super::copy::{crop, mirror};
+use super::transform::preprocess;
 use super::{Placement, Rgb8, color};
 use crate::graph::{Preprocess, Resize};
 use crate::rng::Rng;

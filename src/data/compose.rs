@@ -5,8 +5,9 @@
 //! (<https://arxiv.org/abs/1512.02325>).
 
 use super::augment::{Augment, apply_jitter};
+use super::copy::{crop, mirror, paste};
 use super::mask::{boxes_of_classes, paint_mask};
-use super::transform::{crop, mirror, paste, resize};
+use super::transform::resize;
 use super::{BoxTarget, IGNORE_ID, InstancePixels, MaskPixels, Placement, Rgb8, VOID};
 use crate::graph::{Preprocess, Resize};
 use crate::rng::Rng;

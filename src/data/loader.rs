@@ -12,14 +12,14 @@ use super::augment::{self, view_rng};
 use super::cache::Stage;
 use super::compose::{Tile, compose};
 use super::features::{Hit, Lookup, Record, RecordKey, Seen, record_key};
-use super::image::Reduced;
 use super::mask::{load_mask, load_objects, place_mask};
-use super::transform::{clear_padding, normalize, preprocess, resize_part, shorter_side_to};
+use super::stage::{stage, working_side};
+use super::transform::{clear_padding, normalize};
 use super::{
-    Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement, Rgb8,
-    Sample, Severity, Split, Target, image, on_decode_pool,
+    Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement,
+    Sample, Severity, Split, Target, on_decode_pool,
 };
-use crate::graph::{Interpolation, Preprocess};
+use crate::graph::Preprocess;
 
 /// Finished batches that wait for the training step.
 const PREFETCH: usize = 2;
@@ -362,10 +362,7 @@ impl Work {
         if let Some(stage) = self.cache.get(self.kind, index) {
             return Ok(stage);
         }
-        let stage = match working_side(&self.view) {
-            None => input(&image::load(&sample.image)?, &self.view),
-            Some(side) => working_copy(image::load_reduced(&sample.image, &|_, _| [side; 2])?, side),
-        };
+        let stage = stage(&sample.image, &self.view)?;
         self.cache.put(self.kind, index, &stage);
         Ok(stage)
     }
@@ -469,36 +466,4 @@ impl Work {
         clear_padding(rule, &placement, sample.size_px, out);
         self.seen_before(index, sample, rule, Seen::Placed { placement, window, min_visible })
     }
-}
-
-/// Without augmentation: the finished 8-bit input.
-fn input(image: &Rgb8, view: &View) -> Stage {
-    let (input, placement) = preprocess(image, &view.rule);
-    Stage { image: Arc::new(input), placement }
-}
-
-/// With augmentation: the picture that crops are taken from. One of twice the working side is reduced to it.
-fn working_copy(Reduced { image, seen, whole_px }: Reduced, side: u32) -> Stage {
-    let [width, height] = whole_px;
-    if width.min(height) < side.saturating_mul(2) {
-        return Stage { image: Arc::new(image), placement: Placement::IDENTITY };
-    }
-    let (width, height) = shorter_side_to(width, height, side);
-    let placement = Placement::resized(whole_px, [width, height]);
-    Stage { image: Arc::new(resize_part(&image, seen, width, height, Interpolation::Bilinear)), placement }
-}
-
-/// The shorter side that a training picture needs, so that its smallest crop still has a quarter more pixels than the
-/// input. Pictures of twice that are reduced first, cached or not: a 12-megapixel photo then costs a tenth.
-fn working_side(view: &View) -> Option<u32> {
-    let augment = view.augment.as_ref()?;
-    let longest = augment.sizes.iter().chain(&view.rule.size).fold(0, |longest, side| longest.max(*side));
-    let longest = f64::from(longest);
-    if augment.composes() {
-        // Half of a picture at its largest size.
-        let largest = augment.shift.map_or(1.0, |shift| f64::from(shift.scale[1]).clamp(0.1, 4.0));
-        return Some((2.0 * largest * longest).ceil() as u32);
-    }
-    let smallest = augment.random_resized_crop.map_or(1.0, |range| f64::from(range.scale[0]).clamp(0.01, 1.0).sqrt());
-    Some((1.25 * longest / smallest).ceil() as u32)
 }

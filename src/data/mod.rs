@@ -16,6 +16,7 @@ pub mod cache;
 mod check;
 pub mod color;
 pub mod compose;
+mod copy;
 mod counts;
 mod drawn;
 mod error;
@@ -35,6 +36,7 @@ pub mod sample;
 pub mod sampling;
 mod specimen;
 mod split;
+mod stage;
 pub mod transform;
 
 use std::fmt;

@@ -7,6 +7,7 @@ mod diff;
 mod history;
 mod masks;
 mod message;
+mod pace;
 mod project;
 mod runs;
 mod save;

@@ -6,6 +6,7 @@ use super::message::{
     Belongs, Best, DeviceInfo, Ending, EpochNews, Evaluation, Event, Exported, FeaturesKept, LiveSample, MaskAnswer,
     PromptOpened, RunInfo, StepNews, WeightsState,
 };
+use super::pace::Pace;
 use crate::data::{Dataset, Issue, SavedSet, Severity};
 use crate::graph::FreezePlan;
 use crate::train::{FreezePhase, LrPoint, LrSuggestions, LrSweep, Plan, Prediction, SweepEnd};
@@ -90,7 +91,7 @@ pub struct RunView {
     started: Instant,
     waited: Duration,
     paused_at: Option<Instant>,
-    first_step: Option<(u64, Instant)>,
+    pace: Pace,
 }
 
 /// A sweep of the learning rate as it is shown.
@@ -183,7 +184,12 @@ impl View {
     pub fn fold(&mut self, event: Event) {
         self.revision += 1;
         match event {
-            Event::Device(info) => self.device = Some(info),
+            Event::Device(info) => {
+                if !info.refused.is_empty() {
+                    self.say(Severity::Warning, info.note.clone());
+                }
+                self.device = Some(info);
+            }
             Event::Progress { what, done, total } => self.busy = Some(Busy { what, done, total }),
             Event::Idle => self.busy = None,
             Event::DataReady(data) => {
@@ -287,7 +293,7 @@ impl View {
                 run.freeze = plan.clone();
                 run.freeze_history.push((epoch, plan));
                 run.trainable = trainable;
-                run.first_step = None;
+                run.pace = Pace::default();
                 run.marks.push(Mark { epoch, text: text.clone() });
                 note = Some(text);
             }
@@ -307,7 +313,7 @@ impl View {
             Event::Resumed => {
                 run.phase = Phase::Running;
                 run.waited += run.paused_at.take().map_or(Duration::ZERO, |at| at.elapsed());
-                run.first_step = None;
+                run.pace = Pace::default();
             }
             Event::NewBest(best) => run.best = Some(best),
             Event::Done { ending, best, checkpoint } => {
@@ -377,7 +383,7 @@ impl RunView {
             started: Instant::now(),
             waited: Duration::ZERO,
             paused_at: None,
-            first_step: None,
+            pace: Pace::default(),
             info,
         }
     }
@@ -412,14 +418,9 @@ impl RunView {
             self.train_losses.entry(name.clone()).or_default().push(x, *value);
         }
         self.lr.push(x, news.lr);
-        let now = Instant::now();
-        let (first, since) = *self.first_step.get_or_insert((news.step, now));
-        let done = news.step - first;
         let total = u64::from(self.info.plan.epochs) * self.info.steps_per_epoch as u64;
-        if done >= 2 {
-            let per_step = since.elapsed().as_secs_f64() / done as f64;
-            self.eta = Some(Duration::from_secs_f64(per_step * total.saturating_sub(news.step) as f64));
-        }
+        let left = self.pace.step(&news, total.saturating_sub(news.step), Instant::now());
+        self.eta = left.or(self.eta);
         self.step = Some(news);
     }
 

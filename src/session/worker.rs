@@ -93,17 +93,32 @@ struct Worker<'a> {
     features: Arc<FeatureFolder>,
 }
 
-fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
-    let device = match train::device::open(choice) {
-        Ok((device, info)) => {
+/// Opens the device and says which; an adapter is tested first.
+fn open_device(choice: DeviceChoice, outbox: &Outbox) -> Option<Device> {
+    let mut tested = false;
+    let mut say = |what: &str| {
+        tested = true;
+        outbox.send(Event::Log(format!("{what} …")));
+        outbox.send(Event::Progress { what: what.to_owned(), done: 0, total: 0 });
+    };
+    match train::SelfTest::default().open(choice, &mut say) {
+        Ok(train::Opened { device, info, notes }) => {
+            notes.into_iter().for_each(|note| outbox.send(Event::Log(note)));
             outbox.send(Event::Device(info));
-            device
+            if tested {
+                outbox.send(Event::Idle);
+            }
+            Some(device)
         }
         Err(what) => {
             outbox.fail(what, false);
-            return;
+            None
         }
-    };
+    }
+}
+
+fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
+    let Some(device) = open_device(choice, outbox) else { return };
     let features = Arc::new(FeatureFolder::usual());
     outbox.send(Event::FeaturesKept(features.kept()));
     let mut worker =

@@ -14,13 +14,17 @@ pub struct DeviceInfo {
     pub kind: String,
     /// The graphics API of an adapter, such as Vulkan; empty for the processor.
     pub api: String,
+    /// The driver of an adapter with its version; empty for the processor.
+    pub driver: String,
     /// Whether the adapter is a software renderer (slow, shown in red).
     pub software: bool,
     /// Why this device was taken, where that needs saying.
     pub note: String,
+    /// The adapter that failed its self-test, in whose place the processor computes; empty where none did.
+    pub refused: String,
 }
 
-/// Opens the chosen device.
+/// Opens the chosen device, without the self-test of [`super::SelfTest`].
 ///
 /// # Errors
 /// A sentence, when a GPU was asked for by name and there is none.
@@ -39,13 +43,15 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
     }
 }
 
-fn processor(note: &str) -> (Device, DeviceInfo) {
+pub(super) fn processor(note: &str) -> (Device, DeviceInfo) {
     let info = DeviceInfo {
         name: processor_name(),
         kind: "cpu".to_owned(),
         api: String::new(),
+        driver: String::new(),
         software: false,
         note: note.to_owned(),
+        refused: String::new(),
     };
     (Device::flex(), info)
 }
@@ -89,8 +95,10 @@ fn open_adapter(index: Option<usize>) -> Result<(Device, DeviceInfo), String> {
         name: facts.name.clone(),
         kind: "wgpu".to_owned(),
         api: format!("{:?}", facts.backend),
+        driver: format!("{} {}", facts.driver, facts.driver_info).trim().to_owned(),
         software,
         note: if software { "a software renderer: correct, but very slow".to_owned() } else { String::new() },
+        refused: String::new(),
     };
     Ok((device, info))
 }

@@ -75,6 +75,10 @@ pub struct StepNews {
     /// Global norm of the gradient before clipping, if it was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grad_norm: Option<f64>,
+    /// Whether it was the first of its shape, which also prepares kernels and memory: left out of `images_per_s` and of
+    /// the time that is left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warm_up: bool,
 }
 
 /// One epoch, validation included; epoch 0 is the state before training.

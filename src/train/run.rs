@@ -24,6 +24,8 @@ use crate::data::features::FeatureFolder;
 use crate::data::{Issue, Loader, PixelCache, Split};
 use crate::graph::FreezePlan;
 use crate::models::Network;
+use burn::tensor::Tensor;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,6 +123,8 @@ pub struct Trainer {
     best_by: String,
     saved_at: Instant,
     images_per_s: f64,
+    /// Pictures, and the shape of those that were not cached, of the steps that were made under the freeze plan at hand.
+    warm: HashSet<(usize, Option<[usize; 4]>)>,
     /// Training pictures of an epoch.
     epoch_len: usize,
     history: Vec<EpochNews>,
@@ -194,6 +198,7 @@ impl Trainer {
             best_by,
             saved_at: Instant::now(),
             images_per_s: 0.0,
+            warm: HashSet::new(),
             epoch_len,
             history,
         })
@@ -337,7 +342,15 @@ impl Trainer {
         ms.forward += before_ms;
         let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;
         let speed = batch.len() as f64 / seconds.max(1e-9);
-        self.images_per_s = if self.images_per_s == 0.0 { speed } else { 0.8 * self.images_per_s + 0.2 * speed };
+        let warm_up = self.warm.insert((batch.len(), batch.images.as_ref().map(Tensor::dims)));
+        let images_per_s = match self.images_per_s {
+            0.0 => speed,
+            known if warm_up => known,
+            known => 0.8 * known + 0.2 * speed,
+        };
+        if !warm_up {
+            self.images_per_s = images_per_s;
+        }
         self.position.step += 1;
         self.position.step_in_epoch += 1;
         for (name, value) in &losses {
@@ -348,9 +361,10 @@ impl Trainer {
             epoch: self.position.epoch + 1,
             losses,
             lr,
-            images_per_s: self.images_per_s,
+            images_per_s,
             ms,
             grad_norm,
+            warm_up,
         });
         Ok(())
     }

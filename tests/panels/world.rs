@@ -317,8 +317,10 @@ pub fn train_steps(world: &mut World, data: &Arc<Dataset>, epochs: u32, steps: u
         name: "AMD Ryzen 7".to_owned(),
         kind: "cpu".to_owned(),
         api: String::new(),
+        driver: String::new(),
         software: false,
         note: String::new(),
+        refused: String::new(),
     }));
     view.fold(Event::DataReady(Arc::clone(data)));
     for issue in data.issues.iter().take(3) {
@@ -442,6 +444,7 @@ fn fold_step(view: &mut View, noise: &mut Noise, epoch: u32, step: u64, steps: u
         images_per_s: 41.0,
         ms: StepTimes { data: 12.0, forward: 150.0, backward: 210.0, optimizer: 20.0 },
         grad_norm: Some(1.2),
+        warm_up: false,
     })));
 }
 

@@ -5,7 +5,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use frostline::graph::{FreezePlan, NodeState};
-use frostline::session::{Belongs, Command, Event, WeightsCommand};
+use frostline::session::{Belongs, Command, DeviceInfo, Event, WeightsCommand};
 use frostline::train::{DataSource, FreezePhase};
 use frostline::ui::{Action, Page};
 use std::sync::Arc;
@@ -523,4 +523,17 @@ fn a_run_answers_on_the_predict_page_and_leaves_the_list_but_not_the_disk() {
     stage.window.run_steps(3);
     assert_eq!(stage.window.state().project().hidden_runs, std::slice::from_ref(&run));
     assert!(run.join("run.json").exists());
+}
+
+#[test]
+fn an_adapter_that_failed_its_self_test_is_named_on_screen() {
+    let mut stage = window();
+    let note = "the processor computes: the self-test of Radeon failed (the output is off by 5e-1)".to_owned();
+    let (name, kind, refused) = ("Ryzen 7, 16 threads".to_owned(), "cpu".to_owned(), "Radeon".to_owned());
+    let none = String::new;
+    stage.say(Event::Device(DeviceInfo { name, kind, api: none(), driver: none(), software: false, note, refused }));
+    stage.settle();
+    stage.window.get_by_label_contains("Ryzen 7, 16 threads · self-test of Radeon failed");
+    let notices = &stage.window.state().view().notices;
+    assert!(notices.iter().any(|notice| notice.text.contains("off by 5e-1")), "{notices:?}");
 }

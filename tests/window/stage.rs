@@ -76,8 +76,10 @@ pub fn device() -> DeviceInfo {
         name: "Radeon RX 7800 XT".to_owned(),
         kind: "wgpu".to_owned(),
         api: "Vulkan".to_owned(),
+        driver: "radv Mesa 25.0.7".to_owned(),
         software: false,
         note: String::new(),
+        refused: String::new(),
     }
 }
 
@@ -150,6 +152,7 @@ pub fn step(step: u64) -> Event {
         images_per_s: 41.3,
         ms: StepTimes { data: 12.0, forward: 148.0, backward: 205.0, optimizer: 27.0 },
         grad_norm: Some(1.4),
+        warm_up: false,
     }))
 }
 

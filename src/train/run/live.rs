@@ -134,6 +134,7 @@ impl Trainer {
         self.prove(self.position.epoch + 1)?;
         let old = self.position.freeze.clone();
         self.setup.network.set_plan(&plan);
+        self.warm.clear();
         let frontier = self.setup.network.frontier();
         if frontier.trainable == 0 {
             self.setup.network.set_plan(&old);

@@ -156,7 +156,11 @@ fn device(ui: &mut Ui, ctx: &mut Context<'_>) {
     if device.software {
         text = format!("{text} · software renderer");
     }
-    let color = if device.software { ctx.theme.bad } else { ctx.theme.weak };
+    if !device.refused.is_empty() {
+        text = format!("{text} · self-test of {} failed", device.refused);
+    }
+    let wrong = device.software || !device.refused.is_empty();
+    let color = if wrong { ctx.theme.bad } else { ctx.theme.weak };
     let width = (ui.available_width() * 0.8).max(60.0);
     let response = ui
         .scope(|ui| {

@@ -19,6 +19,16 @@ pub fn data_folder() -> Result<PathBuf, &'static str> {
     found.ok_or("There is no home folder")
 }
 
+/// The folder for what this user's programs can make again.
+///
+/// # Errors
+/// When there is no home folder; the text is the beginning of a sentence.
+pub fn cache_folder() -> Result<PathBuf, &'static str> {
+    let home = || var("HOME").map(|home| home.join(".cache"));
+    let found = var("XDG_CACHE_HOME").or_else(|| var("LOCALAPPDATA")).or_else(home);
+    found.ok_or("There is no home folder")
+}
+
 /// The folder that public weights are downloaded to and looked for in: `FROSTLINE_WEIGHTS`, or a folder of this program.
 ///
 /// # Errors

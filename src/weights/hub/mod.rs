@@ -20,7 +20,7 @@ mod take_in;
 
 pub use check::{Proof, Verified, recorded, verify};
 pub use fetch::{FetchError, Progress, Stage, fetch};
-pub use folder::{data_folder, find, weights_folder};
+pub use folder::{cache_folder, data_folder, find, weights_folder};
 pub use http::Patience;
 pub use proxy::Proxies;
 pub use take_in::take_in;
