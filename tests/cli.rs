@@ -572,12 +572,16 @@ fn bench_measures_each_case_in_a_process_of_its_own() {
     let small = ["bench", "--device", "cpu", "--batch", "2", "--steps", "2", "--json"];
     let cases = [("resnet_mini", "classify", "32"), ("yolox_nano", "detect", "64"), ("unet_mini", "segment", "32")];
     for (model, task, size) in cases {
-        let output = run(&[&small[..], &["--model", model, "--size", size, "--freeze", "all", "head-only"]].concat());
+        let plans = ["--freeze", "all", "head-only", "head-only-cached"];
+        let output = run(&[&small[..], &["--model", model, "--size", size], &plans].concat());
         assert_eq!(code(&output), 0, "{}", stderr(&output));
         let all = lines(&output);
         let head = |line: &Json| (line["model"].clone(), line["task"].clone(), line["freeze"].clone());
         let heads: Vec<_> = all.iter().map(head).collect();
-        assert_eq!(heads, ["all", "head-only"].map(|freeze| (model.into(), task.into(), freeze.into())));
+        assert_eq!(
+            heads,
+            ["all", "head-only", "head-only-cached"].map(|freeze| (model.into(), task.into(), freeze.into()))
+        );
         for line in &all {
             let number = |value: &Json| value.as_f64().unwrap_or_else(|| panic!("{line}"));
             let ms = &line["ms"];
@@ -586,12 +590,19 @@ fn bench_measures_each_case_in_a_process_of_its_own() {
             assert!(number(&ms["forward"]) > 0.0 && number(&ms["backward"]) > 0.0, "{line}");
             assert!(number(&ms["data"]) >= 0.0 && number(&ms["optimizer"]) >= 0.0, "{line}");
             assert!(number(&line["first_step_ms"]) > 0.0 && number(&line["start_s"]) > 0.0, "{line}");
-            assert_eq!((&line["steps"], &line["batch"], &line["size"]), (&2.into(), &2.into(), &json_number(size)));
+            assert_eq!((&line["batch"], &line["size"]), (&2.into(), &json_number(size)));
             // More than the program's own code, less than the machine has.
             assert!(line["peak_mib"].is_null() || (10.0..100_000.0).contains(&number(&line["peak_mib"])), "{line}");
         }
         assert_eq!(all[0]["trainable"], all[0]["params"], "{model}: everything trains");
-        assert!(all[1]["trainable"].as_u64() < all[1]["params"].as_u64(), "{model}: the backbone is frozen");
+        for line in &all[1..] {
+            assert!(line["trainable"].as_u64() < line["params"].as_u64(), "{model}: the backbone is frozen");
+        }
+        assert_eq!((&all[0]["steps"], &all[1]["steps"]), (&2.into(), &2.into()));
+        // Three epochs of a pass over all pictures, without the part that is cached.
+        let (images, epoch) = (all[2]["epoch_images"].as_u64().unwrap(), all[2]["epoch_s"].as_f64().unwrap());
+        assert_eq!(all[2]["steps"], 3 * images.div_ceil(2));
+        assert!(epoch > 0.0 && all[1]["epoch_s"].is_null(), "{}", all[2]);
     }
 }
 

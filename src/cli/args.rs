@@ -402,8 +402,9 @@ pub(super) struct BenchArgs {
     /// Steps to measure, after two that are not
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub steps: u16,
-    /// What stays as it is: all (everything trains), last-stage, head-only, or as in train; give several to compare
-    /// [default: all and head-only; with --model or --all, all three]
+    /// What stays as it is: all (everything trains), last-stage, head-only, head-only-cached (epochs from the second on,
+    /// with features from the cache), or as in train; give several to compare [default: all but last-stage; with --model or
+    /// --all, all four]
     #[arg(long, num_args = 1.., value_name = "PLAN")]
     pub freeze: Vec<String>,
     /// Measure one case in this process, on this set, into this run's folder: how the program calls itself

@@ -476,4 +476,10 @@ pub(super) struct BenchLine<'a> {
     pub start_s: f64,
     /// The most memory that the case's process had; null where the system does not tell.
     pub peak_mib: Option<f64>,
+    /// With cached features: an epoch from the second on without its validation, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch_s: Option<f64>,
+    /// With cached features: pictures of an epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch_images: Option<usize>,
 }

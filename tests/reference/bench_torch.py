@@ -33,8 +33,10 @@ WARM_UP = 2
 CLASSES = 4
 # Model: batch, side of the input.
 USUAL = {"yolox": (8, 320), "fasterrcnn": (2, 320), "unet": (4, 256), "": (16, 224)}
-DEFAULT = [f"{model}:{case}" for model in ("resnet18", "mobilenet_v2") for case in ("forward", "all", "last-stage", "head-only")]
-DEFAULT += [f"{model}:{case}" for model in ("unet", "unet_resnet18", "yolox_nano", "fasterrcnn_resnet50_fpn") for case in ("all", "head-only")]
+CASES = ("forward", "all", "last-stage", "head-only", "head-only-cached")
+DEFAULT = [f"{model}:{case}" for model in ("resnet18", "mobilenet_v2") for case in CASES]
+DEFAULT += [f"{model}:{case}" for model in ("unet", "unet_resnet18", "yolox_nano", "fasterrcnn_resnet50_fpn")
+            for case in ("all", "head-only")]
 
 
 def usual(model):
@@ -301,7 +303,8 @@ def measure(args, name):
            "torch_peak_mib": round(max(t["peak_mib"] for t in theirs)), "frostline_peak_mib": peak_of(ours)}
     if case == "head-only-cached":
         by_hand = [s for t in theirs for s in t["epoch_s"]]
-        own = [line["epoch_s"] for line in ours]
+        # Of as many pictures as PyTorch's epoch has.
+        own = [line["epoch_s"] / line["epoch_images"] * spec["epoch_steps"] * batch for line in ours]
         loop = torch_side(spec | {"case": "head-only"})["images_per_s"]
         usual_s = spec["epoch_steps"] * batch / statistics.median(loop)
         row |= {"torch_by_hand_s": round(statistics.median(by_hand), 4), "torch_by_hand_range": spread(by_hand),

@@ -7,10 +7,13 @@ use super::super::{Failure, Outcome, models, output, plan};
 use super::{WARM_UP, choice};
 use crate::data::Augment;
 use crate::session::{Command, Event, RunInfo, StepTimes, find_model};
-use crate::train::{DataSource, Plan};
+use crate::train::{CacheChoice, CacheMode, DataSource, Plan};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Epochs of a run with cached features; the first one fills the cache.
+const CACHED_EPOCHS: u32 = 4;
 
 /// What a run said until enough steps were made.
 #[derive(Default)]
@@ -18,7 +21,8 @@ struct Measured {
     info: Option<Arc<RunInfo>>,
     /// From the start of the run to the end of its first step, in seconds.
     start_s: f64,
-    steps: Vec<StepTimes>,
+    /// Epoch and times of each step.
+    steps: Vec<(u32, StepTimes)>,
 }
 
 /// Measures the one case that the arguments name and prints its line.
@@ -30,11 +34,13 @@ pub(super) fn measure(args: &BenchArgs, data: &Path, out: &Path) -> Outcome {
     };
     let (variant, batch) = (find_model(model).map_err(Failure::Input)?, usize::from(batch));
     let graph = plan::graph(&variant, size_px, &[])?;
+    let cached = freeze == choice::CACHED;
     let plan = Plan {
         data: DataSource::Path(data.to_path_buf()),
         model: variant.name.to_owned(),
         freeze: plan::freeze(&graph, &[choice::words(freeze).to_owned()])?,
-        epochs: 1,
+        epochs: if cached { CACHED_EPOCHS } else { 1 },
+        cache: CacheChoice { mode: if cached { CacheMode::On } else { CacheMode::Off }, ..CacheChoice::default() },
         batch,
         size_px,
         augment: Augment::none(),
@@ -42,9 +48,15 @@ pub(super) fn measure(args: &BenchArgs, data: &Path, out: &Path) -> Outcome {
         ..Plan::default()
     };
     let mut driver = Driver::new(args.device)?;
-    let measured = run(&mut driver, plan, out, WARM_UP + usize::from(args.steps))?;
-    let first = measured.steps.first().copied().unwrap_or_default();
-    let counted = measured.steps.get(WARM_UP..).unwrap_or_default();
+    // Without a cache an epoch is cut off where enough is known.
+    let wanted = if cached { usize::MAX } else { WARM_UP + usize::from(args.steps) };
+    let measured = run(&mut driver, plan, out, wanted)?;
+    let first = measured.steps.first().map(|(_, ms)| *ms).unwrap_or_default();
+    let counted: Vec<StepTimes> = if cached {
+        measured.steps.iter().filter(|(epoch, _)| *epoch > 1).map(|(_, ms)| *ms).collect()
+    } else {
+        measured.steps.iter().skip(WARM_UP).map(|(_, ms)| *ms).collect()
+    };
     let speeds: Vec<f64> = counted.iter().map(|ms| batch as f64 * 1e3 / whole(ms).max(1e-6)).collect();
     output::json(&Line::Bench(BenchLine {
         model: variant.name,
@@ -70,6 +82,8 @@ pub(super) fn measure(args: &BenchArgs, data: &Path, out: &Path) -> Outcome {
         first_step_ms: whole(&first) - first.data,
         start_s: measured.start_s,
         peak_mib: peak_mib(),
+        epoch_s: cached.then(|| epoch_s(&measured.steps)),
+        epoch_images: measured.info.as_ref().filter(|_| cached).map(|info| info.train_images),
     }))
 }
 
@@ -84,12 +98,13 @@ fn run(driver: &mut Driver, plan: Plan, out: &Path, wanted: usize) -> Result<Mea
                 if measured.steps.is_empty() {
                     measured.start_s = start.elapsed().as_secs_f64();
                 }
-                measured.steps.push(news.ms);
+                measured.steps.push((news.epoch, news.ms));
                 if measured.steps.len() >= wanted {
                     return Ok(measured);
                 }
             }
             Event::Failed { what, .. } => return Err(driver.failed(what)),
+            Event::Done { .. } if wanted == usize::MAX => return Ok(measured),
             Event::Done { .. } => {
                 let made = measured.steps.len();
                 return Err(Failure::Running(format!("The run ended after {made} of {wanted} steps.")));
@@ -97,6 +112,12 @@ fn run(driver: &mut Driver, plan: Plan, out: &Path, wanted: usize) -> Result<Mea
             _ => {}
         }
     }
+}
+
+/// The median of the epochs from the second on, without validation.
+fn epoch_s(steps: &[(u32, StepTimes)]) -> f64 {
+    let of = |epoch: u32| steps.iter().filter(|(of, _)| *of == epoch).map(|(_, ms)| whole(ms)).sum::<f64>() / 1e3;
+    median((2..=CACHED_EPOCHS).map(of))
 }
 
 /// The step without what the loop does beside it, in milliseconds.

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Nothing is frozen.
 pub(super) const ALL: &str = "all";
+/// The backbone is frozen and its features are cached: epochs from the second on.
+pub(super) const CACHED: &str = "head-only-cached";
 /// Freeze plans of a full comparison.
-const FULL: [&str; 3] = [ALL, "last-stage", "head-only"];
+const FULL: [&str; 4] = [ALL, "last-stage", "head-only", CACHED];
 /// Freeze plans of a short one.
-const SHORT: [&str; 2] = [ALL, "head-only"];
+const SHORT: [&str; 3] = [ALL, "head-only", CACHED];
 
 /// One measurement to make.
 pub(super) struct Case {
@@ -23,7 +25,7 @@ pub(super) struct Case {
     pub(super) size_px: u32,
 }
 
-/// The cases that the arguments ask for; without any, the lightest model of each family under two plans.
+/// The cases that the arguments ask for; without any, the lightest model of each family under three plans.
 pub(super) fn cases(args: &BenchArgs) -> Result<Vec<Case>, Failure> {
     let variants = match args.model.as_slice() {
         [] if args.all => trainable(),
@@ -51,7 +53,11 @@ pub(super) fn cases(args: &BenchArgs) -> Result<Vec<Case>, Failure> {
 
 /// A freeze plan in the words of `train --freeze`.
 pub(super) fn words(freeze: &str) -> &str {
-    if freeze == ALL { "none" } else { freeze }
+    match freeze {
+        ALL => "none",
+        CACHED => "head-only",
+        other => other,
+    }
 }
 
 fn trainable() -> Vec<Variant> {

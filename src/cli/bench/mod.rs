@@ -30,7 +30,7 @@ pub(super) fn bench(args: &BenchArgs) -> Outcome {
         let (model, freeze) = (case.variant.name, &case.freeze);
         output::note(&format!("{}/{} {model}, {freeze}", number + 1, cases.len()));
         let data = scratch.data(case, WARM_UP + usize::from(args.steps))?;
-        let answer = alone(args, case, [&data, &scratch.folder.join(format!("run-{number}"))])?;
+        let answer = alone(args, case, &data, &scratch.folder.join(format!("run-{number}")))?;
         match line_of(&answer, &mut told)? {
             Some(line) if args.json => output::line(&line.to_string())?,
             Some(line) => rows.push(row(&line)),
@@ -47,7 +47,7 @@ pub(super) fn bench(args: &BenchArgs) -> Outcome {
 }
 
 /// Measures one case in a process of its own.
-fn alone(args: &BenchArgs, case: &Case, data_and_run: [&Path; 2]) -> Result<Output, Failure> {
+fn alone(args: &BenchArgs, case: &Case, data: &Path, run: &Path) -> Result<Output, Failure> {
     let fail = |cause: std::io::Error| Failure::Running(format!("The process of a case cannot be started: {cause}."));
     let program = std::env::current_exe().map_err(fail)?;
     let words = [
@@ -60,7 +60,9 @@ fn alone(args: &BenchArgs, case: &Case, data_and_run: [&Path; 2]) -> Result<Outp
     ];
     let words = words.into_iter().flat_map(|(name, value)| [OsString::from(name), OsString::from(value)]);
     let mut command = Command::new(program);
-    command.arg("bench").args(words).arg("--measure").args(data_and_run);
+    command.arg("bench").args(words).arg("--measure").args([data, run]);
+    // What is cached is the case's own, and goes with it.
+    command.env("FROSTLINE_FEATURES", run.with_extension("features"));
     command.output().map_err(fail)
 }
 
@@ -80,7 +82,7 @@ fn line_of(answer: &Output, told: &mut HashSet<String>) -> Result<Option<Value>,
 }
 
 /// Columns of the table for people.
-const HEAD: [(&str, Align); 11] = [
+const HEAD: [(&str, Align); 12] = [
     ("model", Align::Left),
     ("freeze", Align::Left),
     ("input", Align::Right),
@@ -92,6 +94,7 @@ const HEAD: [(&str, Align); 11] = [
     ("optimizer ms", Align::Right),
     ("first step ms", Align::Right),
     ("peak MiB", Align::Right),
+    ("epoch s", Align::Right),
 ];
 
 fn row(line: &Value) -> Vec<String> {
@@ -111,6 +114,7 @@ fn row(line: &Value) -> Vec<String> {
         number(&ms["optimizer"]),
         whole(&line["first_step_ms"]),
         whole(&line["peak_mib"]),
+        line["epoch_s"].as_f64().map_or(String::new(), |seconds| format!("{seconds:.3}")),
     ]
 }
 
@@ -124,7 +128,7 @@ mod tests {
             "model": "m", "freeze": "all", "size": 64, "batch": 4, "images_per_s": 12.34, "first_step_ms": 80.6,
             "ms": {"data": 0.04, "forward": 100.0, "backward": 200.06, "optimizer": 3.0}, "peak_mib": null
         });
-        let expected = ["m", "all", "64 px", "4", "12.3", "0.0", "100.0", "200.1", "3.0", "81", "–"];
+        let expected = ["m", "all", "64 px", "4", "12.3", "0.0", "100.0", "200.1", "3.0", "81", "–", ""];
         assert_eq!(row(&line), expected);
         assert_eq!(row(&line).len(), HEAD.len());
     }
