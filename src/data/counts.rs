@@ -50,7 +50,8 @@ impl Dataset {
     /// Every reason why not, each a sentence.
     pub fn usable(&self) -> Result<(), Vec<String>> {
         let mut reasons = Vec::new();
-        let count = |split| self.samples.iter().filter(|s| s.split == split).count();
+        // Asked in every frame of the window: nothing is counted that need only be found.
+        let has = |split| self.samples.iter().any(|s| s.split == split);
         if let (Task::Classify, [LabelColumn { classes, multi: false, .. }]) = (self.task, self.columns.as_slice())
             && let [class] = classes.as_slice()
         {
@@ -58,19 +59,19 @@ impl Dataset {
         }
         let object =
             |s: &Sample| s.split == Split::Train && s.target.boxes.as_ref().is_some_and(|boxes| !boxes.is_empty());
-        if self.task == Task::Detect && count(Split::Train) > 0 && !self.samples.iter().any(object) {
+        if self.task == Task::Detect && has(Split::Train) && !self.samples.iter().any(object) {
             reasons.push("no picture to train on has an object".to_owned());
         }
-        if self.task == Task::Segment && count(Split::Train) > 0 {
+        if self.task == Task::Segment && has(Split::Train) {
             reasons.extend(self.one_class_of_pixels());
         }
         if self.samples.is_empty() {
             reasons.push("no picture can be used".to_owned());
-        } else if count(Split::Train) == 0 {
+        } else if !has(Split::Train) {
             reasons.push("no picture to train on".to_owned());
-        } else if count(Split::Val) == 0 && self.suggested_split {
+        } else if !has(Split::Val) && self.suggested_split {
             reasons.push("no picture is left for validation: every class has fewer than 2 pictures".to_owned());
-        } else if count(Split::Val) == 0 {
+        } else if !has(Split::Val) {
             reasons.push("no picture to validate on".to_owned());
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }

@@ -48,16 +48,23 @@ impl Series {
         let mut rest = visible;
         while let Some(first) = rest.first() {
             let column = ((first[0] - from) / width).floor();
-            let len = rest.iter().take_while(|point| ((point[0] - from) / width).floor() <= column).count().max(1);
+            // The end of the column is looked for by halves: of a million points most are only compared.
+            let len = rest.partition_point(|point| ((point[0] - from) / width).floor() <= column).max(1);
             let (group, tail) = rest.split_at(len);
-            let low = group.iter().copied().reduce(|a, b| if b[1] < a[1] { b } else { a });
-            let high = group.iter().copied().reduce(|a, b| if b[1] > a[1] { b } else { a });
-            if let (Some(low), Some(high)) = (low, high) {
-                let (a, b) = if low[0] <= high[0] { (low, high) } else { (high, low) };
-                out.push(a);
-                if b != a {
-                    out.push(b);
+            let (mut low, mut high) = (*first, *first);
+            for point in group {
+                // A step without a number must not hide its column.
+                if point[1] < low[1] || low[1].is_nan() {
+                    low = *point;
                 }
+                if point[1] > high[1] || high[1].is_nan() {
+                    high = *point;
+                }
+            }
+            let (a, b) = if low[0] <= high[0] { (low, high) } else { (high, low) };
+            out.push(a);
+            if b != a {
+                out.push(b);
             }
             rest = tail;
         }
