@@ -4,6 +4,10 @@ use frostline::train::DeviceChoice;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Keeps what a training step gives back for the next one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     frostline::cli::run(std::env::args_os(), window)
 }

@@ -1,7 +1,8 @@
 //! Modules of `graph::blocks::basic`.
 
+use super::cpu;
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d, Linear, dropout};
+use super::layers::{BatchNorm, Conv2d, Linear, conv_norm, dropout};
 use super::value::{Ctx, RunError, Value, single};
 use crate::graph::blocks::{self, Activation};
 use burn::module::Module;
@@ -11,6 +12,12 @@ use burn::tensor::{Tensor, activation, module};
 /// Applies an activation function.
 #[must_use]
 pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D> {
+    if function == Activation::Identity {
+        return x;
+    }
+    if let Some(y) = cpu::activate(&x, function) {
+        return y;
+    }
     match function {
         Activation::Identity => x,
         Activation::Relu => activation::relu(x),
@@ -35,8 +42,8 @@ impl Stem {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let x = self.conv1.forward(single(inputs)?.map()?); // [batch, outputs, h / 2, w / 2]
-        let x = activation::relu(self.bn1.forward(x, ctx));
+        let x = single(inputs)?.map()?;
+        let x = conv_norm(&self.conv1, &self.bn1, x, Activation::Relu, ctx); // [batch, outputs, h / 2, w / 2]
         let pool = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
         Ok(Value::Map(module::max_pool2d(x, pool))) // [batch, outputs, h / 4, w / 4]
     }
@@ -55,8 +62,8 @@ impl StemConv {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let x = self.conv1.forward(single(inputs)?.map()?); // [batch, outputs, h / 2, w / 2]
-        Ok(Value::Map(activation::relu(self.bn1.forward(x, ctx))))
+        let x = single(inputs)?.map()?;
+        Ok(Value::Map(conv_norm(&self.conv1, &self.bn1, x, Activation::Relu, ctx))) // [batch, outputs, h / 2, w / 2]
     }
 }
 
@@ -83,7 +90,7 @@ impl ConvNormAct {
 
     /// `[batch, inputs, h, w]` → `[batch, outputs, h', w']`
     pub(super) fn apply(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
-        activate(self.n1.forward(self.n0.forward(x), ctx), self.activation)
+        conv_norm(&self.n0, &self.n1, x, self.activation, ctx)
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {

@@ -1,9 +1,8 @@
 //! Modules of `graph::blocks::csp`.
 
-use super::basic::activate;
 use super::heads::repeat_cells;
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d};
+use super::layers::{BatchNorm, Conv2d, conv_norm};
 use super::value::{Ctx, RunError, Value, single};
 use crate::graph::Conv;
 use crate::graph::blocks::{self, Activation};
@@ -28,7 +27,7 @@ impl Unit {
     }
 
     fn apply(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
-        activate(self.bn.forward(self.conv.forward(x), ctx), Activation::Silu)
+        conv_norm(&self.conv, &self.bn, x, Activation::Silu, ctx)
     }
 }
 

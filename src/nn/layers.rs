@@ -1,7 +1,10 @@
 //! Leaf layers in torch's layout and semantics.
 
+use super::basic::activate;
+use super::cpu;
 use super::init::Params;
 use super::value::{Ctx, RunError};
+use crate::graph::blocks::Activation;
 use crate::graph::{Conv, Norm};
 use burn::module::{Module, Param};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
@@ -42,9 +45,13 @@ impl Conv2d {
     /// `[batch, inputs, h, w]` → `[batch, outputs, h', w']`
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        if let Some(y) = cpu::conv2d(&x, &weight, bias.as_ref(), &self.conv) {
+            return y;
+        }
         let Conv { stride, padding, dilation, groups, .. } = self.conv;
         let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups);
-        module::conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+        module::conv2d(x, weight, bias, options)
     }
 }
 
@@ -113,31 +120,96 @@ impl BatchNorm {
     /// `[batch, channels, h, w]` → the same shape
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
-        match ctx.norm {
-            NormMode::Batch if !self.norm.frozen => self.forward_batch(x, ctx),
-            _ => self.forward_stored(x),
-        }
+        self.forward_then(x, Activation::Identity, ctx)
     }
 
-    fn forward_stored(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, channels, ..] = x.dims();
+    /// [`Self::forward`] and the activation behind it, on the CPU in one pass.
+    #[must_use]
+    pub fn forward_then(&self, x: Tensor<4>, activation: Activation, ctx: &mut Ctx) -> Tensor<4> {
+        if self.takes_batch(ctx) { self.forward_batch(x, activation, ctx) } else { self.forward_stored(x, activation) }
+    }
+
+    fn takes_batch(&self, ctx: &Ctx) -> bool {
+        ctx.norm == NormMode::Batch && !self.norm.frozen
+    }
+
+    /// The stored statistics as `x · scale + shift`.
+    fn affine(&self) -> [Tensor<1>; 2] {
         let scale = self.weight.val() / (self.running_var.val() + self.norm.epsilon).sqrt();
         let shift = self.bias.val() - self.running_mean.val() * scale.clone();
-        x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
+        [scale, shift]
     }
 
-    fn forward_batch(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
+    fn forward_stored(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        let tensors = [&self.weight, &self.bias, &self.running_mean, &self.running_var].map(Param::val);
+        if let Some(y) = cpu::norm_stored(&x, tensors.each_ref(), self.norm.epsilon, activation) {
+            return y;
+        }
+        let [_, channels, ..] = x.dims();
+        let [scale, shift] = self.affine().map(|values| values.reshape([1, channels, 1, 1]));
+        activate(x * scale + shift, activation)
+    }
+
+    fn forward_batch(&self, x: Tensor<4>, activation: Activation, ctx: &mut Ctx) -> Tensor<4> {
         let [batch, _, height, width] = x.dims();
         let count = (batch * height * width) as f64;
-        let result = module::batch_norm_train(x, self.weight.val(), self.bias.val(), self.norm.epsilon);
-        // torch divides by n - 1 here; burn gives the variance divided by n.
-        let unbiased = result.variance.inner() * (count / (count - 1.0).max(1.0));
+        let (weight, bias, epsilon) = (self.weight.val(), self.bias.val(), self.norm.epsilon);
+        let (output, mean, variance) = match cpu::norm_batch(&x, &weight, &bias, epsilon, activation) {
+            Some(normed) => (normed.output, normed.mean, normed.variance),
+            None => {
+                let result = module::batch_norm_train(x, weight, bias, epsilon);
+                (activate(result.output, activation), result.mean.inner(), result.variance.inner())
+            }
+        };
+        // torch divides by n - 1 here; the variance is divided by n.
+        let unbiased = variance * (count / (count - 1.0).max(1.0));
         let momentum = self.norm.momentum;
         let blend = |old: &Param<Tensor<1>>, new: Tensor<1>| old.val() * (1.0 - momentum) + new * momentum;
-        ctx.statistics.insert(self.running_mean.id, blend(&self.running_mean, result.mean.inner()));
+        ctx.statistics.insert(self.running_mean.id, blend(&self.running_mean, mean));
         ctx.statistics.insert(self.running_var.id, blend(&self.running_var, unbiased));
-        result.output
+        output
     }
+}
+
+/// A convolution, the norm behind it and the activation behind that.
+#[must_use]
+pub fn conv_norm(conv: &Conv2d, norm: &BatchNorm, x: Tensor<4>, activation: Activation, ctx: &mut Ctx) -> Tensor<4> {
+    fused(conv, norm, &x, None, activation, ctx).unwrap_or_else(|| norm.forward_then(conv.forward(x), activation, ctx))
+}
+
+/// A convolution and the norm behind it, `onto` which another branch is added before the activation.
+#[must_use]
+pub fn conv_norm_onto(
+    (conv, norm): (&Conv2d, &BatchNorm),
+    x: Tensor<4>,
+    onto: Tensor<4>,
+    activation: Activation,
+    ctx: &mut Ctx,
+) -> Tensor<4> {
+    fused(conv, norm, &x, Some(&onto), activation, ctx)
+        .unwrap_or_else(|| sum(norm.forward(conv.forward(x), ctx), onto, activation))
+}
+
+/// What neither trains nor passes a gradient on is one pass of the convolution, on the CPU.
+fn fused(
+    conv: &Conv2d,
+    norm: &BatchNorm,
+    x: &Tensor<4>,
+    residual: Option<&Tensor<4>>,
+    activation: Activation,
+    ctx: &Ctx,
+) -> Option<Tensor<4>> {
+    if norm.takes_batch(ctx) {
+        return None;
+    }
+    let [scale, shift] = &norm.affine();
+    cpu::fused(x, &conv.weight.val(), &conv.conv, &cpu::Fused { scale, shift, residual, activation })
+}
+
+/// `f(a + b)`
+#[must_use]
+pub fn sum<const D: usize>(a: Tensor<D>, b: Tensor<D>, activation: Activation) -> Tensor<D> {
+    cpu::add_activate(&a, &b, activation).unwrap_or_else(|| activate(a + b, activation))
 }
 
 /// Linear layer with torch's weight layout.

@@ -8,6 +8,7 @@ pub mod attention;
 mod basic;
 pub mod boxes;
 mod c2f;
+pub mod cpu;
 mod csp;
 mod heads;
 mod init;

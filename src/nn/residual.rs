@@ -1,11 +1,12 @@
 //! Modules of `graph::blocks::residual`.
 
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d};
+use super::layers::{BatchNorm, Conv2d, conv_norm, conv_norm_onto};
 use super::value::{Ctx, RunError, Value, single};
+use crate::graph::blocks::Activation;
 use crate::graph::{Conv, Norm, blocks};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 /// A 1×1 convolution and its norm, where a shortcut changes shape.
 type Projection = Option<(Conv2d, BatchNorm)>;
@@ -17,7 +18,7 @@ fn projection(conv: Option<Conv>, norm: Norm, params: &mut Params<'_>) -> Result
 
 fn shortcut(projection: &Projection, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
     match projection {
-        Some((conv, norm)) => norm.forward(conv.forward(x), ctx),
+        Some((conv, norm)) => conv_norm(conv, norm, x, Activation::Identity, ctx),
         None => x,
     }
 }
@@ -46,9 +47,9 @@ impl BasicBlock {
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
         let x = single(inputs)?.map()?; // [batch, inputs, h, w]
-        let y = activation::relu(self.bn1.forward(self.conv1.forward(x.clone()), ctx));
-        let y = self.bn2.forward(self.conv2.forward(y), ctx); // [batch, outputs, h / stride, w / stride]
-        Ok(Value::Map(activation::relu(y + shortcut(&self.downsample, x, ctx))))
+        let y = conv_norm(&self.conv1, &self.bn1, x.clone(), Activation::Relu, ctx);
+        let x = shortcut(&self.downsample, x, ctx); // [batch, outputs, h / stride, w / stride]
+        Ok(Value::Map(conv_norm_onto((&self.conv2, &self.bn2), y, x, Activation::Relu, ctx)))
     }
 }
 
@@ -80,9 +81,9 @@ impl Bottleneck {
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
         let x = single(inputs)?.map()?; // [batch, inputs, h, w]
-        let y = activation::relu(self.bn1.forward(self.conv1.forward(x.clone()), ctx)); // [batch, width, h, w]
-        let y = activation::relu(self.bn2.forward(self.conv2.forward(y), ctx)); // [batch, width, h / stride, w / stride]
-        let y = self.bn3.forward(self.conv3.forward(y), ctx); // [batch, outputs, h / stride, w / stride]
-        Ok(Value::Map(activation::relu(y + shortcut(&self.downsample, x, ctx))))
+        let y = conv_norm(&self.conv1, &self.bn1, x.clone(), Activation::Relu, ctx); // [batch, width, h, w]
+        let y = conv_norm(&self.conv2, &self.bn2, y, Activation::Relu, ctx); // [batch, width, h / stride, w / stride]
+        let x = shortcut(&self.downsample, x, ctx); // [batch, outputs, h / stride, w / stride]
+        Ok(Value::Map(conv_norm_onto((&self.conv3, &self.bn3), y, x, Activation::Relu, ctx)))
     }
 }

@@ -2,11 +2,11 @@
 
 use super::basic::{ConvNormAct, activate};
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d};
+use super::layers::{BatchNorm, Conv2d, conv_norm, conv_norm_onto, sum};
 use super::value::{Ctx, RunError, Value, single};
 use crate::graph::blocks::{self, Activation, Step};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 /// A layer of a row: an item's index in a vector is its position and so its name.
 #[derive(Module, Debug)]
@@ -47,14 +47,27 @@ fn row(steps: Vec<Step>, first: usize, params: &mut Params<'_>) -> Result<Vec<La
     Ok(layers)
 }
 
+/// The layers one after the other; what belongs together is computed together.
 fn run(layers: &[Layer], x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
-    layers.iter().fold(x, |x, layer| match layer {
-        Layer::Conv(conv) => conv.forward(x),
-        Layer::Norm(norm) => norm.forward(x, ctx),
-        Layer::Function(function) => activate(x, function.activation),
-        Layer::ConvNormAct(block) => block.apply(x, ctx),
-        Layer::SqueezeExcite(block) => block.apply(x),
-    })
+    match layers {
+        [] => x,
+        [Layer::Conv(conv), Layer::Norm(norm), Layer::Function(function), rest @ ..] => {
+            run(rest, conv_norm(conv, norm, x, function.activation, ctx), ctx)
+        }
+        [Layer::Conv(conv), Layer::Norm(norm), rest @ ..] => {
+            run(rest, conv_norm(conv, norm, x, Activation::Identity, ctx), ctx)
+        }
+        [layer, rest @ ..] => {
+            let x = match layer {
+                Layer::Conv(conv) => conv.forward(x),
+                Layer::Norm(norm) => norm.forward(x, ctx),
+                Layer::Function(function) => activate(x, function.activation),
+                Layer::ConvNormAct(block) => block.apply(x, ctx),
+                Layer::SqueezeExcite(block) => block.apply(x),
+            };
+            run(rest, x, ctx)
+        }
+    }
 }
 
 /// See [`blocks::PlainConv`].
@@ -91,7 +104,7 @@ impl SqueezeExcite {
         let [batch, channels, height, width] = x.dims();
         let mean = x.clone().reshape([batch, channels, height * width]).mean_dim(2);
         let gate = self.fc1.forward(mean.reshape([batch, channels, 1, 1])); // [batch, squeezed, 1, 1]
-        let gate = self.fc2.forward(activation::relu(gate)); // [batch, channels, 1, 1]
+        let gate = self.fc2.forward(activate(gate, Activation::Relu)); // [batch, channels, 1, 1]
         x * activate(gate, Activation::HardSigmoid)
     }
 }
@@ -110,7 +123,14 @@ impl InvertedResidual {
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
         let x = single(inputs)?.map()?; // [batch, inputs, h, w]
-        let y = run(&self.this, x.clone(), ctx); // [batch, outputs, h / stride, w / stride]
-        Ok(Value::Map(if self.adds_input { y + x } else { y }))
+        let y = match self.this.as_slice() {
+            [first @ .., Layer::Conv(conv), Layer::Norm(norm)] if self.adds_input => {
+                let y = run(first, x.clone(), ctx);
+                conv_norm_onto((conv, norm), y, x, Activation::Identity, ctx)
+            }
+            layers if self.adds_input => sum(run(layers, x.clone(), ctx), x, Activation::Identity),
+            layers => run(layers, x, ctx), // [batch, outputs, h / stride, w / stride]
+        };
+        Ok(Value::Map(y))
     }
 }

@@ -3,13 +3,14 @@
 use super::basic::ConvNormAct;
 use super::csp::join;
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d, ConvTranspose2d};
+use super::layers::{BatchNorm, Conv2d, ConvTranspose2d, conv_norm};
 use super::resize::{Corners, bilinear};
 use super::value::{Ctx, RunError, Value, single};
+use crate::graph::blocks::Activation;
 use crate::graph::{Norm, blocks};
 use burn::module::Module;
 use burn::tensor::ops::{MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, activation, module};
+use burn::tensor::{Tensor, module};
 
 /// Two convolutions with their norms, by their positions in the row.
 #[derive(Module, Debug)]
@@ -47,8 +48,8 @@ impl DoubleConv {
     /// `[batch, inputs, h, w]` → `[batch, outputs, h, w]`
     fn apply(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
         let Pair { n0, n1, n3, n4 } = &self.double_conv;
-        let x = activation::relu(n1.forward(n0.forward(x), ctx)); // [batch, middle, h, w]
-        activation::relu(n4.forward(n3.forward(x), ctx))
+        let x = conv_norm(n0, n1, x, Activation::Relu, ctx); // [batch, middle, h, w]
+        conv_norm(n3, n4, x, Activation::Relu, ctx)
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {

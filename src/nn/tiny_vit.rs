@@ -1,12 +1,14 @@
 //! Modules of `graph::blocks::tiny_vit`.
 
 use super::attention::{Heads, LayerNorm, channels_first, channels_last, crop, from_windows, pad, windows};
+use super::basic::activate;
 use super::init::Params;
-use super::layers::{BatchNorm, Conv2d, Linear};
+use super::layers::{BatchNorm, Conv2d, Linear, conv_norm, sum};
 use super::value::{Ctx, RunError, Value, single};
+use crate::graph::blocks::Activation;
 use crate::graph::{Conv, Norm, blocks};
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// A convolution and its batch norm.
 #[derive(Module, Debug)]
@@ -22,8 +24,8 @@ impl ConvBn {
     }
 
     /// `[batch, inputs, h, w]` → `[batch, outputs, h', w']`
-    fn forward(&self, x: Tensor<4>, ctx: &mut Ctx) -> Tensor<4> {
-        self.bn.forward(self.c.forward(x), ctx)
+    fn forward(&self, x: Tensor<4>, activation: Activation, ctx: &mut Ctx) -> Tensor<4> {
+        conv_norm(&self.c, &self.bn, x, activation, ctx)
     }
 }
 
@@ -46,8 +48,9 @@ impl ConvPatches {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let x = activation::gelu(self.seq.n0.forward(single(inputs)?.map()?, ctx)); // [batch, outputs / 2, h / 2, w / 2]
-        Ok(Value::Map(self.seq.n2.forward(x, ctx))) // [batch, outputs, h / 4, w / 4]
+        let x = single(inputs)?.map()?;
+        let x = self.seq.n0.forward(x, Activation::Gelu, ctx); // [batch, outputs / 2, h / 2, w / 2]
+        Ok(Value::Map(self.seq.n2.forward(x, Activation::Identity, ctx))) // [batch, outputs, h / 4, w / 4]
     }
 }
 
@@ -73,10 +76,10 @@ impl MbConv {
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
         let x = single(inputs)?.map()?;
-        let y = activation::gelu(self.conv1.forward(x.clone(), ctx)); // [batch, hidden, h, w]
-        let y = activation::gelu(self.conv2.forward(y, ctx)); // [batch, hidden, h / stride, w / stride]
-        let y = self.conv3.forward(y, ctx); // [batch, outputs, h / stride, w / stride]
-        Ok(Value::Map(if self.residual { activation::gelu(x + y) } else { y }))
+        let y = self.conv1.forward(x.clone(), Activation::Gelu, ctx); // [batch, hidden, h, w]
+        let y = self.conv2.forward(y, Activation::Gelu, ctx); // [batch, hidden, h / stride, w / stride]
+        let y = self.conv3.forward(y, Activation::Identity, ctx); // [batch, outputs, h / stride, w / stride]
+        Ok(Value::Map(if self.residual { sum(x, y, Activation::Gelu) } else { y }))
     }
 }
 
@@ -158,9 +161,9 @@ impl TinyVitBlock {
         let [_, tall, wide, _] = y.dims();
         let y = self.attn.forward(windows(y, [side; 2]));
         let x = x + crop(from_windows(y, [tall, wide]), [height, width]);
-        let x = channels_last(self.local_conv.forward(channels_first(x), ctx));
+        let x = channels_last(self.local_conv.forward(channels_first(x), Activation::Identity, ctx));
         let y = self.mlp.fc1.each(self.mlp.norm.forward(x.clone()));
-        let x = x + self.mlp.fc2.each(activation::gelu(y));
+        let x = x + self.mlp.fc2.each(activate(y, Activation::Gelu));
         Ok(Value::Map(channels_first(x)))
     }
 }

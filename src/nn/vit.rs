@@ -1,13 +1,14 @@
 //! Modules of `graph::blocks::vit`.
 
 use super::attention::{Heads, LayerNorm, channels_first, channels_last, crop, from_windows, pad, relative, windows};
+use super::basic::activate;
 use super::init::Params;
 use super::layers::{Conv2d, Linear};
 use super::resize;
 use super::value::{Ctx, RunError, Value, single};
-use crate::graph::blocks;
+use crate::graph::blocks::{self, Activation};
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 #[derive(Module, Debug)]
 struct Projection {
@@ -109,7 +110,7 @@ impl VitBlock {
         };
         let x = x + y;
         let y = self.mlp.lin1.each(self.norm2.forward(x.clone()));
-        let x = x + self.mlp.lin2.each(activation::gelu(y));
+        let x = x + self.mlp.lin2.each(activate(y, Activation::Gelu));
         Ok(Value::Map(channels_first(x)))
     }
 }

@@ -6,7 +6,7 @@ use crate::graph::blocks::{self, Activation};
 use crate::graph::{Norm, TwoStage};
 use crate::nn::basic::activate;
 use crate::nn::init::Params;
-use crate::nn::layers::{BatchNorm, Conv2d};
+use crate::nn::layers::{BatchNorm, Conv2d, conv_norm};
 use crate::nn::resize;
 use crate::nn::value::{Ctx, RunError, Value, single};
 use burn::module::Module;
@@ -31,10 +31,10 @@ impl PyramidConv {
             [x, above] => (x.map()?, Some(above.map()?)),
             _ => return Err(RunError::Kind { wanted: "one map or two", got: "another number" }),
         };
-        let mut y = self.n0.forward(x); // [batch, outputs, h, w]
-        if let Some(norm) = &self.n1 {
-            y = norm.forward(y, ctx);
-        }
+        let y = match &self.n1 {
+            Some(norm) => conv_norm(&self.n0, norm, x, Activation::Identity, ctx),
+            None => self.n0.forward(x), // [batch, outputs, h, w]
+        };
         let [_, _, height, width] = y.dims();
         Ok(Value::Map(match above {
             Some(above) => y + resize::nearest(above, [height, width]),

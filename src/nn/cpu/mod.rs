@@ -1,0 +1,38 @@
+//! The layers' own kernels on the CPU, with their gradients, put under burn's automatic differentiation.
+//!
+//! Each function answers `None` where its kernels do not apply (another device, another number format, a CPU without
+//! vectors) or are switched off; the caller then composes burn's operations, which compute the same.
+
+mod activation;
+mod conv;
+pub mod kernels;
+mod norm;
+mod record;
+
+pub(super) use activation::{activate, add_activate};
+pub(super) use conv::{Fused, conv2d, fused};
+pub(super) use norm::{norm_batch, norm_stored};
+
+use crate::graph::blocks::Activation;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Unoptimised, the kernels are far slower than burn's, which the dev profile optimises; this package as a whole it does
+/// not, for that takes four times as long to compile.
+static ON: AtomicBool = AtomicBool::new(!cfg!(debug_assertions));
+
+/// Switches the kernels of all layers on or off. They are on in optimised builds.
+pub fn switch(on: bool) {
+    ON.store(on, Ordering::Relaxed);
+}
+
+fn function(activation: Activation) -> kernels::Activation {
+    match activation {
+        Activation::Identity => kernels::Activation::Identity,
+        Activation::Relu => kernels::Activation::Relu,
+        Activation::Relu6 => kernels::Activation::Relu6,
+        Activation::Silu => kernels::Activation::Silu,
+        Activation::Hardswish => kernels::Activation::HardSwish,
+        Activation::HardSigmoid => kernels::Activation::HardSigmoid,
+        Activation::Gelu => kernels::Activation::Gelu,
+    }
+}

@@ -1,0 +1,298 @@
+//! The kernels of the CPU against the definition of each operation, summed in f64, and a network with and without them.
+//! (The dev profile has them off, so the parity tests then run on burn's operations; `cargo test --release` has them on.)
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::grads::{gradients, training};
+use frostline::models::{Mode, Network, find};
+use frostline::nn::cpu::kernels::conv::{self, Conv, Finish};
+use frostline::nn::cpu::kernels::norm::{self, Statistics};
+use frostline::nn::cpu::kernels::{Activation, activation, depthwise};
+use frostline::nn::{Ctx, Value};
+
+/// Numbers between -0.5 and 0.5.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (f64::from(state) / f64::from(u32::MAX)) as f32 - 0.5
+    };
+    (0..count).map(next).collect()
+}
+
+/// Calls `of(output, input, weight)` with the indices of every product.
+fn products(conv: &Conv, groups: usize, mut of: impl FnMut(usize, usize, usize)) {
+    let Conv { batch, inputs, outputs, size, kernel, stride, padding, dilation } = *conv;
+    let [height, width] = conv.out_size();
+    let (per_in, per_out) = (inputs / groups, outputs / groups);
+    for n in 0..batch * outputs * height * width {
+        let (x, y, output) = (n % width, n / width % height, n / width / height % outputs);
+        let picture = n / width / height / outputs;
+        for k in 0..per_in * kernel[0] * kernel[1] {
+            let (kx, ky, i) = (k % kernel[1], k / kernel[1] % kernel[0], k / kernel[1] / kernel[0]);
+            let row = (y * stride + ky * dilation).checked_sub(padding).filter(|row| *row < size[0]);
+            let column = (x * stride + kx * dilation).checked_sub(padding).filter(|column| *column < size[1]);
+            if let (Some(row), Some(column)) = (row, column) {
+                let plane = picture * inputs + output / per_out * per_in + i;
+                of(n, (plane * size[0] + row) * size[1] + column, output * per_in * kernel[0] * kernel[1] + k);
+            }
+        }
+    }
+}
+
+fn close(who: &str, ours: &[f32], wanted: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), wanted.len(), "{who}");
+    let largest = wanted.iter().fold(1e-20, |largest: f64, value| largest.max(value.abs()));
+    for (i, (ours, wanted)) in ours.iter().zip(wanted).enumerate() {
+        assert!((f64::from(*ours) - wanted).abs() <= tolerance * largest, "{who} [{i}]: {ours} and not {wanted}");
+    }
+}
+
+/// Batch, inputs, outputs, height, width, kernel, stride, padding, dilation.
+const CONVS: [[usize; 9]; 12] = [
+    [2, 3, 5, 9, 11, 3, 1, 1, 1],
+    [1, 8, 16, 14, 14, 3, 2, 1, 1],
+    [2, 20, 9, 7, 7, 1, 1, 0, 1],
+    [2, 6, 8, 10, 13, 1, 2, 0, 1],
+    [1, 3, 8, 23, 21, 7, 2, 3, 1],
+    [2, 4, 4, 12, 12, 3, 1, 2, 2],
+    [1, 17, 33, 5, 4, 3, 2, 1, 1],
+    [2, 2, 3, 8, 8, 2, 2, 0, 1],
+    [1, 5, 4, 9, 9, 3, 3, 1, 1],
+    [1, 3, 3, 3, 3, 3, 1, 0, 1],
+    [1, 4, 4, 13, 9, 3, 2, 2, 2],
+    [1, 60, 8, 6, 6, 3, 1, 1, 1],
+];
+
+fn each_conv(check: impl Fn(&Conv, bool)) {
+    for [batch, inputs, outputs, height, width, kernel, stride, padding, dilation] in CONVS {
+        let size = [height, width];
+        let conv = Conv { batch, inputs, outputs, size, kernel: [kernel; 2], stride, padding, dilation };
+        check(&conv, false);
+        check(&Conv { outputs: inputs, ..conv }, true);
+    }
+}
+
+#[test]
+fn convolutions_and_their_gradients_are_the_sums_of_the_definition() {
+    each_conv(|conv, deep| {
+        let groups = if deep { conv.inputs } else { 1 };
+        let [height, width] = conv.out_size();
+        let x = numbers(conv.batch * conv.inputs * conv.size[0] * conv.size[1], 1);
+        let weight = numbers(conv.outputs * conv.inputs / groups * conv.kernel[0] * conv.kernel[1], 2);
+        let grad = numbers(conv.batch * conv.outputs * height * width, 3);
+        let (mut out, mut of_x, mut of_weight) = (vec![0.0; grad.len()], vec![0.0; x.len()], vec![0.0; weight.len()]);
+        products(conv, groups, |o, i, w| {
+            out[o] += f64::from(x[i]) * f64::from(weight[w]);
+            of_x[i] += f64::from(grad[o]) * f64::from(weight[w]);
+            of_weight[w] += f64::from(grad[o]) * f64::from(x[i]);
+        });
+        let ours = if deep {
+            let out = depthwise::forward(conv, &x, &weight, &Finish::NONE);
+            [out, depthwise::input_grad(conv, &weight, &grad), depthwise::weight_grad(conv, &x, &grad)]
+        } else {
+            let out = conv::forward(conv, &x, &weight, &Finish::NONE);
+            [out, conv::input_grad(conv, &weight, &grad), conv::weight_grad(conv, &x, &grad)]
+        };
+        for (who, (ours, wanted)) in ["output", "input", "weight"].iter().zip(ours.iter().zip([out, of_x, of_weight])) {
+            close(&format!("{who} of {conv:?}, depthwise {deep}"), ours, &wanted, 2e-6);
+        }
+    });
+}
+
+#[test]
+fn a_picture_has_the_same_bits_in_any_batch_and_on_any_number_of_threads() {
+    each_conv(|conv, deep| {
+        let picture = conv.inputs * conv.size[0] * conv.size[1];
+        let x = numbers(5 * picture, 1);
+        let weight = numbers(conv.outputs * conv.inputs * conv.kernel[0] * conv.kernel[1], 2);
+        let of = if deep { depthwise::forward } else { conv::forward };
+        let all = of(&Conv { batch: 5, ..*conv }, &x, &weight, &Finish::NONE);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        let alone = Conv { batch: 1, ..*conv };
+        let one = pool.install(|| of(&alone, &x[3 * picture..4 * picture], &weight, &Finish::NONE));
+        assert_eq!(all[3 * one.len()..4 * one.len()], one[..], "{conv:?}");
+    });
+}
+
+#[test]
+fn what_follows_a_convolution_is_the_same_in_one_pass() {
+    let conv =
+        Conv { batch: 2, inputs: 3, outputs: 10, size: [9, 8], kernel: [3, 3], stride: 2, padding: 1, dilation: 1 };
+    let [x, weight, scale, shift] = [(432, 1), (270, 2), (10, 3), (10, 4)].map(|(count, seed)| numbers(count, seed));
+    let plain = conv::forward(&conv, &x, &weight, &Finish::NONE);
+    let residual = numbers(plain.len(), 5);
+    let finish =
+        Finish { scale: Some(&scale), shift: Some(&shift), residual: Some(&residual), activation: Activation::Relu };
+    let value = |(i, value): (usize, &f32)| {
+        let channel = i / 20 % 10;
+        f64::from(value.mul_add(scale[channel], shift[channel]) + residual[i]).max(0.0)
+    };
+    let wanted: Vec<f64> = plain.iter().enumerate().map(value).collect();
+    assert!(wanted.iter().any(|value| *value == 0.0) && wanted.iter().any(|value| *value > 0.0));
+    close("in one pass", &conv::forward(&conv, &x, &weight, &finish), &wanted, 1e-7);
+}
+
+/// f(x) in f64, erf by its series.
+fn exact(activation: Activation, x: f64) -> f64 {
+    let sigmoid = 1.0 / (1.0 + (-x).exp());
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => x.max(0.0),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::Silu => x * sigmoid,
+        Activation::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::HardSigmoid => (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::Gelu => {
+            let z = x / std::f64::consts::SQRT_2;
+            let (mut term, mut sum) = (z, z);
+            for n in 1..200 {
+                term *= -z * z / f64::from(n);
+                sum += term / f64::from(2 * n + 1);
+            }
+            x * 0.5 * (1.0 + sum * std::f64::consts::FRAC_2_SQRT_PI)
+        }
+    }
+}
+
+const ALL: [Activation; 7] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Relu6,
+    Activation::Silu,
+    Activation::HardSwish,
+    Activation::HardSigmoid,
+    Activation::Gelu,
+];
+
+#[test]
+fn activations_and_their_slopes_are_right_to_a_few_roundings() {
+    // Not on the corners, where the difference quotient sees both sides.
+    let x: Vec<f32> = (0..2001).map(|i| (i as f32 - 1000.3) * 0.0047).collect();
+    for activation in ALL {
+        let (out, slope) =
+            (activation::forward(activation, &x), activation::backward(activation, &x, &vec![1.0; 2001]));
+        // The series for erf in f64 is exact enough up to here.
+        let end = if activation == Activation::Gelu { 3.7 } else { 10.0 };
+        for ((x, out), slope) in x.iter().zip(out).zip(slope).filter(|((x, _), _)| x.abs() < end) {
+            let x = f64::from(*x);
+            let wanted = exact(activation, x);
+            let error = (f64::from(out) - wanted).abs();
+            // Gelu's tail is exp(-x²/2), whose exponent is rounded.
+            let share = if activation == Activation::Gelu { 1e-6 + 1e-7 * x * x } else { 1e-6 };
+            assert!(error <= share * wanted.abs() + 1e-12, "{activation:?}({x}): {out} and not {wanted}");
+            let quotient = (exact(activation, x + 1e-5) - exact(activation, x - 1e-5)) / 2e-5;
+            assert!((f64::from(slope) - quotient).abs() <= 2e-6, "{activation:?}'({x}): {slope} and not {quotient}");
+        }
+    }
+}
+
+#[test]
+fn activations_keep_what_is_not_a_number_and_reach_their_limits() {
+    for activation in ALL {
+        assert!(activation::forward(activation, &[f32::NAN])[0].is_nan(), "{activation:?}");
+        let limit = match activation {
+            Activation::Relu6 => 6.0,
+            Activation::HardSigmoid => 1.0,
+            _ => 1e30,
+        };
+        let ours = activation::forward(activation, &[1e30])[0];
+        assert!((ours / limit - 1.0).abs() < 2e-7, "{activation:?}: {ours}");
+    }
+}
+
+#[test]
+fn batch_norm_and_its_gradients_are_those_of_the_definition() {
+    let (batch, channels, pixels, epsilon) = (3, 4, 35, 1e-3);
+    let [x, grad] = [7, 8].map(|seed| numbers(batch * channels * pixels, seed));
+    let [weight, bias] = [9, 10].map(|seed| numbers(channels, seed));
+    let at = |c: usize| (0..batch * pixels).map(move |i| (i / pixels * channels + c) * pixels + i % pixels);
+    let count = (batch * pixels) as f64;
+    let [mut out, mut of_x] = [(); 2].map(|()| vec![0.0; x.len()]);
+    let [mut mean, mut variance, mut of_weight, mut of_bias] = [(); 4].map(|()| vec![0.0; channels]);
+    for c in 0..channels {
+        let (w, b) = (f64::from(weight[c]), f64::from(bias[c]));
+        mean[c] = at(c).map(|i| f64::from(x[i])).sum::<f64>() / count;
+        variance[c] = at(c).map(|i| (f64::from(x[i]) - mean[c]).powi(2)).sum::<f64>() / count;
+        let inverse = 1.0 / (variance[c] + epsilon).sqrt();
+        let normed = |i: usize| (f64::from(x[i]) - mean[c]) * inverse;
+        let back = |i: usize| if normed(i) * w + b > 0.0 { f64::from(grad[i]) } else { 0.0 };
+        of_bias[c] = at(c).map(back).sum();
+        of_weight[c] = at(c).map(|i| back(i) * normed(i)).sum();
+        for i in at(c) {
+            out[i] = (normed(i) * w + b).max(0.0);
+            of_x[i] = w * inverse * (back(i) - of_bias[c] / count - normed(i) * of_weight[c] / count);
+        }
+    }
+    let ours = norm::train(&x, pixels, (&weight, &bias), epsilon as f32, Activation::Relu);
+    close("output", &ours.out, &out, 1e-6);
+    close("mean", &ours.mean, &mean, 1e-6);
+    close("variance", &ours.variance, &variance, 1e-6);
+    let statistics = Statistics { mean: &ours.mean, variance: &ours.variance, epsilon: epsilon as f32 };
+    let grads = norm::train_backward(&x, &grad, pixels, (&weight, &bias), statistics, Activation::Relu);
+    close("gradient of x", &grads.x, &of_x, 3e-6);
+    close("gradient of the weight", &grads.weight, &of_weight, 3e-6);
+    close("gradient of the bias", &grads.bias, &of_bias, 3e-6);
+    // With stored statistics: the same output, and no way back through mean and variance.
+    let inverse = |c: usize| 1.0 / (ours.variance[c] + epsilon as f32).sqrt();
+    let scale: Vec<f32> = (0..channels).map(|c| weight[c] * inverse(c)).collect();
+    let shift: Vec<f32> = (0..channels).map(|c| bias[c] - ours.mean[c] * scale[c]).collect();
+    close("stored", &norm::affine(&x, pixels, &scale, &shift, Activation::Relu), &out, 1e-6);
+    let affine = (scale.as_slice(), shift.as_slice());
+    let stored = norm::affine_backward(&x, &grad, pixels, affine, Activation::Relu, Some(&ours.mean));
+    close("stored bias", &stored.shift, &of_bias, 3e-6);
+    let of_product: Vec<f32> = (0..channels).map(|c| stored.product[c] * inverse(c)).collect();
+    close("stored weight", &of_product, &of_weight, 3e-6);
+}
+
+/// Output values, and the gradients of all that trains by name, of a step with the pixels below `prefixes` trained.
+fn step(network: &Network, on: bool) -> (Vec<f32>, Vec<(String, Vec<f32>)>, u64) {
+    frostline::nn::cpu::switch(on);
+    let pixels = TensorData::new(numbers(2 * 3 * 64 * 64, 5), [2, 3, 64, 64]);
+    let outputs =
+        network.forward(Tensor::from_data(pixels, &Device::flex()), Mode::Train, &mut Ctx::default()).unwrap();
+    let Value::Pyramid(maps) = &outputs[0] else { panic!("cells of some levels") };
+    let values = maps.iter().flat_map(|map| map.clone().inner().into_data().try_to_vec::<f32>().unwrap()).collect();
+    let square = |map: &Tensor<4>| (map.clone() * map.clone()).mean();
+    let grads = maps.iter().map(square).reduce(|a, b| a + b).unwrap().backward();
+    frostline::nn::cpu::switch(false);
+    let all: serde_json::Map<String, serde_json::Value> =
+        network.facts().tensors().map(|tensor| (tensor.name.clone(), serde_json::Value::Null)).collect();
+    let see = gradients(network, &grads, &serde_json::Value::Object(all));
+    let mut found: Vec<(String, Vec<f32>)> = see.found.into_iter().collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    (values, found, see.count)
+}
+
+/// Depthwise, 1×1 and strided convolutions, batch norm in both ways, a smooth activation, biases, frozen parts.
+#[test]
+fn a_network_gives_the_same_with_and_without_them() {
+    let graph = std::sync::Arc::new(find("yolox_nano").unwrap().graph(3, 64).unwrap());
+    let mut network = Network::new(graph, 1, &Device::flex()).unwrap();
+    for prefixes in [&[""][..], &["head"], &["backbone.backbone.dark2", "head"]] {
+        network.set_plan(&training(&network, prefixes));
+        let (output, grads, count) = step(&network, true);
+        let (wanted, wanted_grads, wanted_count) = step(&network, false);
+        assert_eq!(count, wanted_count, "what is frozen has no gradient");
+        assert!(count > 0 && count <= network.frontier().trainable);
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        // Batch norm over the eight cells of the smallest maps enlarges roundings a hundredfold.
+        close("output", &output, &wide(&wanted), 2e-4);
+        assert!(grads.len() > 10 && grads.len() == wanted_grads.len());
+        for ((name, ours), (_, wanted)) in grads.iter().zip(&wanted_grads) {
+            // Where both are right they differ by what a rounding does behind max pooling and batch norm of small maps.
+            let (mut difference, mut norm) = (0.0, 1e-12);
+            for (ours, wanted) in ours.iter().zip(wanted) {
+                difference += f64::from(ours - wanted).powi(2);
+                norm += f64::from(*wanted).powi(2);
+            }
+            let relative = (difference / norm).sqrt();
+            assert!(relative < 1e-2, "gradient of {name}: relative difference {relative}");
+        }
+    }
+}
