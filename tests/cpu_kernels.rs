@@ -1,7 +1,7 @@
 //! The kernels of the CPU against the definition of each operation, summed in f64, and a network with and without them.
 //! (The dev profile has them off, so the parity tests then run on burn's operations; `cargo test --release` has them on.)
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod common;
 
@@ -134,7 +134,7 @@ fn what_follows_a_convolution_is_the_same_in_one_pass() {
         f64::from(value.mul_add(scale[channel], shift[channel]) + residual[i]).max(0.0)
     };
     let wanted: Vec<f64> = plain.iter().enumerate().map(value).collect();
-    assert!(wanted.iter().any(|value| *value == 0.0) && wanted.iter().any(|value| *value > 0.0));
+    assert!(wanted.contains(&0.0) && wanted.iter().any(|value| *value > 0.0));
     close("in one pass", &conv::forward(&conv, &x, &weight, &finish), &wanted, 1e-7);
 }
 
@@ -250,8 +250,11 @@ fn batch_norm_and_its_gradients_are_those_of_the_definition() {
     close("stored weight", &of_product, &of_weight, 3e-6);
 }
 
+/// Gradients by name.
+type Named = Vec<(String, Vec<f32>)>;
+
 /// Output values, and the gradients of all that trains by name, of a step with the pixels below `prefixes` trained.
-fn step(network: &Network, on: bool) -> (Vec<f32>, Vec<(String, Vec<f32>)>, u64) {
+fn step(network: &Network, on: bool) -> (Vec<f32>, Named, u64) {
     frostline::nn::cpu::switch(on);
     let pixels = TensorData::new(numbers(2 * 3 * 64 * 64, 5), [2, 3, 64, 64]);
     let outputs =
@@ -264,7 +267,7 @@ fn step(network: &Network, on: bool) -> (Vec<f32>, Vec<(String, Vec<f32>)>, u64)
     let all: serde_json::Map<String, serde_json::Value> =
         network.facts().tensors().map(|tensor| (tensor.name.clone(), serde_json::Value::Null)).collect();
     let see = gradients(network, &grads, &serde_json::Value::Object(all));
-    let mut found: Vec<(String, Vec<f32>)> = see.found.into_iter().collect();
+    let mut found: Named = see.found.into_iter().collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     (values, found, see.count)
 }
@@ -286,13 +289,14 @@ fn a_network_gives_the_same_with_and_without_them() {
         assert!(grads.len() > 10 && grads.len() == wanted_grads.len());
         for ((name, ours), (_, wanted)) in grads.iter().zip(&wanted_grads) {
             // Where both are right they differ by what a rounding does behind max pooling and batch norm of small maps.
-            let (mut difference, mut norm) = (0.0, 1e-12);
+            let (mut difference, mut norm) = (0.0, 0.0);
             for (ours, wanted) in ours.iter().zip(wanted) {
                 difference += f64::from(ours - wanted).powi(2);
                 norm += f64::from(*wanted).powi(2);
             }
-            let relative = (difference / norm).sqrt();
-            assert!(relative < 1e-2, "gradient of {name}: relative difference {relative}");
+            // (A bias before a norm of the batch has no gradient but rounding.)
+            let (difference, norm) = (difference.sqrt(), norm.sqrt());
+            assert!(difference < 1e-2 * norm + 1e-4, "gradient of {name}: {difference} of {norm}");
         }
     }
 }

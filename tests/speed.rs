@@ -1,8 +1,8 @@
 //! How long a forward pass and a training step of some networks take on the CPU, beside PyTorch's numbers of
 //! `tests/reference/speed.py` on the same machine: `cargo test --release --test speed -- --ignored --nocapture`.
-//! `FROSTLINE_SPEED` chooses cases by a part of their names. Nothing is asserted: a busy machine proves nothing.
+//! `FROSTLINE_SPEED` chooses cases by a part of their names, `FROSTLINE_WITHOUT_KERNELS` takes burn's operations. Nothing is asserted: a busy machine proves nothing.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
+#![expect(clippy::unwrap_used, reason = "a measurement")]
 
 mod common;
 
@@ -19,7 +19,9 @@ use std::time::Instant;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Name, model, what trains (`None`: a forward pass only), batch and side of the pictures.
-const CASES: [(&str, &str, Option<&[&str]>, usize, usize); 12] = [
+type Case = (&'static str, &'static str, Option<&'static [&'static str]>, usize, usize);
+
+const CASES: [Case; 12] = [
     ("resnet18 forward", "resnet18", None, 16, 224),
     ("resnet18 all", "resnet18", Some(&[""]), 16, 224),
     ("resnet18 last", "resnet18", Some(&["layer4", "fc"]), 16, 224),
@@ -43,6 +45,7 @@ const CASES: [(&str, &str, Option<&[&str]>, usize, usize); 12] = [
 #[test]
 #[ignore = "a measurement"]
 fn speed() {
+    frostline::nn::cpu::switch(std::env::var_os("FROSTLINE_WITHOUT_KERNELS").is_none());
     let chosen = std::env::var("FROSTLINE_SPEED").unwrap_or_default();
     let reps = std::env::var("FROSTLINE_REPS").ok().and_then(|reps| reps.parse().ok()).unwrap_or(5);
     for (name, model, trains, batch, side) in CASES {

@@ -12,7 +12,7 @@ pub(in crate::nn) fn activate<const D: usize>(x: &Tensor<D>, activation: Activat
     let function = function(activation);
     let values = input.values().clone();
     let out = activation::forward(function, values.get());
-    Some(record([input], (out, x.dims()), move |grad, _| [Some(activation::backward(function, values.get(), grad))]))
+    Some(record(&[input], (out, x.dims()), move |grad, _| [Some(activation::backward(function, values.get(), grad))]))
 }
 
 /// `f(a + b)`
@@ -28,7 +28,7 @@ pub(in crate::nn) fn add_activate<const D: usize>(
     let function = function(activation);
     let [x, y] = inputs.each_ref().map(|input| input.values().clone());
     let out = activation::add_forward(function, x.get(), y.get());
-    Some(record(inputs, (out, a.dims()), move |grad, wanted| {
+    Some(record(&inputs, (out, a.dims()), move |grad, wanted| {
         let grad = activation::add_backward(function, x.get(), y.get(), grad);
         match wanted {
             [true, true] => [Some(grad.clone()), Some(grad)],

@@ -66,7 +66,7 @@ pub(in crate::nn) fn conv2d(
     let run = |finish: &Finish<'_>| kernels.forward(&sizes, values.get(), weights.get(), finish);
     let Some(bias) = bias else {
         let out = run(&Finish::NONE);
-        return Some(record(inputs, (out, shape), move |grad, wanted| {
+        return Some(record(&inputs, (out, shape), move |grad, wanted| {
             [
                 wanted[0].then(|| kernels.input_grad(&sizes, weights.get(), grad)),
                 wanted[1].then(|| kernels.weight_grad(&sizes, values.get(), grad)),
@@ -76,7 +76,7 @@ pub(in crate::nn) fn conv2d(
     let bias = Input::new(bias)?;
     let out = run(&Finish { shift: Some(bias.get()), ..Finish::NONE });
     let [x, weight] = inputs;
-    Some(record([x, weight, bias], (out, shape), move |grad, wanted| {
+    Some(record(&[x, weight, bias], (out, shape), move |grad, wanted| {
         [
             wanted[0].then(|| kernels.input_grad(&sizes, weights.get(), grad)),
             wanted[1].then(|| kernels.weight_grad(&sizes, values.get(), grad)),

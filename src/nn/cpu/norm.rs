@@ -22,7 +22,7 @@ pub(in crate::nn) fn norm_stored(
     let shift: Vec<f32> = centered.map(|((bias, mean), scale)| bias - mean * scale).collect();
     let (function, pixels, values) = (function(activation), height * width, inputs[0].values().clone());
     let out = norm::affine(values.get(), pixels, &scale, &shift, function);
-    Some(record(inputs, (out, x.dims()), move |grad, wanted| {
+    Some(record(&inputs, (out, x.dims()), move |grad, wanted| {
         let center = (wanted[1] || wanted[2]).then(|| mean.get());
         let grads = norm::affine_backward(values.get(), grad, pixels, (&scale, &shift), function, center);
         let of_weight = grads.product.iter().zip(&inverse).map(|(product, inverse)| product * inverse).collect();
@@ -55,7 +55,7 @@ pub(in crate::nn) fn norm_batch(
     let affine = (weights.get(), biases.get());
     let Trained { out, mean, variance } = norm::train(values.get(), pixels, affine, epsilon, function);
     let statistics = [mean.clone(), variance.clone()].map(|values| plain(values, [channels]));
-    let output = record(inputs, (out, x.dims()), move |grad, wanted| {
+    let output = record(&inputs, (out, x.dims()), move |grad, wanted| {
         let statistics = Statistics { mean: &mean, variance: &variance, epsilon };
         let affine = (weights.get(), biases.get());
         let grads = norm::train_backward(values.get(), grad, pixels, affine, statistics, function);

@@ -108,7 +108,7 @@ impl<const N: usize> Backward<Flex, N> for Operation {
 
 /// A tensor of `values`, recorded with its gradients if one of the inputs wants one.
 pub(super) fn record<const D: usize, const N: usize>(
-    inputs: [Input; N],
+    inputs: &[Input; N],
     (values, shape): (Vec<f32>, [usize; D]),
     pullback: impl Fn(&[f32], [bool; N]) -> Grads<N> + Send + Sync + 'static,
 ) -> Tensor<D> {

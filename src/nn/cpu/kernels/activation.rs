@@ -1,5 +1,7 @@
 //! Activation functions and their slopes, in one pass over memory on all threads.
 
+#![expect(clippy::excessive_precision, reason = "coefficients as they are published")]
+
 use super::arch::Arch;
 use super::arch::pass;
 
@@ -50,7 +52,7 @@ functions! {
     Identity: |x| x, { let _ = x; 1.0 };
     // A value that is not a number stays one, as in torch.
     Relu: |x| if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 };
-    Relu6: |x| if x < 0.0 { 0.0 } else if x > 6.0 { 6.0 } else { x }, if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 };
+    Relu6: |x| x.clamp(0.0, 6.0), if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 };
     Silu: |x| x * sigmoid(x), { let s = sigmoid(x); s * (1.0 + x * (1.0 - s)) };
     HardSwish: |x| x * Relu6::value(x + 3.0) * (1.0 / 6.0),
         if x <= -3.0 { 0.0 } else if x < 3.0 { x * (1.0 / 3.0) + 0.5 } else { 1.0 };
@@ -101,13 +103,7 @@ pub(crate) use with_function;
 pub(crate) fn exp(x: f32) -> f32 {
     /// 1.5 · 2^23: added to a small number, it leaves the nearest whole number in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = if x < -87.0 {
-        -87.0
-    } else if x > 88.0 {
-        88.0
-    } else {
-        x
-    };
+    let x = x.clamp(-87.0, 88.0);
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(-0.693_359_4, x);

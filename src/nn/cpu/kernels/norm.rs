@@ -48,13 +48,12 @@ pub fn affine_backward(
     let (arch, channels) = (Arch::new(), scale.len());
     let mut out = vec![0.0; x.len()];
     with_function!(activation, F => {
-        let each = |(i, ((out, x), grad)): (usize, ((&mut [f32], &[f32]), &[f32]))| {
+        let planes = out.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(grad.par_chunks(pixels));
+        planes.with_min_len(VALUES.div_ceil(pixels)).enumerate().for_each(|(i, ((out, x), grad))| {
             let line = Line { center: 0.0, slope: scale[i % channels], shift: shift[i % channels] };
             let none = Line { center: 0.0, slope: 0.0, shift: 0.0 };
             arch.dispatch(|| line.grads::<F>(out, x, grad, none));
-        };
-        let planes = out.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(grad.par_chunks(pixels));
-        planes.with_min_len(VALUES.div_ceil(pixels)).enumerate().for_each(each);
+        });
     });
     let mut grads = AffineGrads { x: out, shift: Vec::new(), product: Vec::new() };
     if let Some(center) = center {
