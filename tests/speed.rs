@@ -1,6 +1,7 @@
 //! How long a forward pass and a training step of some networks take on the CPU, beside PyTorch's numbers of
 //! `tests/reference/speed.py` on the same machine: `cargo test --release --test speed -- --ignored --nocapture`.
-//! `FROSTLINE_SPEED` chooses cases by a part of their names, `FROSTLINE_WITHOUT_KERNELS` takes burn's operations. Nothing is asserted: a busy machine proves nothing.
+//! `FROSTLINE_SPEED` chooses cases by a part of their names, `FROSTLINE_WITHOUT_KERNELS` takes burn's operations.
+//! Nothing is asserted: a busy machine proves nothing.
 
 #![expect(clippy::unwrap_used, reason = "a measurement")]
 
