@@ -25,8 +25,6 @@ JOBS = [
     ("resnet34", torchvision.models.resnet34, "train_all", "layer4.2.relu", 1, 0, 0),
     ("vgg11_bn", torchvision.models.vgg11_bn, "train_last", "classifier.1", 0, 0, 0),
     ("mobilenet_v2_0.75", lambda: torchvision.models.mobilenet_v2(width_mult=0.75), "train_all", "features.12.conv.1.2", 0, 0, 0),
-    ("unet", parity.UNet, "train_all", "up4.conv.double_conv.2", 0, 0, 0),
-    ("smp_unet_resnet34", lambda: parity.smp_unet("resnet34"), "train_head", "decoder.blocks.0.conv1.2", 0, 0, 0),
     ("mobilenet_v2_1.4", lambda: torchvision.models.mobilenet_v2(width_mult=1.4), "train_last", "features.18.2", 0, 1, 1),
 ]
 

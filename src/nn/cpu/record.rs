@@ -9,7 +9,6 @@ use burn::backend::{Autodiff, Flex, TensorMetadata as _};
 use burn::tensor::{DType, Tensor, TensorData};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A tensor on the CPU with automatic differentiation.
 type Tracked = <Autodiff<Flex> as burn::backend::BackendTypes>::FloatTensorPrimitive;
@@ -40,7 +39,7 @@ impl Values {
 impl Input {
     /// The tensor, if it is one of f32 on the CPU, and the CPU has vectors.
     pub(super) fn new<const D: usize>(x: &Tensor<D>) -> Option<Self> {
-        if x.dtype() != DType::F32 || !super::ON.load(Ordering::Relaxed) || !super::kernels::available() {
+        if x.dtype() != DType::F32 || !super::is_on() || !super::kernels::available() {
             return None;
         }
         if let Ok(tensor) = x.clone().try_into_primitive::<Autodiff<Flex>>() {

@@ -2,7 +2,7 @@
 
 use crate::graph::{Cut, NodeId, Preprocess};
 use crate::models::Network;
-use crate::nn::RunError;
+use crate::nn::{RunError, cpu};
 use crate::train::proof::digest;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -30,7 +30,12 @@ impl<'a> Names<'a> {
         let mut hash = Sha256::new();
         let (graph, facts) = (self.network.graph(), self.network.facts());
         let device = format!("{:?}", self.network.device());
-        hash.update(format!("{KERNELS} {} {half} {rule:?} {device} {:?}", env!("CARGO_PKG_VERSION"), cut.nodes));
+        hash.update(format!(
+            "{KERNELS} {} {half} {rule:?} {device} {} {:?}",
+            env!("CARGO_PKG_VERSION"),
+            cpu::is_on(),
+            cut.nodes
+        ));
         for &id in &cut.prefix {
             let node = graph.node(id);
             hash.update(format!("{:?} {:?} {:?}", node.path, node.block, node.inputs));
