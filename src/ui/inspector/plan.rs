@@ -18,7 +18,6 @@ use egui::{ComboBox, DragValue, Ui};
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     presets(ui, ctx);
     heads::ui(ui, ctx);
-    cache::ui(ui, ctx);
     prompts::ui(ui, ctx);
     widgets::section(ui, ctx.theme, "Run");
     number(
@@ -80,6 +79,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     );
     device(ui, ctx);
     schedule::ui(ui, ctx);
+    cache::ui(ui, ctx);
     augment::ui(ui, ctx);
     ui.add_space(8.0);
 }
