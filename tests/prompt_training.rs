@@ -325,28 +325,6 @@ fn objects_are_found_better_and_the_run_can_be_asked() {
     assert!((kept.metrics["miou"] - best.value).abs() < 1e-12);
 }
 
-/// Numbers for the report: what more steps give.
-#[test]
-#[ignore = "minutes; run by name"]
-fn a_longer_run() {
-    let number =
-        |name: &str, usual: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    let dataset = shapes(number("SHAPES", 96));
-    let dir = tempfile::tempdir().unwrap();
-    let mut notes = Notes::default();
-    let prompting = Prompting { clicks: number("CLICKS", 1), objects: 3, ..Prompting::default() };
-    let plan = Plan { lr: 0.002, batch: 4, prompting, warmup_epochs: 1.0, ..plan(number("EPOCHS", 60) as u32) };
-    trainer(plan, &dataset, &dir.path().join("run")).run(&mut notes).unwrap();
-    for epoch in &notes.epochs {
-        let total = epoch.train.get("total").copied().unwrap_or(f64::NAN);
-        let [boxes, points] = ["miou", "point/miou"].map(|name| epoch.metrics[name]);
-        println!(
-            "{:>3} loss {total:.4} val {:.4} boxes {boxes:.4} points {points:.4}",
-            epoch.epoch, epoch.val["total"]
-        );
-    }
-}
-
 #[test]
 fn the_encoder_is_proved_frozen_and_a_resumed_run_goes_on_bit_for_bit() {
     let dataset = shapes(12);

@@ -54,12 +54,3 @@ pub fn training(network: &Network, prefixes: &[&str]) -> FreezePlan {
     }
     plan
 }
-
-/// What PyTorch gives for this case when the one ReLU whose input lies within f32's rounding of zero takes its other
-/// side (`tests/reference/relu_side.py` says which and shows that PyTorch itself then moves by just what we see).
-pub fn other_side(fixture: &Json, case: &Json) -> Json {
-    let name = format!("{}_relu_side.json", fixture["model"].as_str().unwrap());
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let other = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Json>(&text).ok());
-    other.filter(|other| other["case"] == case["name"]).unwrap_or(Json::Null)
-}

@@ -104,7 +104,7 @@ impl Features {
             None => Verdict::off("nothing is computed before what trains"),
             Some(cut) => {
                 let measured = match choice.mode {
-                    CacheMode::Auto => Some(Measured::of(setup, cut)?),
+                    CacheMode::Auto => Some(Measured::of(setup, cut, self.folder.path())?),
                     CacheMode::On | CacheMode::Off => None,
                 };
                 Verdict::of(setup, cut, epochs_left, self.budget(choice), measured.as_ref())
