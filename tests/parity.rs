@@ -8,7 +8,7 @@
 mod common;
 
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use common::grads::{gradients, training};
+use common::grads::{gradients, other_side, training};
 use common::{filled, floats, model_fixtures, samples, state_dict, uniform, usizes};
 use frostline::graph::{NodeId, Role, TensorSpec};
 use frostline::models::{Mode, Network, find};
@@ -193,15 +193,6 @@ fn relative(ours: impl Iterator<Item = f64>, theirs: &[f64]) -> f64 {
         norm += b.powi(2);
     }
     (difference / norm.max(1e-30)).sqrt()
-}
-
-/// What PyTorch gives for this case when the one ReLU whose input lies within f32's rounding of zero takes its other
-/// side (`tests/reference/relu_side.py` says which and shows that PyTorch itself then moves by just what we see).
-fn other_side(fixture: &Json, case: &Json) -> Json {
-    let name = format!("{}_relu_side.json", fixture["model"].as_str().unwrap());
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    let other = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Json>(&text).ok());
-    other.filter(|other| other["case"] == case["name"]).unwrap_or(Json::Null)
 }
 
 fn check_training(network: &Network, case: &Json, other: &Json, who: &str, maxima: &mut Maxima) {

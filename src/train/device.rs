@@ -29,10 +29,6 @@ pub struct DeviceInfo {
 /// # Errors
 /// A sentence, when a GPU was asked for by name and there is none.
 pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
-    // To be tried: the kernels of our own, which are not yet proved for whole networks.
-    if std::env::var_os("FROSTLINE_KERNELS").is_some_and(|value| value == "1") {
-        crate::nn::cpu::switch(true);
-    }
     match choice {
         DeviceChoice::Cpu => Ok(processor("")),
         DeviceChoice::Wgpu(index) => adapter(index),

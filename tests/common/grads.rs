@@ -54,3 +54,12 @@ pub fn training(network: &Network, prefixes: &[&str]) -> FreezePlan {
     }
     plan
 }
+
+/// What PyTorch gives for this case when the one ReLU whose input lies within f32's rounding of zero takes its other
+/// side (`tests/reference/relu_side.py` says which and shows that PyTorch itself then moves by just what we see).
+pub fn other_side(fixture: &Json, case: &Json) -> Json {
+    let [model, case] = [&fixture["model"], &case["name"]].map(|name| name.as_str().unwrap());
+    let name = format!("{model}_{case}_relu_side.json");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::read_to_string(path).map_or(Json::Null, |text| serde_json::from_str(&text).unwrap())
+}

@@ -14,12 +14,15 @@ pub(super) use conv::{Fused, conv2d, fused};
 pub(super) use norm::{norm_batch, norm_stored};
 
 use crate::graph::blocks::Activation;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Off until the gradients of whole networks agree with PyTorch's with them as they do with burn's operations: one of a U-Net's
-/// does not yet (`tests/parity_unet.rs`, `decoder.blocks.0.conv1.0.weight` of `smp_unet_resnet34`). Unoptimised they are far slower
-/// than burn's, which the dev profile optimises; so tests that use them are small.
-static ON: AtomicBool = AtomicBool::new(false);
+/// On in optimised builds: unoptimised they are far slower than burn's, which the dev profile optimises, so tests switch
+/// them on for small networks. `FROSTLINE_KERNELS=0` or `1` chooses, also for the tests of parity (CONTRIBUTING.md).
+static ON: LazyLock<AtomicBool> = LazyLock::new(|| {
+    let chosen = std::env::var("FROSTLINE_KERNELS").ok();
+    AtomicBool::new(chosen.map_or(!cfg!(debug_assertions), |value| value != "0"))
+});
 
 /// Switches the kernels of all layers on or off.
 pub fn switch(on: bool) {
