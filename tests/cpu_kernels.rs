@@ -10,6 +10,7 @@ use common::grads::{gradients, training};
 use frostline::models::{Mode, Network, find};
 use frostline::nn::cpu::kernels::conv::{self, Conv, Finish};
 use frostline::nn::cpu::kernels::norm::{self, Statistics};
+use frostline::nn::cpu::kernels::pool::{self, Pool};
 use frostline::nn::cpu::kernels::{Activation, activation, depthwise};
 use frostline::nn::{Ctx, Value};
 
@@ -250,16 +251,60 @@ fn batch_norm_and_its_gradients_are_those_of_the_definition() {
     close("stored weight", &of_product, &of_weight, 3e-6);
 }
 
+/// Ties and values that are not numbers as torch takes them: the first of equal values, any that is not a number.
+#[test]
+fn pooling_takes_the_first_of_the_largest() {
+    for (size, kernel, stride, padding) in [
+        ([9, 11], 3, 2, 1),
+        ([8, 6], 2, 2, 0),
+        ([7, 5], 5, 1, 2),
+        ([4, 4], 4, 4, 0),
+        ([5, 9], 2, 3, 1),
+        ([1, 3], 3, 2, 1),
+    ] {
+        let pool = Pool { size, kernel, stride, padding };
+        let [height, width] = pool.out_size();
+        // Few different values, so that many are equal.
+        let mut x: Vec<f32> = numbers(3 * size[0] * size[1], 7).iter().map(|x| (x * 6.0).round()).collect();
+        x[1] = f32::NAN;
+        let grad = numbers(3 * height * width, 8);
+        let (out, places) = pool::forward(&pool, &x, true);
+        let mut of_x = vec![0.0; x.len()];
+        for (i, grad) in grad.iter().enumerate() {
+            let (plane, oy, ox) = (i / (height * width), i / width % height, i % width);
+            let mut best: Option<usize> = None;
+            for (ky, kx) in (0..kernel).flat_map(|ky| (0..kernel).map(move |kx| (ky, kx))) {
+                let (y, x_at) = ((oy * stride + ky).wrapping_sub(padding), (ox * stride + kx).wrapping_sub(padding));
+                if y < size[0] && x_at < size[1] {
+                    let at = (plane * size[0] + y) * size[1] + x_at;
+                    if best.is_none_or(|best| x[at] > x[best] || x[at].is_nan()) {
+                        best = Some(at);
+                    }
+                }
+            }
+            let best = best.unwrap();
+            assert!(out[i] == x[best] || out[i].is_nan() && x[best].is_nan(), "{pool:?} [{i}]: {}", out[i]);
+            of_x[best] += f64::from(*grad);
+        }
+        close(&format!("gradient of {pool:?}"), &pool::backward(&pool, &grad, &places), &of_x, 1e-6);
+        let (alone, none) = pool::forward(&pool, &x, false);
+        assert!(alone.iter().zip(&out).all(|(a, b)| a.to_bits() == b.to_bits()) && none.is_empty());
+    }
+}
+
 /// Gradients by name.
 type Named = Vec<(String, Vec<f32>)>;
 
-/// Output values, and the gradients of all that trains by name, of a step with the pixels below `prefixes` trained.
-fn step(network: &Network, on: bool) -> (Vec<f32>, Named, u64) {
+/// Output values, and the gradients of all that trains by name, of a step on pictures of `side` pixels.
+fn step(network: &Network, side: usize, on: bool) -> (Vec<f32>, Named, u64) {
     frostline::nn::cpu::switch(on);
-    let pixels = TensorData::new(numbers(2 * 3 * 64 * 64, 5), [2, 3, 64, 64]);
+    let pixels = TensorData::new(numbers(2 * 3 * side * side, 5), [2, 3, side, side]);
     let outputs =
         network.forward(Tensor::from_data(pixels, &Device::flex()), Mode::Train, &mut Ctx::default()).unwrap();
-    let Value::Pyramid(maps) = &outputs[0] else { panic!("cells of some levels") };
+    let maps = match &outputs[0] {
+        Value::Pyramid(maps) => maps.clone(),
+        other => vec![other.clone().map().unwrap()],
+    };
     let values = maps.iter().flat_map(|map| map.clone().inner().into_data().try_to_vec::<f32>().unwrap()).collect();
     let square = |map: &Tensor<4>| (map.clone() * map.clone()).mean();
     let grads = maps.iter().map(square).reduce(|a, b| a + b).unwrap().backward();
@@ -272,15 +317,21 @@ fn step(network: &Network, on: bool) -> (Vec<f32>, Named, u64) {
     (values, found, see.count)
 }
 
-/// Depthwise, 1×1 and strided convolutions, batch norm in both ways, a smooth activation, biases, frozen parts.
+/// Depthwise, 1×1, strided and transposed convolutions, batch norm in both ways, activations, pooling, biases, frozen parts.
 #[test]
 fn a_network_gives_the_same_with_and_without_them() {
-    let graph = std::sync::Arc::new(find("yolox_nano").unwrap().graph(3, 64).unwrap());
+    let yolox: [&[&str]; 3] = [&[""], &["head"], &["backbone.backbone.dark2", "head"]];
+    agree("yolox_nano", 64, &yolox);
+    agree("unet_small", 32, &[&[""], &["up2", "up3", "up4", "outc"]]);
+}
+
+fn agree(model: &str, side: usize, plans: &[&[&str]]) {
+    let graph = std::sync::Arc::new(find(model).unwrap().graph(3, side).unwrap());
     let mut network = Network::new(graph, 1, &Device::flex()).unwrap();
-    for prefixes in [&[""][..], &["head"], &["backbone.backbone.dark2", "head"]] {
+    for prefixes in plans {
         network.set_plan(&training(&network, prefixes));
-        let (output, grads, count) = step(&network, true);
-        let (wanted, wanted_grads, wanted_count) = step(&network, false);
+        let (output, grads, count) = step(&network, side, true);
+        let (wanted, wanted_grads, wanted_count) = step(&network, side, false);
         assert_eq!(count, wanted_count, "what is frozen has no gradient");
         assert!(count > 0 && count <= network.frontier().trainable);
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();

@@ -29,6 +29,16 @@ pub fn activate<const D: usize>(x: Tensor<D>, function: Activation) -> Tensor<D>
     }
 }
 
+/// The largest value of each square window: `[batch, channels, h, w]` → `[batch, channels, h', w']`.
+#[must_use]
+pub fn max_pool(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    if let Some(y) = cpu::max_pool(&x, kernel, stride, padding) {
+        return y;
+    }
+    let pool = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+    module::max_pool2d(x, pool)
+}
+
 /// See [`blocks::Stem`].
 #[derive(Module, Debug)]
 pub struct Stem {
@@ -44,8 +54,7 @@ impl Stem {
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
         let x = single(inputs)?.map()?;
         let x = conv_norm(&self.conv1, &self.bn1, x, Activation::Relu, ctx); // [batch, outputs, h / 2, w / 2]
-        let pool = MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]);
-        Ok(Value::Map(module::max_pool2d(x, pool))) // [batch, outputs, h / 4, w / 4]
+        Ok(Value::Map(max_pool(x, 3, 2, 1))) // [batch, outputs, h / 4, w / 4]
     }
 }
 
@@ -132,8 +141,8 @@ impl MaxPool {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], _: &mut Ctx) -> Result<Value, RunError> {
-        let pool = MaxPoolOptions::new([self.kernel; 2]).with_stride([self.stride; 2]).with_padding([self.padding; 2]);
-        Ok(Value::Map(module::max_pool2d(single(inputs)?.map()?, pool))) // [batch, channels, h / stride, w / stride]
+        let x = single(inputs)?.map()?;
+        Ok(Value::Map(max_pool(x, self.kernel, self.stride, self.padding))) // [batch, channels, h / stride, w / stride]
     }
 }
 

@@ -1,5 +1,6 @@
 //! Modules of `graph::blocks::csp`.
 
+use super::basic::max_pool;
 use super::heads::repeat_cells;
 use super::init::Params;
 use super::layers::{BatchNorm, Conv2d, conv_norm};
@@ -7,8 +8,7 @@ use super::value::{Ctx, RunError, Value, single};
 use crate::graph::Conv;
 use crate::graph::blocks::{self, Activation};
 use burn::module::Module;
-use burn::tensor::ops::MaxPoolOptions;
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 /// Convolution, batch norm, `SiLU`.
 #[derive(Module, Debug)]
@@ -176,8 +176,7 @@ pub(super) fn pyramid(x: Tensor<4>) -> Tensor<4> {
     let mut maps = vec![x.clone()];
     let mut pooled = x;
     for _ in 0..3 {
-        let pool = MaxPoolOptions::new([side; 2]).with_stride([1; 2]).with_padding([side / 2; 2]);
-        pooled = module::max_pool2d(pooled, pool);
+        pooled = max_pool(pooled, side, 1, side / 2);
         maps.push(pooled.clone());
     }
     Tensor::cat(maps, 1)

@@ -80,9 +80,13 @@ impl ConvTranspose2d {
     /// `[batch, inputs, h, w]` → `[batch, outputs, (h - 1) stride + kernel - 2 padding, …]`
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        if let Some(y) = cpu::conv_transpose2d(&x, &weight, bias.as_ref(), &self.conv) {
+            return y;
+        }
         let Conv { stride, padding, .. } = self.conv;
         let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [0; 2], [1; 2], 1);
-        module::conv_transpose2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+        module::conv_transpose2d(x, weight, bias, options)
     }
 }
 

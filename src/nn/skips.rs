@@ -1,6 +1,6 @@
 //! Modules of `graph::blocks::skips`.
 
-use super::basic::ConvNormAct;
+use super::basic::{ConvNormAct, max_pool};
 use super::csp::join;
 use super::init::Params;
 use super::layers::{BatchNorm, Conv2d, ConvTranspose2d, conv_norm};
@@ -9,8 +9,8 @@ use super::value::{Ctx, RunError, Value, single};
 use crate::graph::blocks::Activation;
 use crate::graph::{Norm, blocks};
 use burn::module::Module;
-use burn::tensor::ops::{MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
+use burn::tensor::ops::PadMode;
 
 /// Two convolutions with their norms, by their positions in the row.
 #[derive(Module, Debug)]
@@ -75,8 +75,7 @@ impl DoubleConvDown {
     }
 
     pub(crate) fn forward(&self, inputs: &[Value], ctx: &mut Ctx) -> Result<Value, RunError> {
-        let pool = MaxPoolOptions::new([2, 2]).with_stride([2, 2]);
-        let x = module::max_pool2d(single(inputs)?.map()?, pool); // [batch, inputs, h / 2, w / 2]
+        let x = max_pool(single(inputs)?.map()?, 2, 2, 0); // [batch, inputs, h / 2, w / 2]
         Ok(Value::Map(self.maxpool_conv.n1.apply(x, ctx)))
     }
 }

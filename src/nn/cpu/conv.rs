@@ -85,6 +85,41 @@ pub(in crate::nn) fn conv2d(
     }))
 }
 
+/// `[batch, inputs, h, w]` → `[batch, outputs, (h - 1) stride + kernel - 2 padding, …]`, with `weight`: `[inputs, outputs,
+/// kernel, kernel]`: the gradient of the input of the convolution that goes the other way.
+pub(in crate::nn) fn conv_transpose2d(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    conv: &graph::Conv,
+) -> Option<Tensor<4>> {
+    let graph::Conv { stride, padding, dilation, groups, .. } = *conv;
+    let ([batch, inputs, height, width], [_, outputs, rows, columns]) = (x.dims(), weight.dims());
+    let size = [(height, rows), (width, columns)].map(|(n, k)| ((n - 1) * stride + k).saturating_sub(2 * padding));
+    let back =
+        Conv { batch, inputs: outputs, outputs: inputs, size, kernel: [rows, columns], stride, padding, dilation: 1 };
+    if dilation != 1 || groups != 1 || batch == 0 || !back.fits() || back.out_size() != [height, width] {
+        return None;
+    }
+    let (x, weight) = (Input::new(x)?, Input::new(weight)?);
+    let (values, weights) = (x.values().clone(), weight.values().clone());
+    let mut out = conv::input_grad(&back, weights.get(), values.get());
+    let (shape, pixels) = ([batch, outputs, size[0], size[1]], size[0] * size[1]);
+    let grads = move |grad: &[f32], wanted: [bool; 2]| {
+        [
+            wanted[0].then(|| conv::forward(&back, grad, weights.get(), &Finish::NONE)),
+            wanted[1].then(|| conv::weight_grad(&back, grad, values.get())),
+        ]
+    };
+    let Some(bias) = bias else { return Some(record(&[x, weight], (out, shape), grads)) };
+    let bias = Input::new(bias)?;
+    norm::add_bias(&mut out, pixels, bias.get());
+    Some(record(&[x, weight, bias], (out, shape), move |grad, wanted| {
+        let [of_x, of_weight] = grads(grad, [wanted[0], wanted[1]]);
+        [of_x, of_weight, wanted[2].then(|| norm::bias_grad(grad, outputs, pixels))]
+    }))
+}
+
 /// What follows a convolution, with stored statistics.
 pub(in crate::nn) struct Fused<'a> {
     /// `[outputs]`

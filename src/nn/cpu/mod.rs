@@ -7,11 +7,13 @@ mod activation;
 mod conv;
 pub mod kernels;
 mod norm;
+mod pool;
 mod record;
 
 pub(super) use activation::{activate, add_activate};
-pub(super) use conv::{Fused, conv2d, fused};
+pub(super) use conv::{Fused, conv_transpose2d, conv2d, fused};
 pub(super) use norm::{norm_batch, norm_stored};
+pub(super) use pool::max_pool;
 
 use crate::graph::blocks::Activation;
 use std::sync::LazyLock;

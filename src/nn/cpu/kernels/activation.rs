@@ -2,8 +2,8 @@
 
 #![expect(clippy::excessive_precision, reason = "coefficients as they are published")]
 
-use super::arch::Arch;
-use super::arch::pass;
+use super::arch::{Arch, operation, pass};
+use std::marker::PhantomData;
 
 /// A function applied to every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,12 +144,38 @@ fn normal(x: f32) -> f32 {
     if x < 0.0 { tail } else { 1.0 - tail }
 }
 
+operation!(<'a, F> Value { out: &'a mut [f32], x: &'a [f32] } -> () {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = F::value(*x);
+    }
+});
+
+operation!(<'a, F> Slope { out: &'a mut [f32], x: &'a [f32], grad: &'a [f32] } -> () {
+    for ((out, x), grad) in out.iter_mut().zip(x).zip(grad) {
+        *out = F::slope(*x) * grad;
+    }
+});
+
+operation!(<'a, F> SumValue { out: &'a mut [f32], a: &'a [f32], b: &'a [f32] } -> () {
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        *out = F::value(a + b);
+    }
+});
+
+operation!(<'a, F> SumSlope { out: &'a mut [f32], a: &'a [f32], b: &'a [f32] } -> () {
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        *out *= F::slope(a + b);
+    }
+});
+
 /// `f(x)`.
 #[must_use]
 pub fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let arch = Arch::new();
-    with_function!(activation, F => pass(&mut out, |from, out| arch.dispatch(|| map(out, &x[from..], F::value))));
+    with_function!(activation, F => pass(&mut out, |from, out| {
+        arch.dispatch(Value::<F> { out, x: &x[from..], function: PhantomData });
+    }));
     out
 }
 
@@ -159,7 +185,7 @@ pub fn backward(activation: Activation, x: &[f32], grad: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let arch = Arch::new();
     with_function!(activation, F => pass(&mut out, |from, out| {
-        arch.dispatch(|| zip(out, &x[from..], &grad[from..], |x, grad| F::slope(x) * grad));
+        arch.dispatch(Slope::<F> { out, x: &x[from..], grad: &grad[from..], function: PhantomData });
     }));
     out
 }
@@ -170,7 +196,7 @@ pub fn add_forward(activation: Activation, a: &[f32], b: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; a.len()];
     let arch = Arch::new();
     with_function!(activation, F => pass(&mut out, |from, out| {
-        arch.dispatch(|| zip(out, &a[from..], &b[from..], |a, b| F::value(a + b)));
+        arch.dispatch(SumValue::<F> { out, a: &a[from..], b: &b[from..], function: PhantomData });
     }));
     out
 }
@@ -181,25 +207,7 @@ pub fn add_backward(activation: Activation, a: &[f32], b: &[f32], grad: &[f32]) 
     let mut out = grad.to_vec();
     let arch = Arch::new();
     with_function!(activation, F => pass(&mut out, |from, out| {
-        arch.dispatch(|| {
-            for ((out, a), b) in out.iter_mut().zip(&a[from..]).zip(&b[from..]) {
-                *out *= F::slope(a + b);
-            }
-        });
+        arch.dispatch(SumSlope::<F> { out, a: &a[from..], b: &b[from..], function: PhantomData });
     }));
     out
-}
-
-#[inline(always)]
-fn map(out: &mut [f32], x: &[f32], of: impl Fn(f32) -> f32) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = of(*x);
-    }
-}
-
-#[inline(always)]
-fn zip(out: &mut [f32], x: &[f32], y: &[f32], of: impl Fn(f32, f32) -> f32) {
-    for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
-        *out = of(*x, *y);
-    }
 }

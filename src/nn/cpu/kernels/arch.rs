@@ -42,6 +42,41 @@ impl Arch {
     }
 }
 
+/// An operation that is compiled for the vectors that it is dispatched to: `(<'a> Name { fields } -> output body)`. With
+/// `<'a, F>` it is generic over a function, and its last field is `function: PhantomData`.
+///
+/// (The compiler may leave the body of a closure out of line, and then compiles it for the least of all CPUs.)
+macro_rules! operation {
+    ($vis:vis <$a:lifetime, $F:ident> $name:ident { $($field:ident: $type:ty),* } -> $output:ty $body:block) => {
+        $vis struct $name<$a, $F> {
+            $($vis $field: $type,)*
+            $vis function: std::marker::PhantomData<$F>,
+        }
+        impl<$a, $F: $crate::nn::cpu::kernels::activation::Function> pulp::WithSimd for $name<$a, $F> {
+            type Output = $output;
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, _: S) -> $output {
+                let Self { $($field,)* .. } = self;
+                $body
+            }
+        }
+    };
+    (<$a:lifetime> $name:ident { $($field:ident: $type:ty),* } -> $output:ty $body:block) => {
+        struct $name<$a> {
+            $($field: $type,)*
+        }
+        impl<$a> pulp::WithSimd for $name<$a> {
+            type Output = $output;
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, _: S) -> $output {
+                let Self { $($field,)* } = self;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use operation;
+
 /// Floats that one thread takes at a time in passes over memory: small enough for its cache, large enough to pay.
 pub const CHUNK: usize = 1 << 15;
 

@@ -3,13 +3,13 @@
 //! the same distance away for all pixels of a block. The few sums over padding columns are thrown away.
 
 use super::activation::{Activation, Function, with_function};
-use super::arch::Arch;
-use super::arch::lanes;
+use super::arch::{Arch, lanes, operation};
 use super::rows::{Window, resize};
 use super::tile::{DEPTH, ROWS, Tiles};
 pub use super::weight_grad::weight_grad;
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 /// Floats of the input that a block of output pixels reads, so that they stay in a core's second cache.
 const BLOCK: usize = 1 << 17;
@@ -345,7 +345,7 @@ fn block(plan: &Plan, x: &[f32], finish: &Finish<'_>, task: Task<'_>, buffers: &
                 };
                 let sums = &sums[r * pixels..(r + 1) * pixels];
                 let residual = finish.residual.map(|residual| &residual[at..at + out.len()]);
-                with_function!(finish.activation, F => arch.dispatch(|| place.write::<F>(out, sums, residual)));
+                with_function!(finish.activation, F => arch.dispatch(Write::<F> { place: &place, out, sums, residual, function: PhantomData }));
             }
         }
     }
@@ -375,9 +375,16 @@ pub(crate) struct Place {
     pub plain: bool,
 }
 
+operation!(pub(crate) <'a, F> Write {
+    place: &'a Place,
+    out: &'a mut [f32],
+    sums: &'a [f32],
+    residual: Option<&'a [f32]>
+} -> () { place.write::<F>(out, sums, residual); });
+
 impl Place {
     #[inline(always)]
-    pub fn write<F: Function>(&self, out: &mut [f32], sums: &[f32], residual: Option<&[f32]>) {
+    fn write<F: Function>(&self, out: &mut [f32], sums: &[f32], residual: Option<&[f32]>) {
         let rows = out.chunks_exact_mut(self.width).enumerate().skip(self.first[0]).step_by(self.step);
         for ((y, out), sums) in rows.zip(sums.chunks(self.columns)) {
             let sums = &sums[..self.count];

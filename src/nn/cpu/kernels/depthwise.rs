@@ -1,13 +1,13 @@
 //! Depthwise convolution: every channel has its own kernel. Output, and the gradients of input and weight.
 
 use super::activation::with_function;
-use super::arch::Arch;
-use super::arch::lanes;
-use super::conv::{Conv, Finish, Place, slot};
+use super::arch::{Arch, lanes};
+use super::conv::{Conv, Finish, Place, Write, slot};
 use super::rows::{Window, resize};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 /// Planes that a thread takes at a time, at least.
 const PLANES: usize = 4;
@@ -122,7 +122,7 @@ fn run(plan: &Plan, batch: usize, x: &[f32], weight: &[f32], finish: &Finish<'_>
                     plain: finish.scale.is_none() && finish.shift.is_none(),
                 };
                 let residual = finish.residual.map(|residual| &residual[i * out.len()..(i + 1) * out.len()]);
-                with_function!(finish.activation, F => arch.dispatch(|| place.write::<F>(out, sums, residual)));
+                with_function!(finish.activation, F => arch.dispatch(Write::<F> { place: &place, out, sums, residual, function: PhantomData }));
             }
         });
     };

@@ -1,4 +1,5 @@
-//! What a vision network computes most, for CPUs: convolution, batch normalisation and activations, forward and backward.
+//! What a vision network computes most, for CPUs: convolution, batch normalisation, activations and max pooling, forward and
+//! backward.
 //!
 //! Plain slices of f32 in torch's layout (`[batch, channels, height, width]`) go in and come out; no tensor library is
 //! known here. Vectors are those of the CPU at hand (AVX-512, AVX2, NEON), work is split over rayon's threads, and there
@@ -13,6 +14,7 @@ pub mod conv;
 pub mod depthwise;
 pub mod norm;
 mod pointwise_grad;
+pub mod pool;
 mod rows;
 mod tile;
 mod weight_grad;

@@ -2,8 +2,9 @@
 //! activation behind it: forward and backward, with stored statistics or those of the batch.
 
 use super::activation::{Activation, Function, with_function};
-use super::arch::Arch;
+use super::arch::{Arch, operation};
 use rayon::prelude::*;
+use std::marker::PhantomData;
 
 /// Planes that a thread takes at a time, at least this many values.
 const VALUES: usize = 1 << 14;
@@ -16,7 +17,7 @@ pub fn affine(x: &[f32], pixels: usize, scale: &[f32], shift: &[f32], activation
     with_function!(activation, F => {
         let each = |(i, (out, x)): (usize, (&mut [f32], &[f32]))| {
             let line = Line { center: 0.0, slope: scale[i % channels], shift: shift[i % channels] };
-            arch.dispatch(|| line.values::<F>(out, x));
+            arch.dispatch(Values::<F> { line, out, x, function: PhantomData });
         };
         let planes = out.par_chunks_mut(pixels).zip(x.par_chunks(pixels));
         planes.with_min_len(VALUES.div_ceil(pixels)).enumerate().for_each(each);
@@ -52,7 +53,7 @@ pub fn affine_backward(
         planes.with_min_len(VALUES.div_ceil(pixels)).enumerate().for_each(|(i, ((out, x), grad))| {
             let line = Line { center: 0.0, slope: scale[i % channels], shift: shift[i % channels] };
             let none = Line { center: 0.0, slope: 0.0, shift: 0.0 };
-            arch.dispatch(|| line.grads::<F>(out, x, grad, none));
+            arch.dispatch(Grads::<F> { line, out, x, grad, back: none, function: PhantomData });
         });
     });
     let mut grads = AffineGrads { x: out, shift: Vec::new(), product: Vec::new() };
@@ -94,13 +95,13 @@ pub fn train(
     let of = |(c, planes): (usize, Vec<&mut [f32]>)| {
         let from = || x.chunks_exact(pixels).skip(c).step_by(channels);
         let count = (planes.len() * pixels).max(1) as f64;
-        let total: f64 = from().map(|x| f64::from(arch.dispatch(|| sum(x)))).sum();
+        let total: f64 = from().map(|x| f64::from(arch.dispatch(Sum { x }))).sum();
         let mean = (total / count) as f32;
-        let total: f64 = from().map(|x| f64::from(arch.dispatch(|| squares(x, mean)))).sum();
+        let total: f64 = from().map(|x| f64::from(arch.dispatch(Squares { x, center: mean }))).sum();
         let variance = (total / count) as f32;
         let line = Line { center: mean, slope: weight[c] / (variance + epsilon).sqrt(), shift: bias[c] };
         for (out, x) in planes.into_iter().zip(from()) {
-            with_function!(activation, F => arch.dispatch(|| line.values::<F>(out, x)));
+            with_function!(activation, F => arch.dispatch(Values::<F> { line, out, x, function: PhantomData }));
         }
         (mean, variance)
     };
@@ -154,7 +155,7 @@ pub fn train_backward(
             let back = Line { center, slope, shift: (total / count) as f32 };
             let from = x.chunks_exact(pixels).zip(grad.chunks_exact(pixels)).skip(c).step_by(channels);
             for (out, (x, grad)) in planes.into_iter().zip(from) {
-                arch.dispatch(|| line.grads::<F>(out, x, grad, back));
+                arch.dispatch(Grads::<F> { line, out, x, grad, back, function: PhantomData });
             }
             (product as f32, total as f32)
         })
@@ -176,27 +177,23 @@ impl Line {
     fn at(self, x: f32) -> f32 {
         (x - self.center).mul_add(self.slope, self.shift)
     }
-
-    /// f of the line.
-    #[inline(always)]
-    fn values<F: Function>(self, out: &mut [f32], x: &[f32]) {
-        for (out, x) in out.iter_mut().zip(x) {
-            *out = F::value(self.at(*x));
-        }
-    }
-
-    /// `(f' · grad - back(x)) · slope`
-    #[inline(always)]
-    fn grads<F: Function>(self, out: &mut [f32], x: &[f32], grad: &[f32], back: Self) {
-        for ((out, x), grad) in out.iter_mut().zip(x).zip(grad) {
-            *out = (F::slope(self.at(*x)) * grad - back.at(*x)) * self.slope;
-        }
-    }
 }
 
-/// Sum of the values, in 32 lanes.
-#[inline(always)]
-fn sum(x: &[f32]) -> f32 {
+operation!(<'a, F> Values { line: Line, out: &'a mut [f32], x: &'a [f32] } -> () {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = F::value(line.at(*x));
+    }
+});
+
+// (f' · grad - back(x)) · slope
+operation!(<'a, F> Grads { line: Line, out: &'a mut [f32], x: &'a [f32], grad: &'a [f32], back: Line } -> () {
+    for ((out, x), grad) in out.iter_mut().zip(x).zip(grad) {
+        *out = (F::slope(line.at(*x)) * grad - back.at(*x)) * line.slope;
+    }
+});
+
+// Sum of the values, in 32 lanes.
+operation!(<'a> Sum { x: &'a [f32] } -> f32 {
     let (blocks, rest) = pulp::as_arrays::<32, f32>(x);
     let mut sums = [0.0_f32; 32];
     for block in blocks {
@@ -205,11 +202,10 @@ fn sum(x: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest.iter().sum::<f32>()
-}
+});
 
-/// Sum of the squared distances from `center`, in 32 lanes.
-#[inline(always)]
-fn squares(x: &[f32], center: f32) -> f32 {
+// Sum of the squared distances from `center`, in 32 lanes.
+operation!(<'a> Squares { x: &'a [f32], center: f32 } -> f32 {
     let (blocks, rest) = pulp::as_arrays::<32, f32>(x);
     let mut sums = [0.0_f32; 32];
     for block in blocks {
@@ -218,6 +214,14 @@ fn squares(x: &[f32], center: f32) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest.iter().map(|x| (x - center) * (x - center)).sum::<f32>()
+});
+
+/// Adds its channel's value to each plane.
+pub fn add_bias(out: &mut [f32], pixels: usize, bias: &[f32]) {
+    out.par_chunks_mut(pixels.max(1)).with_min_len(VALUES.div_ceil(pixels.max(1))).enumerate().for_each(|(i, out)| {
+        let bias = bias[i % bias.len()];
+        out.iter_mut().for_each(|out| *out += bias);
+    });
 }
 
 /// Sum of each channel: the gradient of a convolution's bias.
@@ -226,7 +230,7 @@ pub fn bias_grad(grad: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
     let arch = Arch::new();
     let of = |c: usize| {
         let planes = grad.chunks_exact(pixels).skip(c).step_by(channels);
-        planes.map(|plane| f64::from(arch.dispatch(|| sum(plane)))).sum::<f64>() as f32
+        planes.map(|plane| f64::from(arch.dispatch(Sum { x: plane }))).sum::<f64>() as f32
     };
     (0..channels).into_par_iter().map(of).collect()
 }
@@ -242,13 +246,12 @@ fn channel_sums<F: Function>(
 ) -> [f64; 2] {
     let planes = x.chunks_exact(pixels).zip(grad.chunks_exact(pixels)).skip(channel).step_by(channels);
     planes.fold([0.0, 0.0], |[total, product], (x, grad)| {
-        let [a, b] = arch.dispatch(|| plane_sums::<F>(x, grad, line, factor));
+        let [a, b] = arch.dispatch(PlaneSums::<F> { x, grad, line, factor, function: PhantomData });
         [total + f64::from(a), product + f64::from(b)]
     })
 }
 
-#[inline(always)]
-fn plane_sums<F: Function>(x: &[f32], grad: &[f32], line: Line, factor: Line) -> [f32; 2] {
+operation!(<'a, F> PlaneSums { x: &'a [f32], grad: &'a [f32], line: Line, factor: Line } -> [f32; 2] {
     let (mut totals, mut products) = ([0.0_f32; 32], [0.0_f32; 32]);
     let (xs, x) = pulp::as_arrays::<32, f32>(x);
     let (grads, grad) = pulp::as_arrays::<32, f32>(grad);
@@ -266,7 +269,7 @@ fn plane_sums<F: Function>(x: &[f32], grad: &[f32], line: Line, factor: Line) ->
         out[1] += grad * factor.at(*x);
     }
     out
-}
+});
 
 /// The planes of each channel.
 fn by_channel(out: &mut [f32], channels: usize, pixels: usize) -> Vec<Vec<&mut [f32]>> {

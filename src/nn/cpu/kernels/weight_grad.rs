@@ -3,8 +3,7 @@
 //! The input is turned to channels-last with its padding; then the channels of all taps in a row of the kernel lie one
 //! behind the other for every pixel, and are the vectors of the sums. Eight output channels are summed at once.
 
-use super::arch::Arch;
-use super::arch::lanes;
+use super::arch::{Arch, lanes, operation};
 use super::conv::Conv;
 use super::pointwise_grad;
 use super::rows::resize;
@@ -82,22 +81,24 @@ fn turn(conv: &Conv, x: &[f32], first: usize, rows: usize, columns: usize, out: 
         out[..padding.min(columns) * inputs].fill(0.0);
         out[(padding + count).min(columns) * inputs..].fill(0.0);
         let out = &mut out[padding.min(columns) * inputs..][..count * inputs];
-        arch.dispatch(|| {
-            for channel in (0..inputs).step_by(TURN) {
-                let row = |c: usize| &x[((channel + c) * height + y) * width..][..count];
-                if channel + TURN <= inputs {
-                    let rows: [&[f32]; TURN] = std::array::from_fn(row);
-                    turn_rows(&rows, out, inputs, channel);
-                } else {
-                    for c in 0..inputs - channel {
-                        let places = out.iter_mut().skip(channel + c).step_by(inputs);
-                        places.zip(row(c)).for_each(|(out, x)| *out = *x);
-                    }
-                }
-            }
-        });
+        arch.dispatch(Turn { x: &x[y * width..], out, inputs, plane: height * width, count });
     });
 }
+
+operation!(<'a> Turn { x: &'a [f32], out: &'a mut [f32], inputs: usize, plane: usize, count: usize } -> () {
+    for channel in (0..inputs).step_by(TURN) {
+        let row = |c: usize| &x[(channel + c) * plane..][..count];
+        if channel + TURN <= inputs {
+            let rows: [&[f32]; TURN] = std::array::from_fn(row);
+            turn_rows(&rows, out, inputs, channel);
+        } else {
+            for c in 0..inputs - channel {
+                let places = out.iter_mut().skip(channel + c).step_by(inputs);
+                places.zip(row(c)).for_each(|(out, x)| *out = *x);
+            }
+        }
+    }
+});
 
 /// Turns `TURN` rows of equal length.
 #[inline(always)]
