@@ -140,3 +140,17 @@ fn nothing_is_overwritten_and_mistakes_are_told() {
     fs::remove_file(&all[0].image).unwrap();
     assert!(save(&all, &classes()).unwrap_err().contains("a.png"));
 }
+
+#[test]
+fn what_was_accepted_twice_is_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pictures = drawn(dir.path());
+    let again = pictures[0].clone();
+    pictures[0].objects.push(again.objects[0].clone());
+    pictures.push(again);
+    let to = dir.path().join("set");
+    let saved = save_drawn(&pictures, &classes(), DrawnForm::Coco, &to, &mut |_, _| true).unwrap().unwrap();
+    assert_eq!((saved.pictures, saved.objects), (2, 3));
+    let set = open_as(&to, Some(Task::Segment));
+    assert_eq!((set.samples.len(), letters(&set, "a.png")), (2, A.map(str::to_owned).to_vec()));
+}

@@ -77,6 +77,9 @@ fn regions_are_read_by_a_coco_reader_as_they_were_written() {
         ids[107] = 255;
         masks.push(ids.clone());
         let saved = folder.write(&prediction(&path, Mask::new(&ids, [12, 9], names()))).unwrap().unwrap();
+        // Given twice, it is written once.
+        let again = folder.write(&prediction(&path, Mask::new(&ids, [12, 9], names()))).unwrap().unwrap();
+        assert_eq!(again, saved);
         // Two pictures of one name keep apart.
         assert_eq!(load_mask(&MaskTarget::File(saved.mask)).unwrap().ids, ids);
         assert_eq!(image::open(saved.overlay).unwrap().height(), 9);
@@ -86,6 +89,7 @@ fn regions_are_read_by_a_coco_reader_as_they_were_written() {
     let names: Vec<&str> =
         set["categories"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
     assert_eq!((names, set["annotations"].as_array().unwrap().len()), (vec!["cell", "edge"], 4));
+    assert_eq!(set["images"].as_array().unwrap().len(), 2);
     let first = &set["annotations"][0];
     assert_eq!((&first["bbox"], &first["area"]), (&serde_json::json!([3, 2, 5, 3]), &Json::from(15)));
     assert_eq!(first["segmentation"]["size"], serde_json::json!([9, 12]));

@@ -78,7 +78,7 @@ fn a_run_is_paused_asked_changed_resumed_and_finished() {
     image::RgbImage::from_pixel(40, 30, image::Rgb([200, 10, 10])).save(&good).unwrap();
     std::fs::write(&bad, "no picture").unwrap();
     desk.send(Command::Predict { images: vec![good, bad.clone()], from: None, parts: Parts::Auto });
-    desk.until("predictions", |event| matches!(event, Event::Predictions(_)));
+    desk.until("predictions", |event| matches!(event, Event::Predictions { .. }));
     let answers = desk.view.predictions.clone().unwrap();
     assert_eq!((answers[0].size_px, answers[0].top().unwrap().score > 0.2), ([40, 30], true));
     assert!(answers[1].error.as_ref().unwrap().contains("b.png"));
@@ -98,7 +98,7 @@ fn a_run_is_paused_asked_changed_resumed_and_finished() {
     assert!(out.join("resume.safetensors").exists());
     // The finished run answers, from its folder.
     desk.send(Command::Predict { images: vec![bad], from: Some(out), parts: Parts::Auto });
-    desk.until("predictions", |event| matches!(event, Event::Predictions(_)));
+    desk.until("predictions", |event| matches!(event, Event::Predictions { .. }));
 }
 
 #[test]

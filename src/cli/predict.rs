@@ -81,7 +81,7 @@ fn ask(args: &PredictArgs) -> Result<Arc<Vec<Prediction>>, Failure> {
     driver.send(Command::Predict { images: args.images.clone(), from: Some(args.source.clone()), parts: args.tile })?;
     loop {
         match driver.next()? {
-            Event::Predictions(predictions) => return Ok(predictions),
+            Event::Predictions { answers, .. } => return Ok(answers),
             Event::Failed { what, .. } => return Err(driver.failed(what)),
             _ => {}
         }

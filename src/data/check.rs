@@ -1,5 +1,7 @@
 //! Reads and decodes every file once, so that nothing breaks in the middle of a run that could be known before it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -8,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 use super::formats::Item;
 use super::formats::masks::MaskRule;
 use super::mask::facts::{Facts, facts_of};
-use super::{DataError, Progress, ValueMap, image, jpeg, listing, on_decode_pool};
+use super::mask::files::{Objects, read_objects};
+use super::{DataError, MaskTarget, Progress, ValueMap, image, jpeg, listing, on_decode_pool};
 
 /// What is known about a file that can be decoded.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub(crate) struct Checked {
     pub digest: [u8; 32],
     /// What is in its mask, if it has one, or why that cannot be read.
     pub mask: Option<Result<Facts, String>>,
+    /// Of a picture whose objects have a file each: these, or the file that cannot be used and why.
+    pub objects: Option<Result<Objects, (PathBuf, String)>>,
     /// Whether every pixel is grey.
     pub grey: bool,
     /// Used, but something about it should be known.
@@ -77,6 +82,11 @@ fn check_one(item: &Item, masks: Option<&MaskRule>, colors: Option<&ValueMap>) -
     let classes = masks.map_or(0, MaskRule::class_count);
     let relative = item.origin.as_ref().is_some_and(|origin| origin.relative);
     let facts = |mask| facts_of(mask, size_px, relative, colors, classes).map_err(|error| error.reason());
-    let mask = item.target.mask.as_ref().map(facts);
-    Ok(Checked { grey, size_px, mask, digest: Sha256::digest(&bytes).into(), remark })
+    let objects = (!item.objects.is_empty()).then(|| read_objects(&item.objects, size_px));
+    let mask = match &objects {
+        Some(Ok(objects)) => Some(facts(&MaskTarget::Shapes(Arc::new(objects.shapes.clone())))),
+        Some(Err(_)) => None,
+        None => item.target.mask.as_ref().map(facts),
+    };
+    Ok(Checked { grey, size_px, mask, objects, digest: Sha256::digest(&bytes).into(), remark })
 }

@@ -115,7 +115,8 @@ pub fn save_drawn(
     to: &Path,
     go_on: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Option<SavedSet>, String> {
-    let pictures: Vec<&Drawn> = pictures.iter().filter(|picture| !picture.objects.is_empty()).collect();
+    let pictures = once(pictures);
+    let pictures: Vec<&Drawn> = pictures.iter().collect();
     check(&pictures, classes, form)?;
     // Empty or new, so whatever is in it after a failure is ours.
     let folder = free_folder(to);
@@ -185,6 +186,25 @@ fn write_set(
         }
     }
     Ok(Some(SavedSet { folder: folder.to_path_buf(), pictures: pictures.len(), objects: set.annotations.len() }))
+}
+
+/// The pictures with objects, each once and with each of its objects once.
+fn once(pictures: &[Drawn]) -> Vec<Drawn> {
+    let mut all: Vec<Drawn> = Vec::new();
+    for picture in pictures.iter().filter(|picture| !picture.objects.is_empty()) {
+        let at = all.iter().position(|known| known.image == picture.image && known.size_px == picture.size_px);
+        let at = at.unwrap_or_else(|| {
+            all.push(Drawn { objects: Vec::new(), ..picture.clone() });
+            all.len() - 1
+        });
+        let Some(known) = all.get_mut(at) else { continue };
+        for object in &picture.objects {
+            if !known.objects.contains(object) {
+                known.objects.push(object.clone());
+            }
+        }
+    }
+    all
 }
 
 fn check(pictures: &[&Drawn], classes: &[String], form: DrawnForm) -> Result<(), String> {

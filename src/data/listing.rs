@@ -83,7 +83,18 @@ impl Folder {
 
 /// Walks `root`. Issues found on the way (hidden, unreadable, loops) are added to `issues`.
 pub(crate) fn list(root: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>) -> Result<Folder, DataError> {
-    let mut walk = Walk { progress, issues, hidden_files: Vec::new(), seen: 0 };
+    list_parts(root, &|_| true, progress, issues)
+}
+
+/// The same, but of the folders that lie in `root` itself only those with a name that is `wanted`: what else lies beside
+/// them may be a whole home.
+pub(crate) fn list_parts(
+    root: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    progress: &dyn Progress,
+    issues: &mut Vec<Issue>,
+) -> Result<Folder, DataError> {
+    let mut walk = Walk { progress, issues, wanted, hidden_files: Vec::new(), seen: 0 };
     let mut above = Vec::new();
     let folder = walk.folder(root, &mut above)?;
     let hidden = walk.hidden_files;
@@ -98,6 +109,8 @@ pub(crate) fn list(root: &Path, progress: &dyn Progress, issues: &mut Vec<Issue>
 struct Walk<'a> {
     progress: &'a dyn Progress,
     issues: &'a mut Vec<Issue>,
+    /// Of the folders in the first one.
+    wanted: &'a dyn Fn(&str) -> bool,
     hidden_files: Vec<PathBuf>,
     seen: usize,
 }
@@ -137,6 +150,9 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
+        if above.len() == 1 && meta.is_dir() && !(self.wanted)(&name_of(&path).to_string_lossy()) {
+            return Ok(());
+        }
         if is_hidden(name_of(&path)) {
             if meta.is_dir() {
                 self.issues.push(Issue::new(Severity::Note, path, "hidden folder, not read"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::check::{Checked, Remark, check};
 use super::formats::boxes::{Teller, settle};
+use super::formats::masks::{MaskRule, Meaning};
 use super::formats::{Draft, Item, fold, masks};
 use super::reading::{Home, read_draft};
 use super::split::{Candidate, draw};
@@ -29,7 +30,7 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
     {
         return Err(DataError::Option(format!("the part for validation must lie between 0 and 1, not at {part}")));
     }
-    let mut set = Set::read(path, options.task, progress)?;
+    let mut set = Set::read(path, options.task, None, progress)?;
     let mut suggested_split = false;
     match &options.val {
         ValSource::FromSet => {
@@ -45,7 +46,10 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
             }
             set.split_again(*part, options.seed);
         }
-        ValSource::Other(other) => set.validate_on(Set::read(other, Some(set.task), progress)?, other),
+        ValSource::Other(other) => {
+            let theirs = Set::read(other, Some(set.task), Some(&set), progress)?;
+            set.validate_on(theirs, other);
+        }
     }
     set.settle_classes(path, suggested_split);
     set.settle_categories(path);
@@ -53,6 +57,9 @@ pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Progress) -> Resu
     set.report_duplicates();
     Ok(set.into_dataset(suggested_split))
 }
+
+/// Which column of another set one of this set is, and the ids of that one's classes here.
+type Matched = Option<(usize, Vec<u32>)>;
 
 /// A picture that can be decoded.
 struct Picture {
@@ -78,10 +85,14 @@ struct Set {
     pictures: Vec<Picture>,
     issues: Vec<Issue>,
     unnamed: Vec<Unnamed>,
+    /// How the masks are read, where there are some.
+    masks: Option<MaskRule>,
+    meaning: Option<Meaning>,
 }
 
 impl Set {
-    fn read(path: &Path, task: Option<Task>, progress: &dyn Progress) -> Result<Self, DataError> {
+    /// Reads a set; `like` is the one that is trained on, where this one only validates.
+    fn read(path: &Path, task: Option<Task>, like: Option<&Self>, progress: &dyn Progress) -> Result<Self, DataError> {
         let mut issues = Vec::new();
         let (draft, home) = read_draft(path, task, progress, &mut issues)?;
         let Draft {
@@ -90,12 +101,15 @@ impl Set {
             mut columns,
             category_ids,
             classes_from_pictures,
-            masks: rule,
+            masks: mut rule,
             items,
             found,
             issues: more,
         } = draft;
         issues.extend(more);
+        if let (Some(rule), Some(like)) = (&mut rule, like.and_then(|like| like.masks.as_ref())) {
+            rule.borrow_table(like);
+        }
         let results = check(&items, rule.as_ref(), progress)?;
         let mut pictures = Vec::with_capacity(items.len());
         let mut teller = Teller::default();
@@ -110,14 +124,15 @@ impl Set {
             }
         }
         issues.extend(teller.finish());
-        let mut unnamed = Vec::new();
+        let (mut unnamed, mut meaning) = (Vec::new(), None);
         if let Some(rule) = &rule {
             let checked = pictures.into_iter().map(|picture: Picture| (picture.item, picture.checked)).collect();
-            let settled = masks::settle(&home.root, checked, rule);
+            let given = like.and_then(|like| like.meaning.as_ref());
+            let settled = masks::settle(&home.root, checked, rule, given);
             pictures = settled.pictures.into_iter().map(|(item, checked)| Picture { item, checked }).collect();
             columns = vec![LabelColumn::single(settled.classes)];
             issues.extend(settled.issues);
-            unnamed = settled.unnamed;
+            (unnamed, meaning) = (settled.unnamed, settled.meaning);
         }
         remarks(path, &pictures, &mut issues);
         if task == Task::Detect {
@@ -125,7 +140,20 @@ impl Set {
             let one = "a picture without color; its grey becomes three equal channels";
             fold(path, Severity::Note, grey, one, |n| format!("{n} pictures: each is {one}"), &mut issues);
         }
-        Ok(Self { home, task, format, columns, category_ids, classes_from_pictures, found, pictures, issues, unnamed })
+        Ok(Self {
+            home,
+            task,
+            format,
+            columns,
+            category_ids,
+            classes_from_pictures,
+            found,
+            pictures,
+            issues,
+            unnamed,
+            masks: rule,
+            meaning,
+        })
     }
 
     fn has(&self, split: Split) -> bool {
@@ -184,13 +212,17 @@ impl Set {
         }
         let only_val = other.has(Split::Val);
         let Self { columns, pictures, issues, found, .. } = other;
-        let matched = self.match_columns(&columns, other_path);
+        let matched = match self.task {
+            Task::Segment => self.match_masks(&columns, other_path),
+            Task::Classify | Task::Detect => self.match_columns(&columns, other_path),
+        };
+        let classes = self.columns.first().map_or(0, |column| column.classes.len());
         self.found += found;
         self.issues.extend(issues);
         let before = pictures.len();
         let kept = pictures.into_iter().filter(|p| !only_val || p.item.split == Some(Split::Val)).map(|mut picture| {
             picture.item.split = Some(Split::Val);
-            renumber(&mut picture.item.target, &matched);
+            renumber(&mut picture.item.target, &matched, classes);
             picture
         });
         let kept: Vec<Picture> = kept.collect();
@@ -201,8 +233,32 @@ impl Set {
         self.pictures.extend(kept);
     }
 
+    /// The classes of another set's masks, by name: what is not trained on counts for nothing, and it is said.
+    fn match_masks(&mut self, others: &[LabelColumn], path: &Path) -> Vec<Matched> {
+        let own = self.columns.first().map_or(&[] as &[String], |column| column.classes.as_slice());
+        let other = others.first().map_or(&[] as &[String], |column| column.classes.as_slice());
+        let matched = masks::match_classes(own, other);
+        let of = |name: &String| own.iter().position(|own| own == name);
+        let lost: Vec<&str> =
+            other.iter().zip(&matched).filter(|(_, id)| id.is_none()).map(|(n, _)| n.as_str()).collect();
+        let renamed = other.iter().zip(&matched).find(|(name, id)| id.is_some() && of(name).is_none());
+        if !lost.is_empty() {
+            let (lost, own) = (lost.join(", "), own.join(", "));
+            let what = format!(
+                "its masks have classes that are not trained on, whose pixels count for nothing: {lost} (trained on: {own})"
+            );
+            self.issues.push(Issue::new(Severity::Warning, path, what));
+        } else if let Some((name, Some(id))) = renamed {
+            let own = own.get(*id).map_or("", String::as_str);
+            let what = format!("its class {name} is taken as {own}, the only one besides the background");
+            self.issues.push(Issue::new(Severity::Note, path, what));
+        }
+        let id = |id: Option<usize>| id.and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
+        vec![Some((0, matched.into_iter().map(id).collect()))]
+    }
+
     /// For each column of this set: which of `others` it is there, and the ids of that one's classes here.
-    fn match_columns(&mut self, others: &[LabelColumn], path: &Path) -> Vec<Option<(usize, Vec<u32>)>> {
+    fn match_columns(&mut self, others: &[LabelColumn], path: &Path) -> Vec<Matched> {
         let alone = self.columns.len() == 1 && others.len() == 1;
         let mut matched = Vec::new();
         for column in &mut self.columns {
@@ -396,9 +452,9 @@ fn class_id(column: &mut LabelColumn, name: &str) -> u32 {
 }
 
 /// Gives another set's target this set's columns and ids.
-fn renumber(target: &mut Target, matched: &[Option<(usize, Vec<u32>)>]) {
+fn renumber(target: &mut Target, matched: &[Matched], classes: usize) {
     let new = |ids: &[u32], old: u32| ids.get(old as usize).copied();
-    let of = |column: &Option<(usize, Vec<u32>)>| {
+    let of = |column: &Matched| {
         let (at, ids) = column.as_ref()?;
         Some(target.label(*at).renumbered(|old| new(ids, old)))
     };
@@ -409,7 +465,7 @@ fn renumber(target: &mut Target, matched: &[Option<(usize, Vec<u32>)>]) {
         }
         let small: Vec<u8> = ids.iter().map(|id| u8::try_from(*id).unwrap_or(IGNORE_ID)).collect();
         target.mask = target.mask.take().map(|mask| mask.renumbered(&small));
-        let mut pixels = vec![0; ids.iter().max().map_or(0, |most| *most as usize + 1)];
+        let mut pixels = vec![0; classes];
         for (id, own) in ids.iter().zip(std::mem::take(&mut target.mask_px)) {
             if let Some(count) = pixels.get_mut(*id as usize) {
                 *count += own;

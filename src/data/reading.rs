@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::formats::{Draft, Recognition, Wish, csv, masks, recognize, recognize_file};
-use super::listing::{Folder, extension, list};
+use super::listing::{Folder, extension, list, list_parts};
 use super::{DataError, Issue, Progress, Severity, Task};
 
 /// Where a set lies, and what it is called.
@@ -35,7 +35,8 @@ pub(crate) fn read_draft(
     // A folder of masks stands for the set that it belongs to, also where only the parts of the set have it.
     if let (Some((root, kind)), false) = (masks::around(path), path.is_file()) {
         let mut around = Vec::new();
-        if let Ok(draft) = masks::read(&list(&root, progress, &mut around)?, Some(&kind)) {
+        let parts = list_parts(&root, &masks::is_part_of_set, progress, &mut around)?;
+        if let Ok(draft) = masks::read(&parts, Some(&kind)) {
             issues.extend(around);
             let name = format!("{} ({kind})", name(&root));
             return Ok((draft, Home { root, name }));
@@ -53,7 +54,7 @@ pub(crate) fn read_draft(
     if csv::EXTENSIONS.contains(&extension(path).as_str()) {
         let file = super::listing::File { path: path.to_owned(), kind: super::listing::Kind::Other };
         let alone = Folder { path: parent.clone(), files: vec![file], folders: Vec::new() };
-        return Ok((table(path, &alone, || list(&parent, progress, &mut Vec::new()))?, home));
+        return Ok((table(path, &alone, &wish, || list(&parent, progress, &mut Vec::new()))?, home));
     }
     let not_a_folder = || DataError::NotAFolder { path: path.to_owned(), what: kind_of_file(path) };
     let draft = recognize_file(path, &wish, |folder| list(folder, progress, &mut Vec::new()))?;
@@ -61,10 +62,15 @@ pub(crate) fn read_draft(
 }
 
 /// Opens a table by itself. The folder around it is only walked where not every picture lies where the table says.
-fn table(path: &Path, alone: &Folder, around: impl FnOnce() -> Result<Folder, DataError>) -> Result<Draft, DataError> {
-    match csv::open(path, alone) {
+fn table(
+    path: &Path,
+    alone: &Folder,
+    wish: &Wish,
+    around: impl FnOnce() -> Result<Folder, DataError>,
+) -> Result<Draft, DataError> {
+    match csv::open(path, alone, wish) {
         Recognition::Read(draft) if draft.issues.iter().all(|issue| issue.severity < Severity::Error) => Ok(*draft),
-        _ => match csv::open(path, &around()?) {
+        _ => match csv::open(path, &around()?, wish) {
             Recognition::Read(draft) => Ok(*draft),
             Recognition::No(why) => Err(DataError::NotATable { path: path.to_owned(), why }),
             Recognition::Beside(_, why) => Err(DataError::NotATable { path: path.to_owned(), why: why.to_owned() }),

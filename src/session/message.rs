@@ -371,8 +371,13 @@ pub enum Event {
     Resumed,
     /// A new best checkpoint was written.
     NewBest(Best),
-    /// What the model says of pictures that a person gave.
-    Predictions(Arc<Vec<Prediction>>),
+    /// What a model says of pictures that a person gave.
+    Predictions {
+        /// The run's folder or the checkpoint that was asked; none for the network in training, or the one trained last.
+        from: Option<PathBuf>,
+        /// The answers.
+        answers: Arc<Vec<Prediction>>,
+    },
     /// A picture is ready for prompts.
     PromptReady(Arc<PromptOpened>),
     /// A data set of accepted objects was written.

@@ -53,7 +53,7 @@ impl<'a> Steer<'a> {
             Command::Interrupt | Command::Weights(_) => Ok(()),
             Command::Predict { images, from: None, parts } => {
                 self.stop.store(false, Ordering::Relaxed);
-                predict_all(&network.inference(), run, &images, parts, self.outbox, self.stop)
+                predict_all(&network.inference(), run, (&images, None), parts, self.outbox, self.stop)
             }
             Command::SaveBoxes { predictions, choice, to } => {
                 self.stop.store(false, Ordering::Relaxed);

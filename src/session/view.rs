@@ -154,6 +154,8 @@ pub struct View {
     pub sweep: Option<SweepView>,
     /// Answers to the last pictures that a person gave.
     pub predictions: Option<Arc<Vec<Prediction>>>,
+    /// The run's folder or the checkpoint that gave them, where another was asked than the network at hand.
+    pub predicted_by: Option<PathBuf>,
     /// What a promptable model answered last.
     pub masks: Option<Arc<MaskAnswer>>,
     /// Where prompting stands.
@@ -220,8 +222,8 @@ impl View {
                 self.load.clone_from(&info.load);
                 self.run = Some(RunView::new(info));
             }
-            Event::Predictions(predictions) => {
-                self.predictions = Some(predictions);
+            Event::Predictions { from, answers } => {
+                (self.predictions, self.predicted_by) = (Some(answers), from);
                 self.busy = None;
             }
             Event::PromptReady(opened) => {

@@ -349,7 +349,7 @@ impl Worker<'_> {
         let Some((_, network, run)) = &self.model else {
             return Err("There is no trained model yet: train one, or choose a run to predict with.".to_owned());
         };
-        predict_all(network, run, images, parts, self.outbox, self.stop)
+        predict_all(network, run, (images, from), parts, self.outbox, self.stop)
     }
 
     fn evaluate(&self, from: &Path, data: Option<DataSource>, which: Which) -> Result<(), String> {
@@ -386,11 +386,11 @@ impl Worker<'_> {
     }
 }
 
-/// Predicts on picture files and sends the answers.
+/// Predicts on picture files and sends the answers, with whom they are from.
 pub(super) fn predict_all(
     network: &Network,
     run: &RunFile,
-    images: &[PathBuf],
+    (images, from): (&[PathBuf], Option<&Path>),
     parts: Parts,
     outbox: &Outbox,
     stop: &AtomicBool,
@@ -411,7 +411,7 @@ pub(super) fn predict_all(
         let answer = answer.map_err(|error| format!("Prediction failed on {}: {error}.", image.display()))?;
         answers.extend(answer);
     }
-    outbox.send(Event::Predictions(Arc::new(answers)));
+    outbox.send(Event::Predictions { from: from.map(Path::to_path_buf), answers: Arc::new(answers) });
     Ok(())
 }
 

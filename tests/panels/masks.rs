@@ -7,7 +7,7 @@ use frostline::data::{Dataset, MaskPixels, MaskTarget, MaskValue, Placement, Spl
 use frostline::graph::HeadKind;
 use frostline::session::{Command, Event, LiveSample};
 use frostline::train::segmentation::{Logits, Mask};
-use frostline::train::{Answer, HeadPrediction, Prediction};
+use frostline::train::{Answer, Evaluation, HeadPrediction, Prediction};
 use frostline::ui::panels::dock::Tab;
 use frostline::ui::panels::live::Show;
 use frostline::ui::{Action, Theme};
@@ -67,7 +67,7 @@ fn trained(world: &mut World) -> Arc<Dataset> {
 fn predicted(world: &mut World) {
     let data = data();
     let answers = (0..4).map(|index| prediction(&data, index, index as f32, 0.0)).collect();
-    world.view.fold(Event::Predictions(Arc::new(answers)));
+    world.view.fold(Event::Predictions { from: None, answers: Arc::new(answers) });
 }
 
 #[test]
@@ -180,4 +180,42 @@ fn masks_of_predictions_are_saved_with_the_threshold_at_hand() {
     harness.run_ok();
     let asked = harness.state().actions.iter().any(|action| matches!(action, Action::AskSaveMasks(Some(0.75))));
     assert!(asked, "{:?}", harness.state().actions);
+}
+
+#[test]
+fn the_viewer_shows_the_masks_of_the_model_that_it_is_about() {
+    let mut world = World::new(Shows::Data, Theme::dark());
+    let data = trained(&mut world);
+    let live = data.indices(Split::Val)[0];
+    world.panels.viewer.show(Some(live));
+    let mut harness = world.window(1280.0, 760.0);
+    settle(&mut harness);
+    harness.get_by_label("3 difference");
+    // Another set is opened while the run's masks are still known: its pictures have none.
+    let mut other = Dataset::clone(&data);
+    for sample in &mut other.samples {
+        let name = format!("other {}", sample.image.name());
+        let bytes = match &sample.image {
+            frostline::data::ImageSource::Memory { bytes, .. } => Arc::clone(bytes),
+            frostline::data::ImageSource::File(_) => unreachable!("generated pictures lie in memory"),
+        };
+        sample.image = frostline::data::ImageSource::Memory { name, bytes };
+    }
+    harness.state_mut().view.data = Some(Arc::new(other));
+    settle(&mut harness);
+    assert!(harness.query_by_label("3 difference").is_none());
+    // A measured picture: only the measured model's answer to it counts.
+    let measured = world::measured(&data, &["background".to_owned(), "cell".to_owned()], 1);
+    let (set, source) = (Arc::clone(&data), measured.source.clone());
+    let evaluation = Arc::new(Evaluation { set, heads: Vec::new(), ..measured });
+    harness.state_mut().panels.viewer.show_evaluated((evaluation, 0), 0, Arc::default());
+    let answer = |harness: &mut egui_kittest::Harness<'_, World>, from: Option<&std::path::Path>| {
+        let answers = Arc::new(vec![prediction(&data, 0, 0.0, 0.0)]);
+        harness.state_mut().view.fold(Event::Predictions { from: from.map(Into::into), answers });
+        settle(harness);
+        harness.query_by_label("3 difference").is_some()
+    };
+    assert!(!answer(&mut harness, None), "the network at hand may be another");
+    assert!(!answer(&mut harness, Some("/another/run".as_ref())));
+    assert!(answer(&mut harness, Some(&source)));
 }

@@ -428,7 +428,7 @@ pub fn predict(world: &mut World, data: &Dataset) {
     let error = "The file ends after 812 bytes; a JPEG of 640 × 480 pixels needs more.".to_owned();
     let image = "/home/ada/pictures/IMG_0412.jpg".to_owned();
     answers.insert(answers.len().min(3), Prediction { image, size_px: [0, 0], heads: Vec::new(), error: Some(error) });
-    world.view.fold(Event::Predictions(Arc::new(answers)));
+    world.view.fold(Event::Predictions { from: None, answers: Arc::new(answers) });
 }
 
 fn fold_step(view: &mut View, noise: &mut Noise, epoch: u32, step: u64, steps: usize) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::masks::{self, Kind, MaskRule};
+use super::masks::{self, MaskRule};
 use super::{Draft, Item, fold, forget, note_other_files};
 use crate::data::listing::Folder;
 use crate::data::{
@@ -244,7 +244,7 @@ impl<'a> Builder<'a> {
         }
         self.known.insert(path.clone(), self.items.len());
         let target = Target { boxes: Some(boxes), ..Target::default() };
-        self.items.push(Item { path, split, target, origin: Some(origin) });
+        self.items.push(Item { path, split, target, origin: Some(origin), objects: Vec::new() });
         true
     }
 
@@ -303,7 +303,7 @@ impl<'a> Builder<'a> {
             item.target.boxes = None;
             item.target.mask = Some(MaskTarget::Shapes(Arc::new(Shapes { size_px: [0, 0], background: 0, shapes })));
         }
-        let masks = Some(MaskRule { kind: Kind::Shapes, table: None, classes });
+        let masks = Some(MaskRule::shapes(classes));
         let draft = self.draft(format, whole);
         Ok(Draft {
             task: Task::Segment,

@@ -192,6 +192,7 @@ fn draft(root: &Folder, inner: &Folder, layout: Layout, collector: Collector) ->
         split: *split,
         target: Target::of_class(id(class)),
         origin: None,
+        objects: Vec::new(),
     });
     let format = match layout {
         Layout::SplitThenClass => "class folders (train/val, then class)",

@@ -29,6 +29,8 @@ pub(crate) struct Item {
     pub target: Target,
     /// Where the boxes come from, if there are any.
     pub origin: Option<boxes::Origin>,
+    /// Mask files of one object each, of which the target is made when they are checked.
+    pub objects: Vec<PathBuf>,
 }
 
 /// What a reader understood.
@@ -98,6 +100,11 @@ pub(crate) fn recognize(root: &Folder, wish: &Wish) -> Result<Draft, DataError> 
         }
         if let Ok(draft) = masks::read(root, None) {
             return Ok(draft);
+        }
+        if let Recognition::Read(draft) = csv::Csv.recognize(root, wish)
+            && draft.task == Task::Segment
+        {
+            return Ok(*draft);
         }
     }
     let mut tried = Vec::new();

@@ -21,6 +21,13 @@ pub(crate) struct Facts {
     pub lossy: bool,
 }
 
+impl Facts {
+    /// Whether the file holds colors, and no values.
+    pub fn has_colors(&self) -> bool {
+        matches!(self.found, Found::Colors { .. })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found {
     /// Pixels of each grey value or palette index.

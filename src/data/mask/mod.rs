@@ -2,6 +2,7 @@
 //! by nearest neighbor.
 
 pub(crate) mod facts;
+pub(crate) mod files;
 mod objects;
 pub(crate) mod raster;
 pub(crate) mod raw;

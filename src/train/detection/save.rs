@@ -88,7 +88,7 @@ pub fn save_boxes(
     std::fs::create_dir_all(&overlays).map_err(|error| format!("Cannot write {}: {error}.", overlays.display()))?;
     let mut labels = LabelFolder::new(&folder.join("labels"));
     let ids = image_ids(predictions);
-    let (mut saved, mut taken) = (SavedBoxes::default(), BTreeSet::new());
+    let (mut saved, mut taken, mut known) = (SavedBoxes::default(), BTreeSet::new(), BTreeSet::new());
     let mut found: Vec<(u64, Vec<Detection>)> = Vec::new();
     let mut set = CocoSet { images: Vec::new(), categories: Vec::new(), annotations: Vec::new() };
     for (done, (prediction, &id)) in predictions.iter().zip(&ids).enumerate() {
@@ -96,6 +96,10 @@ pub fn save_boxes(
             return Ok(None);
         }
         let Some(boxes) = boxes_of(prediction) else { continue };
+        // A picture that was given twice is one picture.
+        if !known.insert(prediction.image.as_str()) {
+            continue;
+        }
         if set.categories.is_empty() {
             set.categories = (1..).zip(boxes.classes.iter()).map(|(id, name)| CocoCategory { id, name }).collect();
         }
@@ -135,14 +139,13 @@ pub fn save_boxes(
     Ok(Some(saved))
 }
 
-/// `NAME.png`, with a number where another picture has that name.
+/// `NAME.png`, with a number where another picture has that name, whatever the case: some disks do not tell it apart.
 pub(in crate::train) fn free_name(name: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
     let stem = name.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let numbered = (2..).map(|n| PathBuf::from(format!("{stem}_{n}.png")));
     let mut names = std::iter::once(PathBuf::from(format!("{stem}.png"))).chain(numbered);
-    let free = names.find(|name| !taken.contains(name)).unwrap_or_default();
-    taken.insert(free.clone());
-    free
+    let lower = |name: &Path| PathBuf::from(name.to_string_lossy().to_lowercase());
+    names.find(|name| taken.insert(lower(name))).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -192,5 +195,23 @@ mod tests {
         assert_eq!((&set["categories"][1]["name"], &set["annotations"][1]["category_id"]), (&"bee".into(), &2.into()));
         assert_eq!(::image::open(out.join("overlays/7.png")).unwrap().width(), 20);
         assert!(save_boxes(&all, &|boxes| boxes.own, &out, &mut |_, _| false).unwrap().is_none());
+        // Twice the same picture, and three of one name.
+        let names = ["x/a.png", "y/a.png", "z/A.png"].map(|name| dir.path().join(name));
+        for path in &names {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            ::image::RgbImage::new(20, 10).save(path).unwrap();
+        }
+        let all: Vec<Prediction> = [&names[0], &names[0], &names[1], &names[2]].map(|path| prediction(path)).into();
+        let out = dir.path().join("again");
+        let saved = save_boxes(&all, &|boxes| boxes.own, &out, &mut |_, _| true).unwrap().unwrap();
+        assert_eq!(saved, SavedBoxes { overlays: 3, objects: 3, failed: Vec::new() });
+        let count = |folder: &str| std::fs::read_dir(out.join(folder)).unwrap().count();
+        assert_eq!((count("overlays"), count("labels")), (3, 3));
+        let set: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(out.join("coco_dataset.json")).unwrap()).unwrap();
+        let told: Vec<&str> =
+            set["images"].as_array().unwrap().iter().map(|one| one["file_name"].as_str().unwrap()).collect();
+        assert_eq!(told, names.each_ref().map(|path| path.to_str().unwrap()));
+        assert_eq!(set["annotations"].as_array().unwrap().len(), 3);
     }
 }

@@ -93,7 +93,7 @@ impl LabelFolder {
 
     /// Writes the file of a picture, whole or not at all; `picture` is its path in the data set. A picture in which nothing is
     /// found has an empty file. Where another picture has the same name but for the ending, the ending is kept
-    /// (`a.png.txt`). Returns the file's path.
+    /// (`a.png.txt`), with a number where that is taken too. Returns the file's path.
     ///
     /// # Errors
     /// A sentence: the file cannot be written, the path leads out of the folder, or as [`label_lines`].
@@ -108,13 +108,16 @@ impl LabelFolder {
         if !picture.components().all(inside) || picture.file_name().is_none() {
             return Err(format!("{} does not lie in the folder of the pictures.", picture.display()));
         }
-        let mut to = self.root.join(picture.with_extension("txt"));
-        if !self.written.insert(to.clone()) {
+        let ended = |end: String| {
             let mut name = picture.as_os_str().to_owned();
-            name.push(".txt");
-            to = self.root.join(name);
-            self.written.insert(to.clone());
-        }
+            name.push(end);
+            self.root.join(name)
+        };
+        let numbered = (2..).map(|n| ended(format!(".{n}.txt")));
+        let plain = [self.root.join(picture.with_extension("txt")), ended(".txt".to_owned())];
+        let lower = |path: &Path| PathBuf::from(path.to_string_lossy().to_lowercase());
+        let mut names = plain.into_iter().chain(numbered);
+        let to = names.find(|name| self.written.insert(lower(name))).unwrap_or_default();
         if let Some(folder) = to.parent() {
             std::fs::create_dir_all(folder).map_err(|error| cannot(folder, &error.to_string()))?;
         }

@@ -6,7 +6,7 @@ use crate::data::{IGNORE_ID, ImageSource, image, pack, runs_of};
 use crate::train::detection::{free_name, write_png, write_whole};
 use crate::train::prediction::{Answer, Prediction};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A folder of masks, `NAME_mask.png`, of pictures with colors, `overlays/NAME.png`, and a data set of both in COCO's form,
@@ -16,6 +16,8 @@ pub struct MaskFolder {
     folder: PathBuf,
     masks: BTreeSet<PathBuf>,
     overlays: BTreeSet<PathBuf>,
+    /// What was written of each picture.
+    saved: BTreeMap<String, SavedMask>,
     set: CocoSet,
 }
 
@@ -89,16 +91,21 @@ impl MaskFolder {
             folder: folder.to_path_buf(),
             masks: BTreeSet::new(),
             overlays: BTreeSet::new(),
+            saved: BTreeMap::new(),
             set: CocoSet::default(),
         })
     }
 
     /// Writes the mask of a prediction and lays it over the picture, which is read again; none of a prediction without one.
+    /// A picture that was given twice is written once.
     ///
     /// # Errors
     /// A sentence, when a file cannot be written or the picture cannot be read any more.
     pub fn write(&mut self, prediction: &Prediction) -> Result<Option<SavedMask>, String> {
         let Some(mask) = mask_of(prediction) else { return Ok(None) };
+        if let Some(saved) = self.saved.get(&prediction.image) {
+            return Ok(Some(saved.clone()));
+        }
         let picture = Path::new(&prediction.image);
         let stem = picture.file_stem().unwrap_or_default().to_string_lossy();
         let name = free_name(Path::new(&format!("{stem}_mask.png")), &mut self.masks);
@@ -109,7 +116,9 @@ impl MaskFolder {
         lay_over(&mut pixels, mask);
         write_png(&pixels, &over)?;
         self.set.take(&prediction.image, mask);
-        Ok(Some(SavedMask { mask: to, overlay: over }))
+        let saved = SavedMask { mask: to, overlay: over };
+        self.saved.insert(prediction.image.clone(), saved.clone());
+        Ok(Some(saved))
     }
 
     /// Writes `coco_masks.json`: a region for each class in each picture, but for the background. Categories are numbered from 1,

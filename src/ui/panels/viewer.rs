@@ -7,8 +7,8 @@ use super::textures::{Textures, Thumb};
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
 use crate::session::{Command, Evaluation};
-use crate::train::Boxes;
 use crate::train::segmentation::{Mask, Parts};
+use crate::train::{Boxes, Prediction};
 use crate::ui::{Action, Context, Theme};
 use egui::{
     Align2, Color32, CursorIcon, Key, Modifiers, Rect, RichText, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
@@ -66,11 +66,9 @@ impl ViewerState {
     }
 
     /// What a detector said of the picture: when it was measured, else after the newest epoch if it is a live one.
-    fn answer(&mut self, cx: &Context<'_>, index: usize) -> Option<Arc<Boxes>> {
+    fn answer(&mut self, cx: &Context<'_>, index: usize, sample: &Sample) -> Option<Arc<Boxes>> {
         let Some(measured) = &self.measured else {
-            let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
-            let live = newest.iter().find(|sample| sample.index == index)?;
-            return boxes::of(&live.prediction).cloned();
+            return boxes::of(live(cx, index, sample)?).cloned();
         };
         let key = (Arc::as_ptr(&measured.evaluation).addr(), index);
         if let Some((known, answer)) = &self.answer
@@ -84,17 +82,18 @@ impl ViewerState {
         Some(answer)
     }
 
-    /// What a model said of the picture's pixels: after the newest epoch if it is a live one.
-    fn mask(&self, cx: &Context<'_>, index: usize) -> Option<Arc<Mask>> {
+    /// What a model said of the picture's pixels: the measured one if it was asked again, else the one in training after its
+    /// newest epoch, if the picture is a live one.
+    fn mask(&self, cx: &Context<'_>, index: usize, sample: &Sample) -> Option<Arc<Mask>> {
         if let Some(measured) = &self.measured {
             // What was measured is counted and not kept; the model can be asked for one picture again.
-            let name = measured.evaluation.set.samples.get(index)?.image.name();
+            // Another model's answer to the same picture is none of this one's.
+            cx.view.predicted_by.as_ref().filter(|from| **from == measured.evaluation.source)?;
+            let name = sample.image.name();
             let asked = cx.view.predictions.as_ref()?.iter().find(|prediction| prediction.image == name)?;
             return masks::of(asked).cloned();
         }
-        let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
-        let live = newest.iter().find(|sample| sample.index == index)?;
-        masks::of(&live.prediction).cloned()
+        masks::of(live(cx, index, sample)?).cloned()
     }
 
     /// Performs [`Action::ShowEvaluated`].
@@ -140,11 +139,11 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
         if let Some(measured) = &measured {
             said(ui, theme, measured, index);
         }
-        let answer = state.answer(cx, index);
+        let answer = state.answer(cx, index, sample);
         if answer.is_some() || sample.target.boxes.is_some() {
             ui.horizontal(|ui| tools(ui, theme, state, answer.as_ref()));
         }
-        let (said, truth) = (state.mask(cx, index), masks::truth(cx.thumbs, sample));
+        let (said, truth) = (state.mask(cx, index, sample), masks::truth(cx.thumbs, sample));
         if said.is_some() || sample.target.mask.is_some() {
             ui.horizontal(|ui| {
                 mask_tools(ui, theme, state, said.as_deref(), data.classes());
@@ -167,6 +166,13 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>, state: &mut ViewerState, textures: 
     if response.should_close() {
         cx.push(Action::ShowImage(None));
     }
+}
+
+/// What the network in training said of a picture last. The set that is open may be another than the run's.
+fn live<'a>(cx: &Context<'a>, index: usize, sample: &Sample) -> Option<&'a Prediction> {
+    let newest = cx.view.run.as_ref()?.samples.values().next_back()?;
+    let live = newest.iter().find(|live| live.index == index)?;
+    (live.prediction.image == sample.image.name()).then_some(&live.prediction)
 }
 
 /// The picture `by` steps away, around the ends.

@@ -132,7 +132,7 @@ fn values(table: &Table, column: usize) -> impl Iterator<Item = &str> {
     table.rows.iter().map(move |row| row.cell(column)).filter(|cell| !is_unknown(cell))
 }
 
-fn split_column(table: &Table) -> Option<usize> {
+pub(super) fn split_column(table: &Table) -> Option<usize> {
     let is_split = |&column: &usize| {
         let name = table.name(column).to_lowercase();
         let all = |is: &dyn Fn(&str) -> bool| values(table, column).next().is_some() && values(table, column).all(is);

@@ -5,7 +5,7 @@
 
 mod boxes;
 mod columns;
-
+mod masks;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) use self::columns::split_word;
 use self::columns::{Meaning, meaning, split_of};
+use self::masks::Masked;
 use self::table::Table;
 use super::class_folders::{self, ClassFolders};
 use super::paths::{Finder, Found};
@@ -35,10 +36,10 @@ impl Reader for Csv {
         "CSV"
     }
 
-    fn recognize(&self, root: &Folder, _wish: &Wish) -> Recognition {
+    fn recognize(&self, root: &Folder, wish: &Wish) -> Recognition {
         let files = root.all_files().into_iter().filter(|file| EXTENSIONS.contains(&extension(&file.path).as_str()));
         let files: Vec<&Path> = files.map(|file| file.path.as_path()).take(MAX_TABLES).collect();
-        match read(root, &files, true) {
+        match read(root, &files, wish, true) {
             Ok((table, draft)) if beaten(root, &draft) => Recognition::Beside(
                 table,
                 "a table that names pictures; the class folders are used, drop the table itself to use its columns",
@@ -51,6 +52,9 @@ impl Reader for Csv {
 
 /// Whether the class folders of a set say more than a table beside them.
 fn beaten(root: &Folder, draft: &Draft) -> bool {
+    if draft.task == Task::Segment && 4 * draft.items.len() >= root.images().len() {
+        return false; // a folder of pictures and one of masks are no classes
+    }
     let named = 10 * draft.items.len() >= 9 * root.images().len();
     let folders = || match ClassFolders.recognize(root, &Wish::default()) {
         Recognition::Read(folders) => folders.columns.first().is_some_and(|column| column.classes.len() > 1),
@@ -60,8 +64,8 @@ fn beaten(root: &Folder, draft: &Draft) -> bool {
 }
 
 /// Reads one table that was opened itself; `listing` holds its folder, or the table alone.
-pub(crate) fn open(path: &Path, listing: &Folder) -> Recognition {
-    match read(listing, &[path], false) {
+pub(crate) fn open(path: &Path, listing: &Folder, wish: &Wish) -> Recognition {
+    match read(listing, &[path], wish, false) {
         Ok((_, draft)) => Recognition::Read(draft),
         Err(why) => Recognition::No(why),
     }
@@ -85,11 +89,11 @@ impl Read {
 
 /// Reads the tables that belong together: the one that finds most pictures, and others like it. `whole` says that the
 /// listing is the set, so that what no table names is left out. Also the file that decided it.
-fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<(PathBuf, Box<Draft>), String> {
+fn read(root: &Folder, files: &[&Path], wish: &Wish, whole: bool) -> Result<(PathBuf, Box<Draft>), String> {
     if files.is_empty() {
         return Err("no .csv or .tsv file".to_owned());
     }
-    let (mut tables, mut boxed) = (Vec::new(), Vec::new());
+    let (mut tables, mut boxed, mut masked) = (Vec::new(), Vec::new(), Vec::new());
     let mut why = String::new();
     for path in files {
         let finder = Finder::new(&root.path, path.parent().unwrap_or(&root.path), Some(root));
@@ -99,6 +103,13 @@ fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<(PathBuf, Box<Dra
                     boxed.push((table, corners));
                     continue;
                 }
+                let table = match Masked::of(table, &finder, wish) {
+                    Ok(read) => {
+                        masked.push(read);
+                        continue;
+                    }
+                    Err(table) => table,
+                };
                 let files = table.rows.iter().map(|row| finder.find(row.cell(table.image))).collect();
                 let split = split_of_name(&table.path);
                 tables.push(Read { meaning: meaning(&table), files, split, table });
@@ -110,6 +121,10 @@ fn read(root: &Folder, files: &[&Path], whole: bool) -> Result<(PathBuf, Box<Dra
     if let Some(decided) = boxes::decided(&boxed).map(Path::to_owned)
         && let Some(draft) = boxes::draft(root, boxed, whole)
     {
+        return Ok((decided, Box::new(draft)));
+    }
+    if let Some(decided) = masks::decided(&masked).map(Path::to_owned) {
+        let draft = masks::draft(root, masked, &decided, whole);
         return Ok((decided, Box::new(draft)));
     }
     let usable = |read: &&Read| !read.meaning.labels.is_empty() && read.at() > 0;
@@ -298,6 +313,7 @@ impl Collector {
             split,
             target: Target { labels, ..Target::default() },
             origin: None,
+            objects: Vec::new(),
         });
     }
 

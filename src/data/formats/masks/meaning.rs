@@ -16,6 +16,8 @@ pub(crate) struct MaskRule {
     pub table: Option<Table>,
     /// Classes of masks that are drawn from outlines.
     pub classes: Vec<String>,
+    /// The table lies beside other masks, those that are trained on.
+    pub borrowed: bool,
 }
 
 /// Which kind of masks.
@@ -62,7 +64,29 @@ const SURE: u16 = 63;
 impl MaskRule {
     /// Masks in files.
     pub fn files(kind: Kind, table: Option<Table>) -> Self {
-        Self { kind, table, classes: Vec::new() }
+        Self { kind, table, classes: Vec::new(), borrowed: false }
+    }
+
+    /// Masks drawn from outlines, or from one file for each object.
+    pub fn shapes(classes: Vec<String>) -> Self {
+        Self { kind: Kind::Shapes, table: None, classes, borrowed: false }
+    }
+
+    /// Whether neither the layout nor a table of its own says what the masks mean.
+    pub fn speaks_by_values(&self) -> bool {
+        matches!(self.kind, Kind::Files | Kind::Voc) && (self.table.is_none() || self.borrowed)
+    }
+
+    /// The file of the table.
+    pub fn table_file(&self) -> Option<&std::path::Path> {
+        self.table.as_ref().map(|table| table.file.as_path())
+    }
+
+    /// Takes the table of the set that is trained on where there is none.
+    pub fn borrow_table(&mut self, of: &Self) {
+        if self.table.is_none() && of.table.is_some() {
+            (self.table, self.borrowed) = (of.table.clone(), true);
+        }
     }
 
     /// How colors are read, if the set says so.
@@ -162,12 +186,29 @@ impl Meaning {
         Self { classes, map: Arc::new(ValueMap::Values(ids)), said: said.into(), ignored, smeared: false }
     }
 
+    /// Whether values, and no colors, are classes.
+    pub fn is_of_values(&self) -> bool {
+        !matches!(*self.map, ValueMap::Colors { .. })
+    }
+
+    /// Whether a value that occurs is background, an object or nothing here, and another of these there.
+    pub fn contradicts(&self, other: &Self, facts: &[&Facts]) -> bool {
+        let kind = |meaning: &Self, value: u16| {
+            let id = meaning.map.of_value(value);
+            let name = meaning.classes.get(usize::from(id));
+            (id == IGNORE_ID, name.is_some_and(|name| super::is_background(name)))
+        };
+        let comparable = self.is_of_values() && other.is_of_values();
+        comparable && Seen::of(facts).counts.keys().any(|&value| kind(self, value) != kind(other, value))
+    }
+
     fn binary(ids: Vec<u8>, said: &str, ignored: Vec<u16>) -> Self {
         Self::new(two(), ids, said, ignored)
     }
 }
 
-fn two() -> Vec<String> {
+/// The classes of masks that name none.
+pub(super) fn two() -> Vec<String> {
     vec!["background".to_owned(), "foreground".to_owned()]
 }
 

@@ -7,6 +7,7 @@
 
 mod known;
 mod meaning;
+mod objects;
 mod pairs;
 mod roles;
 mod settle;
@@ -23,7 +24,7 @@ use crate::data::{Issue, LabelColumn, MaskTarget, Severity, Target, Task};
 
 use self::pairs::{Pair, Pairs};
 
-pub(crate) use self::meaning::{Kind, MaskRule};
+pub(crate) use self::meaning::{Kind, MaskRule, Meaning};
 pub(crate) use self::settle::settle;
 
 /// Reads pictures with masks.
@@ -45,6 +46,19 @@ impl Reader for Masks {
 /// Whether a class name means what belongs to no object.
 pub(crate) fn is_background(name: &str) -> bool {
     ["background", "_background_", "bg"].contains(&name.to_lowercase().as_str())
+}
+
+/// For each class of other masks which of one's own it is: by name, or as the only one beside the background where one of
+/// the two is called foreground, which is no name.
+pub(crate) fn match_classes(own: &[String], other: &[String]) -> Vec<Option<usize>> {
+    if let ([ground, thing], [other_ground, other_thing]) = (own, other)
+        && is_background(ground)
+        && is_background(other_ground)
+        && (thing == "foreground" || other_thing == "foreground")
+    {
+        return vec![Some(0), Some(1)];
+    }
+    other.iter().map(|name| own.iter().position(|own| own == name)).collect()
 }
 
 /// The folder of the set that a folder of masks belongs to, there or not, and the kind of these masks: `set/train/masks`
@@ -78,6 +92,13 @@ pub(crate) fn has_kind(root: &Path, kind: &str) -> bool {
     })
 }
 
+/// Whether a folder of this name, beside a folder of masks, is a part of one set with it: pictures, masks, a part of the
+/// set, or lists.
+pub(crate) fn is_part_of_set(name: &str) -> bool {
+    let place = roles::place(&Path::new(name).join("file"));
+    place.is_picture || place.kind.is_some() || split_in(name).is_some() || name.eq_ignore_ascii_case("ImageSets")
+}
+
 fn is_of_pictures(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     roles::place(&Path::new(name).join("file")).is_picture
@@ -88,10 +109,13 @@ fn is_of_pictures(folder: &Path) -> bool {
 /// # Errors
 /// Why it is none.
 pub(crate) fn read(root: &Folder, asked: Option<&str>) -> Result<Draft, String> {
+    if let Some(draft) = objects::read(root).filter(|_| asked.is_none_or(|asked| asked.eq_ignore_ascii_case("masks"))) {
+        return Ok(draft);
+    }
     let pairs = pairs::pairs(root, asked)?;
     let mut issues = Vec::new();
-    let table = table::find(root, &mut issues);
-    let kind = kind_of(root, &pairs);
+    let table = table::find(root, &BTreeSet::new(), &mut issues);
+    let kind = kind_of(root, &pairs.kind, pairs.pairs.first().map(|pair| pair.mask.as_path()));
     let format = match kind {
         Kind::Voc => "Pascal VOC masks (SegmentationClass)".to_owned(),
         Kind::CityIds | Kind::CityTrainIds => format!("Cityscapes ({})", pairs.kind),
@@ -107,7 +131,7 @@ pub(crate) fn read(root: &Folder, asked: Option<&str>) -> Result<Draft, String> 
             Ok(split) => {
                 let split = split.or_else(|| split_of_path(&root.path, picture));
                 let target = Target { mask: Some(MaskTarget::File(mask.clone())), ..Target::default() };
-                items.push(Item { path: picture.clone(), split, target, origin: None });
+                items.push(Item { path: picture.clone(), split, target, origin: None, objects: Vec::new() });
             }
             Err(what) => teller.say(Severity::Warning, "pictures in no list", picture, None, what),
         }
@@ -130,10 +154,32 @@ pub(crate) fn read(root: &Folder, asked: Option<&str>) -> Result<Draft, String> 
     })
 }
 
-fn kind_of(root: &Folder, pairs: &Pairs) -> Kind {
-    let kind = pairs.kind.to_lowercase();
-    let of_voc = |pair: &Pair| {
-        let below = pair.mask.strip_prefix(root.path.parent().unwrap_or(Path::new(""))).unwrap_or(&pair.mask);
+/// How masks are read that a table of files names. `table` lies in the folder that may hold names of classes too;
+/// `tables` are no names of classes.
+pub(crate) fn rule_of_pairs(
+    root: &Folder,
+    table: &Path,
+    pairs: &[(PathBuf, PathBuf)],
+    tables: &BTreeSet<PathBuf>,
+    issues: &mut Vec<Issue>,
+) -> MaskRule {
+    let inside = |mask: &Path| roles::place(mask.strip_prefix(&root.path).unwrap_or(mask)).kind;
+    let first = pairs.first().map(|(_, mask)| mask.as_path());
+    let kind = first.and_then(inside);
+    let same = pairs.iter().all(|(_, mask)| inside(mask) == kind);
+    let kind = kind_of(root, kind.as_deref().filter(|_| same).unwrap_or_default(), first);
+    let names = table::find(root, tables, issues).or_else(|| {
+        // The listing may be the table of files alone.
+        let beside = table::beside(table.parent().unwrap_or(Path::new("")));
+        table::find(&beside, tables, issues)
+    });
+    MaskRule::files(kind, names)
+}
+
+fn kind_of(root: &Folder, kind: &str, first: Option<&Path>) -> Kind {
+    let kind = kind.to_lowercase();
+    let of_voc = |mask: &Path| {
+        let below = mask.strip_prefix(root.path.parent().unwrap_or(Path::new(""))).unwrap_or(mask);
         below.components().any(|part| part.as_os_str().to_string_lossy().to_lowercase().starts_with("voc"))
     };
     if kind.ends_with("_labelids") {
@@ -146,7 +192,7 @@ fn kind_of(root: &Folder, pairs: &Pairs) -> Kind {
         Kind::VocObjects
     } else if kind.starts_with("instance") {
         Kind::Instances
-    } else if kind == "segmentationclass" && pairs.pairs.first().is_some_and(of_voc) {
+    } else if kind == "segmentationclass" && first.is_some_and(of_voc) {
         Kind::Voc
     } else {
         Kind::Files

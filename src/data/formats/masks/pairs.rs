@@ -54,7 +54,7 @@ pub(super) fn pairs(root: &Folder, asked: Option<&str>) -> Result<Pairs, String>
     let mut others = Vec::new();
     for kind in kinds {
         let Some(files) = by_kind.get(&kind) else { continue };
-        let is_asked = asked.is_none_or(|asked| kind.eq_ignore_ascii_case(asked));
+        let is_asked = asked.is_none_or(|asked| is_asked_for(&kind, asked));
         let made = pair(&pictures, files);
         if best.is_none() && is_asked && !made.pairs.is_empty() {
             best = Some(Pairs { kind, ..made });
@@ -69,6 +69,12 @@ pub(super) fn pairs(root: &Folder, asked: Option<&str>) -> Result<Pairs, String>
         return Err(format!("of {} pictures only {} have a mask named like them", pictures.len(), best.pairs.len()));
     }
     Ok(Pairs { others, ..best })
+}
+
+/// Whether a kind of masks is the one that is asked for. Cityscapes' folders hold several kinds each, as ends of names.
+fn is_asked_for(kind: &str, asked: &str) -> bool {
+    let (kind, asked) = (kind.to_lowercase(), asked.to_lowercase());
+    kind == asked || matches!(asked.as_str(), "gtfine" | "gtcoarse") && kind.starts_with(&format!("{asked}_"))
 }
 
 /// Pictures and masks.

@@ -1,9 +1,11 @@
 //! After the check: masks that do not fit their picture are left out, values become classes, and what is odd is told.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::meaning::{Kind, MaskRule, Meaning, hex, shares};
+use super::objects::Told;
 use crate::data::check::Checked;
 use crate::data::formats::boxes::{Teller, compare_size};
 use crate::data::formats::{Item, fold};
@@ -17,17 +19,39 @@ pub(crate) struct Settled {
     pub issues: Vec<Issue>,
     /// What needs a name before masks can be used.
     pub unnamed: Vec<Unnamed>,
+    /// How values were read, where they were.
+    pub meaning: Option<Meaning>,
 }
 
 /// A picture of which this part has values without a class cannot be what was meant.
 const MOST_UNKNOWN: f64 = 0.5;
 
-/// Gives each picture the classes of its mask.
-pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRule) -> Settled {
-    let mut done =
-        Settled { pictures: Vec::new(), classes: rule.classes.clone(), issues: Vec::new(), unnamed: Vec::new() };
+/// Gives each picture the classes of its mask; `given` is how the masks are read that are trained on, where these only
+/// validate.
+pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRule, given: Option<&Meaning>) -> Settled {
+    let mut done = Settled {
+        pictures: Vec::new(),
+        classes: rule.classes.clone(),
+        issues: Vec::new(),
+        unnamed: Vec::new(),
+        meaning: None,
+    };
     let mut fitting: Vec<(Item, Checked, Facts)> = Vec::new();
-    for (item, mut checked) in pictures {
+    let mut told = Told::default();
+    for (mut item, mut checked) in pictures {
+        match checked.objects.take() {
+            Some(Ok(objects)) => {
+                item.target.mask = Some(MaskTarget::Shapes(Arc::new(objects.shapes.clone())));
+                told.of(&item.path, objects);
+            }
+            Some(Err((file, why))) => {
+                let name = item.path.file_name().unwrap_or_default().to_string_lossy();
+                let what = format!("the mask of an object cannot be used: {why}; {name} is left out with its objects");
+                done.issues.push(Issue::new(Severity::Error, file, what));
+                continue;
+            }
+            None => {}
+        }
         let file = mask_file(&item);
         match checked.mask.take() {
             Some(Ok(facts)) => match misfit(&facts, checked.size_px, &item.path) {
@@ -41,13 +65,17 @@ pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRul
             None => done.pictures.push((item, checked)),
         }
     }
+    told.finish(root, &mut done.issues);
     if rule.kind == Kind::Shapes {
         drawn(root, fitting, &mut done);
         return done;
     }
     let facts: Vec<&Facts> = fitting.iter().map(|(_, _, facts)| facts).collect();
-    match rule.decide(&facts) {
-        Ok(meaning) => read(root, fitting, &meaning, &mut done),
+    match decide(root, rule, &facts, given, &mut done.issues) {
+        Ok(meaning) => {
+            read(root, fitting, &meaning, &mut done);
+            done.meaning = Some(meaning);
+        }
         Err(why) => {
             let what = format!(
                 "{why}. Say what they mean in a file classes.csv in this folder, with a line name,r,g,b (or name,value) \
@@ -58,6 +86,49 @@ pub(crate) fn settle(root: &Path, pictures: Vec<(Item, Checked)>, rule: &MaskRul
         }
     }
     done
+}
+
+/// How masks are read: as those that are trained on, unless a table or the layout says otherwise; by themselves where that
+/// gives the same classes and the other way does not fit. Where the two disagree it is said.
+fn decide(
+    root: &Path,
+    rule: &MaskRule,
+    facts: &[&Facts],
+    given: Option<&Meaning>,
+    issues: &mut Vec<Issue>,
+) -> Result<Meaning, String> {
+    let Some(given) = given.filter(|_| rule.speaks_by_values()) else { return rule.decide(facts) };
+    let own = MaskRule { table: None, ..rule.clone() }.decide(facts);
+    let counted: Vec<Counted> = facts.iter().map(|facts| Counted::of(facts, given)).collect();
+    let fits = given.smeared || counted.iter().all(|one| one.unknown_px == 0);
+    let mut say = |what: String| issues.push(Issue::new(Severity::Warning, root, what));
+    match own {
+        Ok(own) if fits && own.contradicts(given, facts) => {
+            let (given, own) = (&given.said, &own.said);
+            say(format!("the masks are read as those that are trained on ({given}); alone they would mean: {own}"));
+        }
+        Ok(own) if !fits && own.classes == given.classes => {
+            let given = &given.said;
+            say(format!("the masks have other values than those that are trained on ({given}), and the same classes"));
+            return Ok(own);
+        }
+        Err(why) if !fits && given.is_of_values() && facts.iter().any(|facts| facts.has_colors()) => return Err(why),
+        _ if !fits => {
+            let mut unknown: BTreeMap<&str, u64> = BTreeMap::new();
+            for (name, count) in counted.iter().flat_map(|one| &one.unknown) {
+                *unknown.entry(name).or_default() += count;
+            }
+            let mut unknown: Vec<(String, u64)> = unknown.into_iter().map(|(name, n)| (name.to_owned(), n)).collect();
+            unknown.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let told = shares(&unknown, counted.iter().map(|one| one.all).sum());
+            say(format!(
+                "the masks have values that are no class of those that are trained on ({}): {told}",
+                given.said
+            ));
+        }
+        _ => {}
+    }
+    Ok(given.clone())
 }
 
 fn mask_file(item: &Item) -> PathBuf {

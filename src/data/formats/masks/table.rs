@@ -1,11 +1,12 @@
 //! Tables of classes beside masks: names by line, names with values, names with colors. CSV with a header, CamVid's and
 //! CVAT's texts, JSON in its usual forms.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::data::listing::{Folder, extension};
+use crate::data::listing::{File, Folder, Kind, extension};
 use crate::data::{Issue, Severity};
 
 /// Files that may hold the classes of masks, without their extension.
@@ -74,8 +75,10 @@ impl Table {
 }
 
 /// The table of a set, the one nearest to its folder. Others, and files that are none, are told.
-pub(super) fn find(root: &Folder, issues: &mut Vec<Issue>) -> Option<Table> {
+/// `except` are known to be something else.
+pub(super) fn find(root: &Folder, except: &BTreeSet<PathBuf>, issues: &mut Vec<Issue>) -> Option<Table> {
     let mut files: Vec<&Path> = root.all_files().into_iter().map(|file| file.path.as_path()).collect();
+    files.retain(|path| !except.contains(*path));
     let rank = |path: &Path| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         let at = NAMES.iter().position(|name| *name == stem)?;
@@ -98,6 +101,13 @@ pub(super) fn find(root: &Folder, issues: &mut Vec<Issue>) -> Option<Table> {
         }
     }
     found
+}
+
+/// The files in a folder that may be tables of classes.
+pub(super) fn beside(folder: &Path) -> Folder {
+    let names = NAMES.iter().flat_map(|name| EXTENSIONS.iter().map(move |end| folder.join(format!("{name}.{end}"))));
+    let files = names.filter(|path| path.is_file()).map(|path| File { path, kind: Kind::Other }).collect();
+    Folder { path: folder.to_owned(), files, folders: Vec::new() }
 }
 
 /// Reads a table.

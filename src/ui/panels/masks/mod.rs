@@ -6,6 +6,7 @@
 //! ```
 
 mod paint;
+mod shrink;
 mod tools;
 
 use super::live::Show;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, Weak};
 
 pub use paint::{color, difference_colors};
+pub use shrink::Shrunk;
 pub use tools::legend;
 
 /// Bytes of textures of masks that are kept besides those in sight.

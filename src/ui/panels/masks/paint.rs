@@ -1,6 +1,7 @@
 //! A mask as pixels to be laid over its picture. Pure, and run in the background.
 
 use super::super::live::Show;
+use super::shrink::Shrunk;
 use crate::data::{IGNORE_ID, components};
 use crate::train::segmentation::{ClassPixels, Mask, MaskConfusion};
 use crate::ui::Theme;
@@ -125,13 +126,7 @@ struct Small {
 
 impl Small {
     fn of(mask: &Mask, longest_px: u32) -> Self {
-        let [width, height] = mask.size_px.map(|side| side.max(1));
-        let share = (f64::from(longest_px.max(1)) / f64::from(width.max(height))).min(1.0);
-        let axis = |side: u32| -> Vec<usize> {
-            let count = ((f64::from(side) * share).round() as u32).max(1);
-            (0..count).map(|at| ((f64::from(at) + 0.5) * f64::from(side) / f64::from(count)) as usize).collect()
-        };
-        let (columns, rows) = (axis(width), axis(height));
+        let Shrunk { columns, rows } = Shrunk::of(mask.size_px, longest_px);
         let mut ids = Vec::with_capacity(columns.len() * rows.len());
         let mut wanted = rows.iter().peekable();
         for (y, row) in mask.rows().enumerate() {

@@ -1,28 +1,20 @@
 //! Masks as pictures to lay over a picture: translucent, with an outline.
 
+use super::super::masks::Shrunk;
 use egui::{Color32, ColorImage};
 
 /// The longest side of a layer in pixels: enough for an outline on a screen.
-const LONGEST_PX: usize = 1536;
+const LONGEST_PX: u32 = 1536;
 /// How much of the color is left inside.
 const INSIDE: f32 = 0.42;
 
 /// Lays out a picture of this width and height. `id_at` tells what lies at a row-major position, 0 for nothing; `color` its color.
 pub(super) fn layer(size_px: [u32; 2], id_at: impl Fn(usize) -> u16, color: impl Fn(u16) -> Color32) -> ColorImage {
-    let [width, height] = size_px.map(|side| (side as usize).max(1));
-    let longest = width.max(height);
-    let side = |side: usize| if longest <= LONGEST_PX { side } else { (side * LONGEST_PX / longest).max(1) };
-    let [columns, rows] = [side(width), side(height)];
-    // The pixel in the middle of each.
-    let from = |i: usize, count: usize, all: usize| ((2 * i + 1) * all / (2 * count)).min(all - 1);
-    let xs: Vec<usize> = (0..columns).map(|x| from(x, columns, width)).collect();
-    let ids: Vec<u16> = (0..rows)
-        .flat_map(|y| {
-            let row = from(y, rows, height) * width;
-            xs.iter().map(move |x| row + x)
-        })
-        .map(id_at)
-        .collect();
+    let width = size_px[0].max(1) as usize;
+    let from = Shrunk::of(size_px, LONGEST_PX);
+    let [columns, rows] = [from.columns.len(), from.rows.len()];
+    let places = from.rows.iter().flat_map(|row| from.columns.iter().map(move |column| row * width + column));
+    let ids: Vec<u16> = places.map(id_at).collect();
     let at = |x: usize, y: usize| ids.get(y * columns + x).copied().unwrap_or(0);
     let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
     for (i, pixel) in image.pixels.iter_mut().enumerate() {
