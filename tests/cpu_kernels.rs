@@ -1,7 +1,7 @@
 //! The kernels of the CPU against the definition of each operation, summed in f64, and a network with and without them.
 //! (The dev profile has them off, so the parity tests then run on burn's operations; `cargo test --release` has them on.)
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

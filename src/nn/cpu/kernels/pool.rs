@@ -46,8 +46,8 @@ impl Pool {
         let [_, width] = self.size;
         let [_, outputs] = self.out_size();
         let of = |tap| {
-            let inside = (0..outputs).filter(|at| self.source(*at, tap, width).is_some());
-            let (first, last) = (inside.clone().next()?, inside.last()?);
+            let mut inside = (0..outputs).filter(|at| self.source(*at, tap, width).is_some());
+            let (first, last) = (inside.clone().next()?, inside.next_back()?);
             let source = self.source(first, tap, width)?;
             Some(Column { tap, phase: source % self.stride, from: source / self.stride, first, last })
         };
