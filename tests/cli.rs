@@ -306,6 +306,7 @@ fn train_refuses_bad_plans_before_anything_is_written() {
     with("resnet18", &["--size", "8"], "8");
     with("resnet18", &["--lr", "0"], "learning rate");
     with("resnet18", &["--epochs", "0"], "epochs");
+    with("resnet18", &["--accumulate", "0"], "at least 1 batch");
     with("resnet18", &["--val", "/nonexistent/val"], "/nonexistent/val");
     with("resnet18", &["--optimizer", "adamw", "--momentum", "0.9"], "--momentum belongs to sgd");
     refused(&["train", "--data", "/nonexistent", "--model", "resnet18", "--out", out], "/nonexistent does not exist");
@@ -326,6 +327,23 @@ fn sample_unpacks_and_never_overwrites() {
     let leaves = std::fs::read_dir(folder.join("train/leaf")).unwrap().count();
     assert_eq!(leaves, frostline::data::sample::ASSET_TRAIN);
     refused(&["sample", "--out", name], "is not an empty folder");
+}
+
+#[test]
+fn steps_of_several_batches_are_told_as_steps() {
+    let home = tempfile::tempdir().unwrap();
+    set(&home.path().join("set"), 6, 3);
+    let (data, out) = (home.path().join("set"), home.path().join("run"));
+    let more = ["--epochs", "2", "--freeze", "head-only", "--accumulate", "2"];
+    let output = run(&tiny(data.to_str().unwrap(), out.to_str().unwrap(), &more));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let all = lines(&output);
+    let told: Vec<_> = of_type(&all, "step").iter().map(|step| (step["step"].clone(), step["epoch"].clone())).collect();
+    assert_eq!(
+        told,
+        [(1, 1), (2, 1), (3, 2), (4, 2)].map(|(step, epoch)| (step.into(), epoch.into())),
+        "3 batches: 2, 1"
+    );
 }
 
 /// Arguments of a run that takes a second: the small network at 32 px on the CPU.

@@ -175,7 +175,7 @@ pub(super) struct PlanArgs {
     /// Passes over the training pictures
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
-    /// Pictures in one step
+    /// Pictures that go through the network at once
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Learning rate [default: 0.01 for sgd, 0.001 for adamw]
@@ -245,6 +245,9 @@ pub(super) struct Recipe {
     /// Global norm that gradients are clipped at
     #[arg(long, value_name = "NORM")]
     pub clip: Option<f64>,
+    /// Batches whose mean gradient makes one step: the gradient of a larger batch in the memory of a small one [default: 1]
+    #[arg(long, value_name = "N")]
+    pub accumulate: Option<usize>,
     /// How training pictures are varied [default: off for models that are asked for masks, else on]
     #[arg(long)]
     pub augment: Option<AugmentName>,

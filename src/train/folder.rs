@@ -64,9 +64,10 @@ impl RunFile {
 pub struct Position {
     /// Epochs that are finished.
     pub epoch: u32,
-    /// Steps made in the epoch that is not finished.
-    pub step_in_epoch: usize,
-    /// Steps made in all.
+    /// Batches taken in the epoch that is not finished; a run is stored between two steps of the optimizer only.
+    #[serde(alias = "step_in_epoch")]
+    pub batch_in_epoch: usize,
+    /// Steps of the optimizer made in all.
     pub step: u64,
     /// Sums of the losses of the unfinished epoch, by name.
     pub loss_sums: BTreeMap<String, f64>,

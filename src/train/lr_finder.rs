@@ -5,9 +5,9 @@ use super::features::Given;
 use super::losses::LossOptions;
 use super::optim::Optimizer;
 use super::setup::Setup;
-use super::step::{Rates, StepFailure, train_step};
-use crate::data::PixelCache;
+use super::step::{PendingStep, Rates, StepFailure};
 use crate::data::batch::Batch;
+use crate::data::{Loader, PixelCache};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl LrSweep {
 pub struct LrPoint {
     /// Its base learning rate.
     pub lr: f64,
-    /// The total loss before the step.
+    /// The total loss before the step, the mean over its batches.
     pub loss: f64,
     /// The moving average of the losses so far, without the start's bias.
     pub smoothed: f64,
@@ -130,15 +130,12 @@ fn steps(
     let mut smooth = Smooth::default();
     for epoch in 1.. {
         let (mut loader, trained) = (setup.loader(epoch, 0, &cache), points.len());
-        while let Some(raw) = loader.next_batch() {
-            let Some(batch) = Batch::upload(raw, setup.network.device()) else { continue };
+        loop {
             let lr = sweep.rate(points.len());
-            let Setup { network, plan, .. } = setup;
-            let rates = Rates { base: lr, stages: &plan.stage_lr, closing: false };
-            let (step, seen) = (points.len() as u64, (&batch, &Given::new()));
-            let result = train_step(network, &mut optimizer, seen, &options, plan, step, rates);
+            let result = step(setup, &mut loader, &options, &mut optimizer, points.len() as u64, lr);
             let loss = match result {
-                Ok(result) => result.losses.get("total").copied().unwrap_or(f64::NAN),
+                Ok(Some(loss)) => loss,
+                Ok(None) => break,
                 Err(StepFailure::NotFinite { .. }) => f64::NAN,
                 Err(StepFailure::Run(error)) => return Err(format!("Step {} failed: {error}.", points.len() + 1)),
             };
@@ -162,6 +159,37 @@ fn steps(
         }
     }
     Ok((points, SweepEnd::Completed))
+}
+
+/// A step on the batches that come next, as many as the plan accumulates: its loss; none where no pictures are left.
+fn step(
+    setup: &mut Setup,
+    loader: &mut Loader,
+    options: &LossOptions,
+    optimizer: &mut Optimizer,
+    number: u64,
+    lr: f64,
+) -> Result<Option<f64>, StepFailure> {
+    let Setup { network, plan, .. } = setup;
+    loop {
+        let (mut pending, mut taken) = (PendingStep::default(), 0);
+        while taken < plan.accumulate
+            && let Some(raw) = loader.next_batch()
+        {
+            taken += 1;
+            if let Some(batch) = Batch::upload(raw, network.device()) {
+                pending.add(network, (&batch, &Given::new()), options, plan, number, false)?;
+            }
+        }
+        if taken == 0 {
+            return Ok(None);
+        }
+        if !pending.is_empty() {
+            let rates = Rates { base: lr, stages: &plan.stage_lr };
+            let result = pending.finish(network, optimizer, plan, rates)?;
+            return Ok(Some(result.losses.get("total").copied().unwrap_or(f64::NAN)));
+        }
+    }
 }
 
 /// The smoothed loss with its best value so far.

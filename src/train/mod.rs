@@ -56,6 +56,6 @@ pub use run::{Control, Observer, Summary, Trainer};
 pub use schedule::learning_rate;
 pub use self_test::{Opened, SelfTest};
 pub use setup::{Setup, head_plans, load_into, open_data, open_model, wanted};
-pub use step::{Rates, StepFailure, StepResult, train_step};
+pub use step::{PendingStep, Rates, StepFailure, StepResult};
 pub use timeline::{FreezePhase, InForce};
 pub use validate::{Pass, Validation, pinned, validate};

@@ -28,7 +28,7 @@ pub struct RunInfo {
     pub train_images: usize,
     /// Pictures to validate on.
     pub val_images: usize,
-    /// Steps in an epoch.
+    /// Steps of the optimizer in an epoch.
     pub steps_per_epoch: usize,
     /// Learnable values.
     pub params: u64,
@@ -57,14 +57,14 @@ pub struct StepTimes {
     pub optimizer: f64,
 }
 
-/// One training step.
+/// One step of the optimizer.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepNews {
     /// Steps since the start of the run, from 1.
     pub step: u64,
     /// Epoch, from 1.
     pub epoch: u32,
-    /// `total` and each loss by name.
+    /// `total` and each loss by name: those of its batch, or their mean where it has several.
     pub losses: BTreeMap<String, f64>,
     /// Base learning rate of the step.
     pub lr: f64,

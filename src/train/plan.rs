@@ -167,8 +167,11 @@ pub struct Plan {
     pub timeline: Vec<FreezePhase>,
     /// Passes over the training pictures.
     pub epochs: u32,
-    /// Pictures in one step.
+    /// Pictures that go through the network at once: one step, or a part of it where gradients are accumulated.
     pub batch: usize,
+    /// Batches whose mean gradient makes one step of the optimizer; the last step of an epoch takes what is left.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Side of the input in pixels.
     pub size_px: u32,
     /// Decides the split, new weights, order of pictures and augmentation.
@@ -230,6 +233,7 @@ impl Default for Plan {
             timeline: Vec::new(),
             epochs: 10,
             batch: 16,
+            accumulate: 1,
             size_px: 224,
             seed: 0,
             optimizer: OptimizerChoice::SGD,
@@ -257,6 +261,11 @@ impl Default for Plan {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 impl Plan {
@@ -344,6 +353,7 @@ impl Plan {
         };
         check(self.epochs >= 1, "The number of epochs must be at least 1.".to_owned());
         check(self.batch >= 1, "The batch must hold at least 1 picture.".to_owned());
+        check(self.accumulate >= 1, "A step must accumulate the gradients of at least 1 batch.".to_owned());
         check(
             (32..=4096).contains(&self.size_px),
             format!("The input size must lie between 32 and 4096 pixels, not {}.", self.size_px),

@@ -3,6 +3,7 @@
 mod closing;
 mod evaluated;
 mod live;
+mod steps;
 
 use super::detection;
 use super::evaluation::Evaluation;
@@ -14,9 +15,7 @@ use super::news::{Best, Ended, Ending, EpochNews, LiveSample, RunInfo, StepNews}
 use super::optim::Optimizer;
 use super::plan::Plan;
 use super::proof::Proof;
-use super::schedule::learning_rate;
 use super::setup::{Setup, start_position};
-use super::step::{Rates, StepFailure, StepResult, train_step};
 use super::timeline::FreezePhase;
 use super::validate::{Validation, files, pinned};
 use crate::data::batch::Batch;
@@ -24,11 +23,11 @@ use crate::data::features::FeatureFolder;
 use crate::data::{Issue, Loader, PixelCache, Split};
 use crate::graph::FreezePlan;
 use crate::models::Network;
-use burn::tensor::Tensor;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use steps::Making;
 
 /// Fixed validation pictures that are shown after each epoch.
 const PINNED: usize = 8;
@@ -82,7 +81,8 @@ pub trait Observer {
     fn warning(&mut self, issue: Issue);
     /// A line for the console.
     fn log(&mut self, text: String);
-    /// Asked before each step: what is wanted. With `wait` it may block until something is. `network` is the state now.
+    /// Asked before each batch: what is wanted; what changes the run waits for the next step. With `wait` it may block until
+    /// something is. `network` is the state now.
     fn poll(&mut self, network: &Network, run: &RunFile, wait: bool) -> Option<Control>;
 }
 
@@ -127,6 +127,8 @@ pub struct Trainer {
     warm: HashSet<(usize, Option<[usize; 4]>)>,
     /// Training pictures of an epoch.
     epoch_len: usize,
+    /// What was asked for between two batches of one step.
+    held: VecDeque<Control>,
     history: Vec<EpochNews>,
 }
 
@@ -200,6 +202,7 @@ impl Trainer {
             images_per_s: 0.0,
             warm: HashSet::new(),
             epoch_len,
+            held: VecDeque::new(),
             history,
         })
     }
@@ -211,17 +214,9 @@ impl Trainer {
         self
     }
 
-    fn steps_per_epoch(&self) -> usize {
-        self.epoch_len.div_ceil(self.setup.plan.batch)
-    }
-
     /// Pictures of a split that count.
     fn known(&self, split: Split) -> usize {
         detection::known(self.setup.network.graph(), &self.setup.dataset, split).len()
-    }
-
-    fn epoch_position(&self) -> f64 {
-        f64::from(self.position.epoch) + self.position.step_in_epoch as f64 / self.steps_per_epoch().max(1) as f64
     }
 
     /// Trains to the end of the plan, or until somebody stops it.
@@ -240,7 +235,7 @@ impl Trainer {
             Flow::On => Ending::Completed,
             Flow::Stop(ending) => ending,
         };
-        if self.position.step_in_epoch > 0 {
+        if self.position.batch_in_epoch > 0 {
             self.save_resume()?;
         }
         self.folder.append(&Ended { ending })?;
@@ -275,8 +270,11 @@ impl Trainer {
         self.enter_phase(observer)?;
         self.features.take_counts();
         let mut loader: Option<Loader> = None;
+        let mut making = Making::default();
         loop {
-            if let Flow::Stop(ending) = self.obey(observer)? {
+            if !self.is_between_steps() {
+                self.hold(observer);
+            } else if let Flow::Stop(ending) = self.obey(observer)? {
                 return Ok(Flow::Stop(ending));
             }
             if self.unsettled {
@@ -286,99 +284,37 @@ impl Trainer {
             }
             let loader = loader.get_or_insert_with(|| {
                 let known = self.features.lookup(Split::Train);
-                self.setup.loader_known(epoch, self.position.step_in_epoch, &self.cache, known)
+                self.setup.loader_known(epoch, self.position.batch_in_epoch, &self.cache, known)
             });
             let waiting = Instant::now();
             let Some(mut raw) = loader.next_batch() else { break };
             raw.failed.drain(..).for_each(|issue| observer.warning(issue));
             let names = files(&self.setup.dataset, &raw);
             let data_ms = waiting.elapsed().as_secs_f64() * 1e3;
-            match Batch::upload(raw, self.setup.network.device()) {
-                Some(batch) => self.step(&batch, &names, data_ms, observer)?,
-                None => self.position.step_in_epoch += 1,
+            if let Some(batch) = Batch::upload(raw, self.setup.network.device()) {
+                self.take_batch(&mut making, &batch, names, data_ms)?;
             }
-            if self.saved_at.elapsed() > CHECKPOINT_EVERY {
-                self.save_resume()?;
+            self.position.batch_in_epoch += 1;
+            if self.is_between_steps() {
+                self.make_step(std::mem::take(&mut making), observer)?;
+                if self.saved_at.elapsed() > CHECKPOINT_EVERY {
+                    self.save_resume()?;
+                }
             }
         }
+        self.make_step(making, observer)?;
         let counts = self.features.take_counts();
-        let steps = self.position.step_in_epoch.max(1) as f64;
-        let train = self.position.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / steps)).collect();
+        let batches = self.position.batch_in_epoch.max(1) as f64;
+        let train = self.position.loss_sums.iter().map(|(name, sum)| (name.clone(), sum / batches)).collect();
         let found = match self.validate(observer)? {
             Checked::Found(found) => found,
             Checked::Stopped(ending) => return Ok(Flow::Stop(ending)),
         };
         self.position.epoch = epoch;
-        self.position.step_in_epoch = 0;
+        self.position.batch_in_epoch = 0;
         self.position.loss_sums.clear();
         self.close_epoch(observer, (train, counts), *found, start)?;
         Ok(Flow::On)
-    }
-
-    fn step(
-        &mut self,
-        batch: &Batch,
-        names: &[String],
-        data_ms: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<(), String> {
-        let per_epoch = self.steps_per_epoch();
-        let total = u64::from(self.setup.plan.epochs) * per_epoch as u64;
-        let Setup { network, plan, .. } = &mut self.setup;
-        let phase = plan.phase(self.position.epoch + 1);
-        let scheduled = learning_rate(plan, self.position.step, per_epoch, total) * phase.lr_factor;
-        // A rate set by hand replaces the plan's base; the schedule's shape and the phase's factor stay.
-        let lr = self.position.lr.map_or(scheduled, |own| scheduled / plan.lr * own);
-        let start = Instant::now();
-        let closing = plan.augment.is_closing(self.position.epoch, plan.epochs);
-        let rates = Rates { base: lr, stages: phase.stage_lr, closing };
-        let given = self.features.given(network, batch);
-        let before_ms = start.elapsed().as_secs_f64() * 1e3;
-        let result = given.map_err(StepFailure::from).and_then(|given| {
-            train_step(network, &mut self.optimizer, (batch, &given), &self.options, plan, self.position.step, rates)
-        });
-        let StepResult { losses, grad_norm, mut ms } = result.map_err(|failure| self.explain(failure, names))?;
-        ms.data = data_ms;
-        ms.forward += before_ms;
-        let seconds = start.elapsed().as_secs_f64() + data_ms / 1e3;
-        let speed = batch.len() as f64 / seconds.max(1e-9);
-        let warm_up = self.warm.insert((batch.len(), batch.images.as_ref().map(Tensor::dims)));
-        let images_per_s = match self.images_per_s {
-            0.0 => speed,
-            known if warm_up => known,
-            known => 0.8 * known + 0.2 * speed,
-        };
-        if !warm_up {
-            self.images_per_s = images_per_s;
-        }
-        self.position.step += 1;
-        self.position.step_in_epoch += 1;
-        for (name, value) in &losses {
-            *self.position.loss_sums.entry(name.clone()).or_default() += value;
-        }
-        observer.step(StepNews {
-            step: self.position.step,
-            epoch: self.position.epoch + 1,
-            losses,
-            lr,
-            images_per_s,
-            ms,
-            grad_norm,
-            warm_up,
-        });
-        Ok(())
-    }
-
-    fn explain(&self, failure: StepFailure, names: &[String]) -> String {
-        let step = self.position.step + 1;
-        match failure {
-            StepFailure::NotFinite { what } => format!(
-                "Step {step} gave a number that is not finite ({what}); the pictures were {}. Lower the learning rate or \
-                 clip the gradient, and resume the run from its last checkpoint.",
-                names.join(", ")
-            ),
-            StepFailure::Run(error) => format!("Step {step} failed: {error}."),
-        }
     }
 
     fn info(&self) -> RunInfo {

@@ -154,6 +154,9 @@ pub struct Notes {
     pub frozen: Vec<(u64, String)>,
     pub paused: Vec<bool>,
     pub script: VecDeque<(u64, Control)>,
+    /// Controls after given numbers of questions instead: also between the batches of a step.
+    pub asked: VecDeque<(u64, Control)>,
+    pub polls: u64,
     pub trainable: Vec<u64>,
     pub logs: Vec<String>,
 }
@@ -197,6 +200,10 @@ impl Observer for Notes {
         self.logs.push(text);
     }
     fn poll(&mut self, _: &Network, _: &RunFile, wait: bool) -> Option<Control> {
+        self.polls += 1;
+        if self.asked.front().is_some_and(|(poll, _)| *poll <= self.polls) {
+            return self.asked.pop_front().map(|(_, control)| control);
+        }
         let due = self.script.front().is_some_and(|(step, _)| wait || *step <= self.steps.len() as u64);
         if due { self.script.pop_front().map(|(_, control)| control) } else { None }
     }

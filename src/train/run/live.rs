@@ -22,7 +22,8 @@ impl Trainer {
     pub(super) fn obey(&mut self, observer: &mut dyn Observer) -> Result<Flow, String> {
         let mut paused = false;
         loop {
-            let Some(control) = observer.poll(&self.setup.network, &self.run, paused) else {
+            let held = self.held.pop_front();
+            let Some(control) = held.or_else(|| observer.poll(&self.setup.network, &self.run, paused)) else {
                 if paused {
                     continue;
                 }

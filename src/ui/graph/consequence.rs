@@ -29,7 +29,10 @@ fn memory(ctx: &Context<'_>, now: &Frontier, then: &Frontier) -> String {
         OptimizerChoice::Sgd { momentum, .. } => u64::from(momentum != 0.0),
         OptimizerChoice::AdamW { .. } => 2,
     };
-    let bytes = |frontier: &Frontier| frontier.kept_bytes * plan.batch as u64 + frontier.trainable * 4 * (1 + states);
+    // Gradients that wait for those of the next batch.
+    let sums = u64::from(plan.accumulate > 1);
+    let numbers = 1 + sums + states;
+    let bytes = |frontier: &Frontier| frontier.kept_bytes * plan.batch as u64 + frontier.trainable * 4 * numbers;
     format!("memory ≈ {} (estimate, batch {})", format::bytes_change(bytes(now), bytes(then)), plan.batch)
 }
 

@@ -38,7 +38,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
         ctx,
         &Number {
             name: "batch",
-            help: "Pictures in one step.",
+            help: "Pictures that go through the network at once.",
             range: 1.0..=4096.0,
             speed: 0.2,
             whole: true,

@@ -45,6 +45,21 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             set: |plan, value| plan.warmup_epochs = value,
         },
     );
+    number(
+        ui,
+        ctx,
+        &Number {
+            name: "batches in a step",
+            help: "Batches whose mean gradient makes one step of the optimizer: with 4 batches of 8 pictures a step is as \
+                   large as with a batch of 32, in the memory of 8. Batch norm sees each batch by itself; warm-up and \
+                   schedule go by steps. The last step of an epoch takes the batches that are left.",
+            range: 1.0..=1024.0,
+            speed: 0.05,
+            whole: true,
+            get: |plan| plan.accumulate as f64,
+            set: |plan, value| plan.accumulate = value as usize,
+        },
+    );
     clip(ui, ctx);
     widgets::section(ui, ctx.theme, "Loss");
     number(
