@@ -328,10 +328,16 @@ fn objects_are_found_better_and_the_run_can_be_asked() {
 #[test]
 fn the_encoder_is_proved_frozen_and_a_resumed_run_goes_on_bit_for_bit() {
     let dataset = shapes(12);
+    for (accumulate, cut) in [(1, 4), (2, 3)] {
+        resumed(&dataset, &Plan { freeze: backbone(), augment: Augment::segmentation(), accumulate, ..plan(2) }, cut);
+    }
+}
+
+/// Runs a plan as a whole, and cancelled after the step `cut` in its second epoch and taken up again.
+fn resumed(dataset: &Arc<Dataset>, plan: &Plan, cut: u64) {
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan { freeze: backbone(), augment: Augment::segmentation(), ..plan(2) };
     let mut whole = Notes::default();
-    let mut straight = trainer(plan.clone(), &dataset, &dir.path().join("whole"));
+    let mut straight = trainer(plan.clone(), dataset, &dir.path().join("whole"));
     let values = |trainer: &Trainer| -> BTreeMap<String, Vec<f32>> {
         trainer.network().tensors().unwrap().into_iter().map(|tensor| (tensor.spec.name, tensor.values)).collect()
     };
@@ -343,13 +349,13 @@ fn the_encoder_is_proved_frozen_and_a_resumed_run_goes_on_bit_for_bit() {
         assert_eq!(after[name] == *old, name.starts_with("image_encoder.") || constant, "{name}");
     }
     assert!(whole.epochs.iter().all(|epoch| epoch.frozen_verified && epoch.frozen_tensors > 0));
-    // Stopped after the fourth of six steps, in the second epoch, and taken up again.
+    assert_eq!(whole.steps.len(), 2 * 3_usize.div_ceil(plan.accumulate));
     let out = dir.path().join("broken");
-    let mut first = Notes { script: [(4, Control::Cancel)].into(), ..Notes::default() };
-    assert_eq!(trainer(plan.clone(), &dataset, &out).run(&mut first).unwrap().ending, Ending::Cancelled);
+    let mut first = Notes { script: [(cut, Control::Cancel)].into(), ..Notes::default() };
+    assert_eq!(trainer(plan.clone(), dataset, &out).run(&mut first).unwrap().ending, Ending::Cancelled);
     let (folder, file) = RunFolder::open(&out).unwrap();
     let mut second = Notes::default();
-    let mut resumed = Trainer::resume(setup(file.plan, &dataset), folder).unwrap();
+    let mut resumed = Trainer::resume(setup(file.plan, dataset), folder).unwrap();
     resumed.run(&mut second).unwrap();
     assert_eq!(after, values(&resumed));
     assert_eq!(whole.epochs.last().unwrap().metrics, second.epochs.last().unwrap().metrics);
