@@ -47,7 +47,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
             show(prediction, args.top.unwrap_or(TOP), choice, mask.as_deref())?;
         }
         if let Some(why) = &prediction.error {
-            output::note(&format!("{}: {why}", prediction.image));
+            output::note(why);
             unreadable += 1;
         }
     }

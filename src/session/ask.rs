@@ -22,7 +22,9 @@ pub(super) struct Asker {
     prompter: Option<(Stamped, Prompter)>,
     /// Pictures, the one asked about last at the end.
     pictures: Vec<(Stamped, Embedding)>,
-    /// Encoded pictures on disk, where the weights' folder takes them.
+    /// The folder of encoded pictures on disk; none for memory alone.
+    folder: Option<PathBuf>,
+    /// Those of this network.
     kept: Option<Kept>,
 }
 
@@ -48,6 +50,11 @@ impl Stamped {
 }
 
 impl Asker {
+    /// Keeps encoded pictures in this folder.
+    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, ..Self::default() }
+    }
+
     /// Gets a picture ready: encodes it, or reads from disk what was encoded earlier.
     ///
     /// # Errors
@@ -77,11 +84,12 @@ impl Asker {
         let stamp = Stamped::of(from);
         if self.prompter.as_ref().is_none_or(|(known, _)| *known != stamp) {
             outbox.offer(Event::Progress { what: "loading the model".to_owned(), done: 0, total: 0 });
-            *self = Self::default();
+            *self = Self::new(self.folder.take());
             let (network, run) = train::open_model(from, device)?;
             self.prompter = Some((stamp, Prompter::new(&network, run.preprocess.clone())?));
             // Without the weights' digest nothing is kept on disk.
-            self.kept = Kept::beside(from, &run.preprocess).ok().filter(|_| from.is_file());
+            let folder = self.folder.clone().filter(|_| from.is_file());
+            self.kept = folder.and_then(|folder| Kept::new(folder, from, &run.preprocess).ok());
         }
         Ok(())
     }

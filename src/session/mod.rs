@@ -33,6 +33,7 @@ pub use shelf::WeightsPlace;
 pub use thumbs::{Picture, Thumbnails};
 pub use view::{Busy, Mark, Notice, Phase, PromptView, RunView, SweepView, View};
 
+use crate::data::features::FeatureFolder;
 use crate::train::DeviceChoice;
 use shelf::Shelf;
 use std::sync::Arc;
@@ -78,11 +79,24 @@ impl Session {
     /// # Errors
     /// When the thread cannot be started.
     pub fn spawn_at(device: DeviceChoice, wake: Wake, place: WeightsPlace) -> std::io::Result<Self> {
+        Self::spawn_in(device, wake, place, FeatureFolder::usual())
+    }
+
+    /// The same with stored features in another folder than the environment says, too.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn spawn_in(
+        device: DeviceChoice,
+        wake: Wake,
+        place: WeightsPlace,
+        features: FeatureFolder,
+    ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(COMMANDS);
         let (outbox, events) = sync_channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
         let shelf = Some(Shelf::new(place, worker::Outbox::new(outbox.clone(), Arc::clone(&wake))));
-        let thread = worker::spawn(device, inbox, outbox, Arc::clone(&stop), wake)?;
+        let thread = worker::spawn(device, features, inbox, outbox, Arc::clone(&stop), wake)?;
         Ok(Self { commands: Some(commands), events, stop, shelf, thread: Some(thread) })
     }
 

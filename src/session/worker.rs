@@ -56,6 +56,7 @@ impl Outbox {
 /// Starts the thread.
 pub(super) fn spawn(
     choice: DeviceChoice,
+    features: FeatureFolder,
     inbox: Receiver<Command>,
     outbox: SyncSender<Event>,
     stop: Arc<AtomicBool>,
@@ -63,7 +64,7 @@ pub(super) fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     let outbox = Outbox::new(outbox, wake);
     let body = move || {
-        let guarded = std::panic::AssertUnwindSafe(|| serve(choice, &inbox, &outbox, &stop));
+        let guarded = std::panic::AssertUnwindSafe(|| serve(choice, features, &inbox, &outbox, &stop));
         if let Err(panic) = std::panic::catch_unwind(guarded) {
             let what =
                 format!("The session failed: {}. Restart the program; runs can be resumed.", panic_text(&*panic));
@@ -117,12 +118,18 @@ fn open_device(choice: DeviceChoice, outbox: &Outbox) -> Option<Device> {
     }
 }
 
-fn serve(choice: DeviceChoice, inbox: &Receiver<Command>, outbox: &Outbox, stop: &Arc<AtomicBool>) {
+fn serve(
+    choice: DeviceChoice,
+    features: FeatureFolder,
+    inbox: &Receiver<Command>,
+    outbox: &Outbox,
+    stop: &Arc<AtomicBool>,
+) {
     let Some(device) = open_device(choice, outbox) else { return };
-    let features = Arc::new(FeatureFolder::usual());
+    let features = Arc::new(features);
     outbox.send(Event::FeaturesKept(features.kept()));
-    let mut worker =
-        Worker { device, inbox, outbox, stop, opened: None, model: None, asker: Asker::default(), features };
+    let asker = Asker::new(features.embeddings());
+    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None, asker, features };
     while let Ok(command) = worker.inbox.recv() {
         // A run that panics must not end the session: the next command starts afresh from the files on disk.
         let guarded = std::panic::AssertUnwindSafe(|| worker.obey(command));

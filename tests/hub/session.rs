@@ -1,6 +1,7 @@
 //! Public weights through a session's channels, beside whatever else it does.
 
 use super::server::{self, Server};
+use frostline::data::features::FeatureFolder;
 use frostline::session::{Command, Event, Session, View, WeightsCommand, WeightsPlace, WeightsState};
 use frostline::train::{DeviceChoice, Plan, WeightsSource, sample_plan};
 use frostline::weights::hub::Options;
@@ -20,7 +21,10 @@ impl Desk {
     fn new(folder: &Path, mirror: &str) -> Self {
         let options = Options { mirror: Some(mirror.to_owned()), ..super::options() };
         let place = WeightsPlace { folder: Some(folder.to_path_buf()), options };
-        Self { session: Session::spawn_at(DeviceChoice::Cpu, Arc::new(|| ()), place).unwrap(), view: View::default() }
+        Self {
+            session: Session::spawn_in(DeviceChoice::Cpu, Arc::new(|| ()), place, FeatureFolder::new(None)).unwrap(),
+            view: View::default(),
+        }
     }
 
     fn send(&self, command: WeightsCommand) {

@@ -5,9 +5,11 @@ use burn::tensor::Device;
 use egui::{Event as Input, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use frostline::data::features::FeatureFolder;
 use frostline::data::{OpenOptions, Quiet, Task, open};
 use frostline::models::{Network, find};
 use frostline::session::{Command, Event, MaskQuestion, Masks, Session, WeightsPlace};
+use frostline::train::segmentation::prompt::Prompt;
 use frostline::train::{DeviceChoice, WeightsSource};
 use frostline::ui::{Action, Theme};
 use frostline::weights::{PlainTensor, SaveDtype, save_safetensors};
@@ -46,6 +48,12 @@ fn world(model: &Path) -> World {
     world
 }
 
+/// A session that keeps encoded pictures in `cache`, and nothing in the user's own folder.
+fn session(cache: &Path) -> Session {
+    let features = FeatureFolder::new(Some(cache.to_owned()));
+    Session::spawn_in(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env(), features).unwrap()
+}
+
 /// The window with the session behind it.
 struct Desk {
     window: Harness<'static, World>,
@@ -54,8 +62,9 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(world: World) -> Self {
-        let session = Session::spawn_at(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env()).unwrap();
+    /// Encoded pictures are kept in `cache`.
+    fn new(world: World, cache: &Path) -> Self {
+        let session = session(cache);
         Self { window: world.window(1200.0, 700.0), session, sent: Vec::new() }
     }
 
@@ -99,7 +108,7 @@ impl Desk {
     }
 
     /// The prompts that were asked.
-    fn asked(&self) -> Vec<frostline::train::segmentation::prompt::Prompt> {
+    fn asked(&self) -> Vec<Prompt> {
         let prompt = |command: &Command| match command {
             Command::Ask { question: MaskQuestion::Prompt(prompt), .. } => Some(prompt.clone()),
             _ => None,
@@ -111,10 +120,10 @@ impl Desk {
 #[test]
 fn from_a_click_to_a_data_set() {
     let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join("model.safetensors");
+    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
     weights(&model);
     let image = picture(&dir.path().join("square.png"));
-    let mut desk = Desk::new(world(&model));
+    let mut desk = Desk::new(world(&model), &cache);
     desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
     desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
     let opened = desk.window.state().view.prompts.opened.clone().unwrap();
@@ -191,11 +200,22 @@ fn from_a_click_to_a_data_set() {
     assert_eq!(set.samples[0].target.mask_px, [80 * 40 - area, area]);
     desk.window.get_by_label_contains("Open it as the data set");
     drop(desk);
-    // The next session reads the picture's features from disk and answers the same.
-    let session = Session::spawn_at(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env()).unwrap();
-    session.send(Command::OpenPrompt { image: image.clone(), from: model.clone() }).unwrap();
-    let question = MaskQuestion::Prompt(first[0].clone());
-    session.send(Command::Ask { image, from: model, question }).unwrap();
+    the_next_session_reads_it(&cache, &model, &image, first[0].clone());
+}
+
+/// The next session reads the picture's features from disk and answers the same; they are cleared with all others.
+fn the_next_session_reads_it(cache: &Path, model: &Path, image: &Path, prompt: Prompt) {
+    let kept = FeatureFolder::new(Some(cache.to_owned()));
+    let file = std::fs::read_dir(cache.join("embeddings")).unwrap().next().unwrap().unwrap();
+    assert_eq!((kept.kept().files, kept.kept().bytes), (1, file.metadata().unwrap().len()));
+    assert_eq!(
+        std::fs::read_dir(cache.parent().unwrap()).unwrap().filter(|one| one.as_ref().unwrap().path().is_dir()).count(),
+        2
+    );
+    let session = session(cache);
+    session.send(Command::OpenPrompt { image: image.to_owned(), from: model.to_owned() }).unwrap();
+    let question = MaskQuestion::Prompt(prompt);
+    session.send(Command::Ask { image: image.to_owned(), from: model.to_owned(), question }).unwrap();
     let (start, mut from_disk) = (Instant::now(), None);
     loop {
         assert!(start.elapsed() < Duration::from_secs(60));
@@ -210,15 +230,26 @@ fn from_a_click_to_a_data_set() {
         }
     }
     assert_eq!(from_disk, Some((true, None)));
+    // Cleared with all other stored features.
+    session.send(Command::ClearFeatures).unwrap();
+    let cleared = loop {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        if let Some(Event::FeaturesKept(kept)) = session.wait(Duration::from_millis(50)).unwrap()
+            && kept.files == 0
+        {
+            break kept;
+        }
+    };
+    assert_eq!((cleared.bytes, kept.kept().files), (0, 0));
 }
 
 #[test]
 fn everything_that_is_found_becomes_objects() {
     let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join("model.safetensors");
+    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
     weights(&model);
     let image = picture(&dir.path().join("square.png"));
-    let mut desk = Desk::new(world(&model));
+    let mut desk = Desk::new(world(&model), &cache);
     desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
     desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
     desk.window.get_by_label("coarse").click();
@@ -251,4 +282,74 @@ fn without_weights_it_says_what_is_missing() {
     window.get_by_label("See the weights").click();
     window.run_ok();
     assert!(window.state().actions.iter().any(|action| matches!(action, Action::Show(frostline::ui::Page::Model))));
+}
+
+#[test]
+fn clicks_and_boxes_land_on_their_pixels_in_a_zoomed_picture() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
+    weights(&model);
+    let image = picture(&dir.path().join("square.png"));
+    let mut desk = Desk::new(world(&model), &cache);
+    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
+    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    let all = desk.window.get_all_by_label_contains("square.png").map(|node| node.rect());
+    let canvas = all.max_by(|a, b| a.area().total_cmp(&b.area())).unwrap();
+    let fitted = (canvas.width() / 80.0).min(canvas.height() / 40.0);
+    // Where pixel (60, 30) lies, and stays: a wheel turned there by 300 ln 4 points makes it four times as large.
+    let about = canvas.center() + egui::vec2(20.0, 10.0) * fitted;
+    desk.window.event(Input::PointerMoved(about));
+    let delta = egui::vec2(0.0, 300.0 * 4.0_f32.ln());
+    desk.window.event(Input::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta,
+        source: egui::MouseWheelSource::Unknown,
+        phase: egui::TouchPhase::Move,
+        modifiers: Modifiers::NONE,
+    });
+    // The wheel is smoothed over some frames.
+    (0..60).for_each(|_| desk.window.step());
+    let at = |x: f32, y: f32| about + egui::vec2(x - 60.0, y - 30.0) * fitted * 4.0;
+    desk.click(at(57.0, 28.0), Modifiers::NONE);
+    desk.until("answer", |world| world.view.masks.is_some());
+    let close = |a: f32, b: f32| (a - b).abs() < 0.2;
+    let [x, y] = desk.asked()[0].points[0].xy;
+    assert!(close(x, 57.0) && close(y, 28.0), "{x} {y}");
+    // A drag of the middle button moves the picture by as many points, and asks nothing.
+    let moved = egui::vec2(-40.0, 24.0);
+    let drag = |desk: &mut Desk, button: PointerButton, from: Pos2, to: Pos2| {
+        for (pos, pressed) in [(from, true), (to, false)] {
+            desk.window.event(Input::PointerMoved(from + (pos - from) * 0.5));
+            desk.window.step();
+            desk.window.event(Input::PointerMoved(pos));
+            desk.window.step();
+            desk.window.event(Input::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE });
+            desk.window.step();
+        }
+    };
+    drag(&mut desk, PointerButton::Middle, at(60.0, 30.0), at(60.0, 30.0) + moved);
+    let asked = desk.asked().len();
+    (0..5).for_each(|_| desk.turn());
+    assert_eq!(desk.asked().len(), asked);
+    let shifted = |x: f32, y: f32| at(x, y) + moved;
+    drag(&mut desk, PointerButton::Primary, shifted(58.0, 27.0), shifted(64.0, 32.0));
+    let start = Instant::now();
+    while desk.asked().last().is_none_or(|prompt| prompt.xyxy.is_none()) && start.elapsed() < Duration::from_secs(30) {
+        desk.turn();
+    }
+    let [left, top, right, bottom] = desk.asked().last().unwrap().xyxy.unwrap();
+    let found = [left, top, right, bottom];
+    assert!(close(left, 58.0) && close(top, 27.0) && close(right, 64.0) && close(bottom, 32.0), "{found:?}");
+    // `0` fits the picture again.
+    desk.window.key_press(Key::Escape);
+    desk.window.key_press(Key::Num0);
+    desk.window.step();
+    desk.window.step();
+    let before = desk.asked().len();
+    desk.click(canvas.center(), Modifiers::NONE);
+    while desk.asked().len() == before && start.elapsed() < Duration::from_secs(60) {
+        desk.turn();
+    }
+    let [x, y] = desk.asked().last().unwrap().points[0].xy;
+    assert!(close(x, 40.0) && close(y, 20.0), "{x} {y}");
 }

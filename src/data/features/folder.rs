@@ -10,6 +10,8 @@ use super::store::{Budget, FeatureStore};
 
 /// Ending of the files.
 const ENDING: &str = "features";
+/// The folder in it for the encoded pictures of networks that take prompts, and the ending of its files.
+const EMBEDDINGS: [&str; 2] = ["embeddings", "safetensors"];
 /// Names another folder.
 const OWN: &str = "FROSTLINE_FEATURES";
 /// Bytes that features may take in memory where nothing else is said.
@@ -20,7 +22,7 @@ const DISK_BYTES: u64 = 16 << 30;
 /// How much the folder holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Files, each of one frozen part.
+    /// Files: one for each frozen part, and one for each picture that was encoded for prompts.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -54,6 +56,19 @@ impl FeatureFolder {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// The folder in it for pictures that were encoded for prompts.
+    #[must_use]
+    pub fn embeddings(&self) -> Option<PathBuf> {
+        Some(self.path.as_deref()?.join(EMBEDDINGS[0]))
+    }
+
+    /// All files, those of pictures that were encoded for prompts included.
+    fn all(&self) -> Vec<(SystemTime, u64, PathBuf)> {
+        let mut all = self.path.as_deref().map(|path| files(path, ENDING)).unwrap_or_default();
+        all.extend(self.embeddings().map(|path| files(&path, EMBEDDINGS[1])).unwrap_or_default());
+        all
     }
 
     /// The budget where nothing else is said.
@@ -104,7 +119,7 @@ impl FeatureFolder {
         })?;
         let path = folder.join(format!("{name}.{ENDING}"));
         let mut others: Vec<(SystemTime, u64, PathBuf)> =
-            files(folder).into_iter().filter(|(.., other)| *other != path).collect();
+            files(folder, ENDING).into_iter().filter(|(.., other)| *other != path).collect();
         others.sort();
         let mut bytes: u64 = others.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, size, other) in &others {
@@ -121,7 +136,7 @@ impl FeatureFolder {
     /// How much is on disk.
     #[must_use]
     pub fn kept(&self) -> Kept {
-        let all = self.path.as_deref().map(files).unwrap_or_default();
+        let all = self.all();
         Kept { files: all.len(), bytes: all.iter().map(|(_, bytes, _)| bytes).sum() }
     }
 
@@ -130,7 +145,7 @@ impl FeatureFolder {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, store| Arc::strong_count(store) > 1);
         let mut gone = Kept::default();
-        for (_, bytes, path) in self.path.as_deref().map(files).unwrap_or_default() {
+        for (_, bytes, path) in self.all() {
             if remove(&path) {
                 gone = Kept { files: gone.files + 1, bytes: gone.bytes + bytes };
             }
@@ -145,11 +160,11 @@ fn remove(path: &Path) -> bool {
 }
 
 /// The files of features in a folder: when they were written last, their bytes.
-fn files(folder: &Path) -> Vec<(SystemTime, u64, PathBuf)> {
+fn files(folder: &Path, ending: &str) -> Vec<(SystemTime, u64, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let ours = entries.filter_map(|entry| {
         let (path, about) = (entry.path(), entry.metadata().ok()?);
-        let is_ours = about.is_file() && path.extension().is_some_and(|end| end == ENDING);
+        let is_ours = about.is_file() && path.extension().is_some_and(|end| end == ending);
         is_ours.then(|| (about.modified().unwrap_or(SystemTime::UNIX_EPOCH), about.len(), path))
     });
     ours.collect()

@@ -22,6 +22,7 @@ pub mod samples;
 pub mod textures;
 pub mod transfer;
 pub mod viewer;
+mod zoom;
 
 /// What all panels remember.
 #[derive(Debug, Default)]

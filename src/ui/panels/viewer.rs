@@ -4,6 +4,7 @@ use super::boxes::{self, BoxView, Layer};
 use super::live::Show;
 use super::masks::{self, MaskView, Over};
 use super::textures::{Textures, Thumb};
+use super::zoom::Zoom;
 use super::{kit, samples};
 use crate::data::{Dataset, Sample};
 use crate::session::{Command, Evaluation};
@@ -20,10 +21,7 @@ use std::sync::Arc;
 pub struct ViewerState {
     /// The picture that is shown, as [`Action::ShowImage`] said.
     shown: Option<usize>,
-    /// How much larger than fitting.
-    zoom: f32,
-    /// Shift of the middle, in points.
-    pan: Vec2,
+    zoom: Zoom,
     /// Where the picture belongs to a measurement and not to the set that is open.
     measured: Option<Measured>,
     /// What is shown of its objects, and which.
@@ -47,7 +45,7 @@ struct Measured {
 impl Default for ViewerState {
     fn default() -> Self {
         let (show, boxes, masks) = (Show::default(), BoxView::default(), MaskView::default());
-        Self { shown: None, zoom: 1.0, pan: Vec2::ZERO, measured: None, show, boxes, masks, swipe: None, answer: None }
+        Self { shown: None, zoom: Zoom::default(), measured: None, show, boxes, masks, swipe: None, answer: None }
     }
 }
 
@@ -364,7 +362,7 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mu
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
     let painter = ui.painter_at(area);
     painter.rect_filled(area, 4, theme.background);
-    let px = samples::decode_px(area.size().max_elem() * state.zoom.min(2.0), ui.pixels_per_point());
+    let px = samples::decode_px(area.size().max_elem() * state.zoom.scale().min(2.0), ui.pixels_per_point());
     let mut thumb = textures.thumbnail(ui.ctx(), cx.thumbs, &sample.image, px);
     if matches!(thumb, Thumb::Waiting) {
         // The grid's picture stands in until the large one is there.
@@ -372,8 +370,12 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mu
     }
     let size = vec2(sample.size_px[0].max(1) as f32, sample.size_px[1].max(1) as f32);
     let fitted = kit::fit(area.shrink(4.0), size);
-    zoom(ui, state, &response, area);
-    let rect = Rect::from_center_size(area.center() + state.pan, fitted.size() * state.zoom);
+    let moved = if response.dragged() { response.drag_delta() } else { Vec2::ZERO };
+    state.zoom.follow(ui, &response, area, true, moved);
+    if response.double_clicked() {
+        state.zoom.fit();
+    }
+    let rect = state.zoom.rect(area, fitted);
     match thumb {
         Thumb::Ready(texture) => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -398,30 +400,6 @@ fn picture(ui: &mut Ui, cx: &Context<'_>, state: &mut ViewerState, textures: &mu
     let text = format!("{shown:.0} %  ·  wheel zooms, drag moves, double click fits");
     kit::plate(&painter, theme, at, Align2::RIGHT_BOTTOM, &text, theme.weak, 400.0);
     response.on_hover_cursor(CursorIcon::Grab);
-}
-
-/// Wheel or pinch about the pointer; plus, minus and zero by key.
-fn zoom(ui: &Ui, state: &mut ViewerState, response: &egui::Response, area: Rect) {
-    let mut factor = 1.0;
-    let mut about = area.center();
-    if let Some(at) = response.hover_pos() {
-        let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
-        factor = pinch * (scroll / 300.0).exp();
-        about = at;
-    }
-    for (key, by) in [(Key::Plus, 1.25), (Key::Equals, 1.25), (Key::Minus, 0.8)] {
-        factor *= f32::powi(by, ui.input(|input| input.num_presses(key)) as i32);
-    }
-    let zoom = (state.zoom * factor).clamp(1.0, 40.0);
-    let offset = about - area.center();
-    state.pan = offset - (offset - state.pan) * (zoom / state.zoom);
-    state.zoom = zoom;
-    if response.dragged() {
-        state.pan += response.drag_delta();
-    }
-    if response.double_clicked() || state.zoom <= 1.0 || ui.input(|input| input.key_pressed(Key::Num0)) {
-        (state.zoom, state.pan) = (1.0, Vec2::ZERO);
-    }
 }
 
 #[cfg(test)]

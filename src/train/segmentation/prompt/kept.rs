@@ -10,8 +10,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Name of the folder beside the weights.
-const FOLDER: &str = "embeddings";
 /// The tensor in each file.
 const TENSOR: &str = "features";
 /// Bytes that the folder may hold: 256 pictures of a network with 64×64 cells of 256 values.
@@ -35,11 +33,11 @@ pub struct Features {
 }
 
 impl Kept {
-    /// The folder beside a file of weights, whose pictures are prepared by `rule`.
+    /// In a folder, for a file of weights whose pictures are prepared by `rule`.
     ///
     /// # Errors
     /// When the weights cannot be read.
-    pub fn beside(weights: &Path, rule: &Preprocess) -> std::io::Result<Self> {
+    pub fn new(folder: PathBuf, weights: &Path, rule: &Preprocess) -> std::io::Result<Self> {
         let mut hash = Sha256::new();
         let mut file = fs::File::open(weights)?;
         let mut buffer = vec![0; 1 << 20];
@@ -51,7 +49,6 @@ impl Kept {
             hash.update(buffer.get(..read).unwrap_or_default());
         }
         hash.update(format!("{rule:?}"));
-        let folder = weights.parent().unwrap_or(Path::new("")).join(FOLDER);
         Ok(Self { folder, weights: hex(&hash.finalize()), budget_bytes: BUDGET_BYTES })
     }
 
@@ -79,7 +76,7 @@ impl Kept {
     /// Keeps features; the longest unused files go when the folder grows too large.
     ///
     /// # Errors
-    /// A sentence, when the file cannot be written: the folder of the weights may be read-only.
+    /// A sentence, when the file cannot be written: the disk may be full.
     pub fn write(&self, file: &Path, features: Features) -> Result<(), String> {
         fs::create_dir_all(&self.folder)
             .map_err(|error| format!("Cannot write {}: {error}.", self.folder.display()))?;
@@ -126,7 +123,8 @@ mod tests {
         let weights = dir.path().join("model.pt");
         fs::write(&weights, b"weights").unwrap();
         let rule = Preprocess::imagenet(64);
-        let kept = Kept { budget_bytes: 500, ..Kept::beside(&weights, &rule).unwrap() };
+        let at = |rule: &Preprocess| Kept::new(dir.path().join("embeddings"), &weights, rule).unwrap();
+        let kept = Kept { budget_bytes: 500, ..at(&rule) };
         let features = Features { shape: [2, 1, 3], values: vec![0.5, -1.0, 2.0, 0.0, 7.5, -0.25] };
         let file = kept.file(b"a picture");
         assert_eq!(kept.read(&file), None);
@@ -134,9 +132,9 @@ mod tests {
         assert_eq!(kept.read(&file), Some(features.clone()));
         // Other weights, another rule, another picture: another file.
         assert_ne!(kept.file(b"another picture"), file);
-        assert_ne!(Kept::beside(&weights, &Preprocess::imagenet(96)).unwrap().file(b"a picture"), file);
+        assert_ne!(at(&Preprocess::imagenet(96)).file(b"a picture"), file);
         fs::write(&weights, b"others").unwrap();
-        assert_ne!(Kept::beside(&weights, &rule).unwrap().file(b"a picture"), file);
+        assert_ne!(at(&rule).file(b"a picture"), file);
         let large = Features { shape: [1, 1, 100], values: vec![1.0; 100] };
         kept.write(&kept.file(b"large"), large).unwrap();
         assert_eq!(kept.read(&file), None, "beyond the budget the longest unused goes");

@@ -9,13 +9,16 @@ use crate::ui::panels::samples::{class_color, decode_px};
 use crate::ui::panels::textures::{Textures, Thumb};
 use crate::ui::{Context, Theme};
 use egui::{
-    Align2, Color32, CursorIcon, PointerButton, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, CursorIcon, Key, PointerButton, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 
 /// A drag shorter than this many points on both sides is a click.
 const LEAST_DRAG: f32 = 4.0;
 
-const HELP: &str = "click: this · Alt-click or right click: not this · drag: a box · 1 2 3 choose · Enter accepts · Z takes back · Esc clears";
+const HELP: &str = "click: this · Alt-click or right click: not this · drag: a box · 1 2 3 choose · Enter accepts · Z takes back · Esc clears · wheel zooms, middle or Space-drag moves, 0 fits";
+/// Two clicks within so many points are a double click, and no two prompts.
+const SAME_PLACE: f32 = 6.0;
 
 /// Draws the picture and takes what is pointed at; `missing` says why nothing can be asked.
 pub(super) fn ui(
@@ -34,7 +37,7 @@ pub(super) fn ui(
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
     let painter = ui.painter_at(area.expand(2.0));
     let thumb = {
-        let px = decode_px(area.size().max_elem(), ui.pixels_per_point());
+        let px = decode_px(area.size().max_elem() * state.zoom.scale().min(2.0), ui.pixels_per_point());
         textures.thumbnail(ui.ctx(), cx.thumbs, &ImageSource::File(work.image.clone()), px)
     };
     let size = match (work.size_px, &thumb) {
@@ -42,7 +45,9 @@ pub(super) fn ui(
         (None, Thumb::Ready(texture)) => texture.size_vec2(),
         (None, _) => vec2(4.0, 3.0),
     };
-    let rect = kit::fit(area, size);
+    look(ui, state, &response, area);
+    let rect = state.zoom.rect(area, kit::fit(area, size));
+    let painter = painter.with_clip_rect(painter.clip_rect().intersect(area.expand(2.0)));
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
     match thumb {
         Thumb::Ready(texture) => {
@@ -57,7 +62,8 @@ pub(super) fn ui(
         }
     }
     painter.rect_stroke(rect, 2, Stroke::new(1.0, theme.border), StrokeKind::Outside);
-    let view = Placed { rect, size_px: work.size_px.unwrap_or([size.x as u32, size.y as u32]) };
+    let view =
+        Placed { rect, seen: rect.intersect(area), size_px: work.size_px.unwrap_or([size.x as u32, size.y as u32]) };
     masks(ui, theme, state, textures, &view);
     if work.size_px.is_some() && missing.is_none() {
         pointing(ui, state, &view, &response);
@@ -78,6 +84,8 @@ pub(super) fn ui(
 /// Where a picture lies.
 struct Placed {
     rect: Rect,
+    /// What of it is in sight.
+    seen: Rect,
     size_px: [u32; 2],
 }
 
@@ -107,7 +115,7 @@ impl Placed {
 fn masks(ui: &Ui, theme: &Theme, state: &PromptState, textures: &mut Textures, view: &Placed) {
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
     let longest = view.size_px[0].max(view.size_px[1]);
-    let painter = ui.painter_at(view.rect);
+    let painter = ui.painter_at(view.seen);
     let Some(work) = state.work.get(state.at) else { return };
     if !work.objects.is_empty() {
         let make = || {
@@ -142,19 +150,47 @@ pub(super) fn color_of(theme: &Theme, class: usize) -> Color32 {
     class_color(theme, u32::try_from(class + 1).unwrap_or(0))
 }
 
+/// Zooms and moves: by the wheel, by keys, by a drag with the middle button or with Space held.
+fn look(ui: &Ui, state: &mut PromptState, response: &egui::Response, area: Rect) {
+    let free = kit::keys_are_free(ui);
+    let space = free && ui.input(|input| input.key_down(Key::Space));
+    if response.drag_started() {
+        state.panning = response.drag_started_by(PointerButton::Middle) || space;
+    }
+    let moved = if state.panning && response.dragged() { response.drag_delta() } else { Vec2::ZERO };
+    state.zoom.follow(ui, response, area, free, moved);
+    if state.panning || space && response.hovered() {
+        ui.ctx().set_cursor_icon(CursorIcon::Grab);
+    }
+    if !response.dragged() && !response.drag_stopped() {
+        state.panning = false;
+    }
+}
+
 fn pointing(ui: &Ui, state: &mut PromptState, view: &Placed, response: &egui::Response) {
-    if response.hover_pos().is_some_and(|at| view.rect.contains(at)) {
+    if response.hover_pos().is_some_and(|at| view.seen.contains(at)) {
         ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
     }
     let at = response.interact_pointer_pos();
-    let inside = at.filter(|at| view.rect.contains(*at));
+    let inside = at.filter(|at| view.seen.contains(*at));
+    if state.panning {
+        return;
+    }
     let alt = ui.input(|input| input.modifiers.alt);
-    if let Some(at) = inside.filter(|_| response.clicked() || response.secondary_clicked()) {
+    if let Some(at) = inside.filter(|_| response.double_clicked() && state.zoom.scale() > 1.0) {
+        // The first of the two clicks was taken for a prompt.
+        if let Some(Mark::Point(point)) = state.marks.last()
+            && view.on_screen(point.xy).distance(at) < SAME_PLACE
+        {
+            state.undo();
+        }
+        state.zoom.fit();
+    } else if let Some(at) = inside.filter(|_| response.clicked() || response.secondary_clicked()) {
         let positive = response.clicked() && !alt;
         state.add(Mark::Point(Point { xy: view.in_picture(at), positive }));
     }
     if response.drag_started_by(PointerButton::Primary) {
-        let from = ui.input(|input| input.pointer.press_origin()).filter(|at| view.rect.contains(*at));
+        let from = ui.input(|input| input.pointer.press_origin()).filter(|at| view.seen.contains(*at));
         state.drag = from.map(|at| view.in_picture(at));
     }
     if response.drag_stopped_by(PointerButton::Primary)
@@ -205,10 +241,10 @@ fn marks(painter: &egui::Painter, theme: &Theme, state: &PromptState, view: &Pla
             Some(_) => format!("mask {} · predicted IoU {:.2}", state.chosen + 1, candidate.iou),
             None => format!("mask {} is empty", state.chosen + 1),
         };
-        let corner = view.rect.left_top() + vec2(8.0, 8.0);
-        kit::plate(painter, theme, corner, Align2::LEFT_TOP, &text, theme.text, view.rect.width());
+        let corner = view.seen.left_top() + vec2(8.0, 8.0);
+        kit::plate(painter, theme, corner, Align2::LEFT_TOP, &text, theme.text, view.seen.width());
     } else if state.asked.as_ref().is_some_and(|asked| asked.change.is_some()) {
-        let corner = view.rect.left_top() + vec2(8.0, 8.0);
-        kit::plate(painter, theme, corner, Align2::LEFT_TOP, "asking…", theme.weak, view.rect.width());
+        let corner = view.seen.left_top() + vec2(8.0, 8.0);
+        kit::plate(painter, theme, corner, Align2::LEFT_TOP, "asking…", theme.weak, view.seen.width());
     }
 }

@@ -13,6 +13,7 @@ mod sides;
 
 use super::kit;
 use super::textures::Textures;
+use super::zoom::Zoom;
 use crate::data::{Drawn, DrawnForm, DrawnObject};
 use crate::graph::{Graph, Shape};
 use crate::session::{Command, MaskAnswer, MaskQuestion, Masks, PromptOpened, WeightsState};
@@ -80,6 +81,10 @@ pub struct PromptState {
     found: Option<usize>,
     /// Where a drag began, in pixels of the picture.
     drag: Option<[f32; 2]>,
+    /// How closely the picture is looked at.
+    zoom: Zoom,
+    /// The drag that is under way moves the picture.
+    panning: bool,
     /// Counts changes of the picture and its prompts.
     change: u64,
     asked: Option<Asked>,
@@ -114,6 +119,8 @@ impl Default for PromptState {
             everything: None,
             found: None,
             drag: None,
+            zoom: Zoom::default(),
+            panning: false,
             change: 0,
             asked: None,
             answer: None,
@@ -204,6 +211,7 @@ impl PromptState {
 
     fn turn_to(&mut self, at: usize) {
         self.at = at;
+        self.zoom.fit();
         self.clear();
     }
 
