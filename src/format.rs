@@ -82,7 +82,7 @@ pub fn plural(n: usize, noun: &str) -> String {
     if n == 1 {
         return format!("1 {noun}");
     }
-    let ending = if noun.ends_with("ss") || noun.ends_with("ch") { "es" } else { "s" };
+    let ending = if noun.ends_with("ss") || noun.ends_with("tch") { "es" } else { "s" };
     format!("{n} {noun}{ending}")
 }
 
@@ -92,6 +92,7 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
+        assert_eq!([plural(1, "epoch"), plural(2, "epoch"), plural(8, "batch")], ["1 epoch", "2 epochs", "8 batches"]);
         assert_eq!(count(525_568), "525 568");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1 000");
