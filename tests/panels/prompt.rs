@@ -117,15 +117,25 @@ impl Desk {
     }
 }
 
+/// Names in a test's folder.
+const MODEL: &str = "model.safetensors";
+const CACHE: &str = "cache";
+
+/// A window in which a picture is ready for prompts, and that picture; all its files lie in this folder.
+fn opened(dir: &Path) -> (Desk, PathBuf) {
+    weights(&dir.join(MODEL));
+    let image = picture(&dir.join("square.png"));
+    let mut desk = Desk::new(world(&dir.join(MODEL)), &dir.join(CACHE));
+    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
+    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    (desk, image)
+}
+
 #[test]
 fn from_a_click_to_a_data_set() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
-    weights(&model);
-    let image = picture(&dir.path().join("square.png"));
-    let mut desk = Desk::new(world(&model), &cache);
-    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
-    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    let (mut desk, image) = opened(dir.path());
+    let (model, cache) = (dir.path().join(MODEL), dir.path().join(CACHE));
     let opened = desk.window.state().view.prompts.opened.clone().unwrap();
     assert_eq!((opened.size_px, opened.from_disk), ([80, 40], false));
     assert!(opened.encode_secs.is_some_and(|secs| secs > 0.0));
@@ -246,12 +256,7 @@ fn the_next_session_reads_it(cache: &Path, model: &Path, image: &Path, prompt: P
 #[test]
 fn everything_that_is_found_becomes_objects() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
-    weights(&model);
-    let image = picture(&dir.path().join("square.png"));
-    let mut desk = Desk::new(world(&model), &cache);
-    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
-    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    let (mut desk, _) = opened(dir.path());
     desk.window.get_by_label("coarse").click();
     desk.until("search", |world| {
         world.view.masks.as_ref().is_some_and(|answer| matches!(answer.masks, Masks::Found(_)))
@@ -287,12 +292,7 @@ fn without_weights_it_says_what_is_missing() {
 #[test]
 fn clicks_and_boxes_land_on_their_pixels_in_a_zoomed_picture() {
     let dir = tempfile::tempdir().unwrap();
-    let (model, cache) = (dir.path().join("model.safetensors"), dir.path().join("cache"));
-    weights(&model);
-    let image = picture(&dir.path().join("square.png"));
-    let mut desk = Desk::new(world(&model), &cache);
-    desk.window.state_mut().panels.predict.prompt.open(std::slice::from_ref(&image));
-    desk.until("picture that is ready", |world| world.view.prompts.opened.is_some());
+    let (mut desk, _) = opened(dir.path());
     let all = desk.window.get_all_by_label_contains("square.png").map(|node| node.rect());
     let canvas = all.max_by(|a, b| a.area().total_cmp(&b.area())).unwrap();
     let fitted = (canvas.width() / 80.0).min(canvas.height() / 40.0);
