@@ -11,8 +11,10 @@ use frostline::models::{Mode, Network, find};
 use frostline::nn::cpu::kernels::conv::{self, Conv, Finish};
 use frostline::nn::cpu::kernels::norm::{self, Statistics};
 use frostline::nn::cpu::kernels::pool::{self, Pool};
+use frostline::nn::cpu::kernels::sums::{self, Taps};
 use frostline::nn::cpu::kernels::{Activation, activation, depthwise};
 use frostline::nn::{Ctx, Value};
+use std::sync::Mutex;
 
 /// Numbers between -0.5 and 0.5.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -292,12 +294,69 @@ fn pooling_takes_the_first_of_the_largest() {
     }
 }
 
+/// Sums of some rows of a table, of none, and of one row twice.
+#[test]
+fn sums_of_weighted_rows_go_back_to_their_rows() {
+    for (rows, width, sums) in [(7, 5, 4), (40, 33, 200), (3, 1, 1)] {
+        let (table, grad) = (numbers(rows * width, 9), numbers(sums * width, 10));
+        let (places, weights) = (numbers(3 * sums, 11), numbers(3 * sums, 12));
+        let (mut taps, mut out, mut of_table) = (Taps::default(), vec![0.0; sums * width], vec![0.0; rows * width]);
+        for sum in 0..sums {
+            let row = |tap: usize| ((places[3 * sum + tap] + 0.5) * (rows as f32 - 0.01)) as usize;
+            let own: Vec<(u32, f32)> = match sum % 3 {
+                0 => (0..3).map(|tap| (row(tap) as u32, weights[3 * sum + tap])).collect(),
+                1 => Vec::new(),
+                _ => [0, 0].map(|tap| (row(tap) as u32, weights[3 * sum])).to_vec(),
+            };
+            for (&(row, weight), i) in own.iter().flat_map(|tap| (0..width).map(move |i| (tap, i))) {
+                out[sum * width + i] += f64::from(weight) * f64::from(table[row as usize * width + i]);
+                of_table[row as usize * width + i] += f64::from(weight) * f64::from(grad[sum * width + i]);
+            }
+            taps.push(own);
+        }
+        assert_eq!(taps.sums(), sums);
+        assert!(taps.table() <= rows);
+        close("sums", &sums::forward(&taps, &table, width), &out, 1e-6);
+        close("gradient of the table", &sums::backward(&taps, &grad, rows, width), &of_table, 3e-6);
+    }
+}
+
+/// A softmax that is sure has gradients of `exp(-90)`, for which a processor takes a hundred times as long.
+#[test]
+fn gradients_too_small_to_matter_become_zero_and_no_other_changes() {
+    let device = Device::flex().autodiff();
+    let x = Tensor::<2>::from_floats([[1.0, -2.0, 3.0, 4.0, 5.0]], &device).require_grad();
+    let back = [1.0, -9e-31, 1.1e-30, -1e-42, f32::NAN];
+    let value = with_kernels(true, || {
+        let same = Value::Vector(x.clone()).flush_gradient().vector().unwrap();
+        let grads = (same.clone() * Tensor::from_floats([back], &device)).sum().backward();
+        [same.inner(), x.grad(&grads).unwrap()].map(|tensor| tensor.into_data().try_to_vec::<f32>().unwrap())
+    });
+    assert_eq!(value[0], [1.0, -2.0, 3.0, 4.0, 5.0]);
+    assert_eq!(value[1][..4], [1.0, 0.0, 1.1e-30, 0.0]);
+    assert!(value[1][4].is_nan(), "what is not a number is not hidden");
+}
+
+/// Runs `of`, and nothing else of these tests, with the kernels on or off.
+fn with_kernels<T>(on: bool, of: impl FnOnce() -> T) -> T {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock();
+    frostline::nn::cpu::switch(on);
+    let out = of();
+    frostline::nn::cpu::switch(false);
+    drop(one);
+    out
+}
+
 /// Gradients by name.
 type Named = Vec<(String, Vec<f32>)>;
 
 /// Output values, and the gradients of all that trains by name, of a step on pictures of `side` pixels.
 fn step(network: &Network, side: usize, on: bool) -> (Vec<f32>, Named, u64) {
-    frostline::nn::cpu::switch(on);
+    with_kernels(on, || run(network, side))
+}
+
+fn run(network: &Network, side: usize) -> (Vec<f32>, Named, u64) {
     let pixels = TensorData::new(numbers(2 * 3 * side * side, 5), [2, 3, side, side]);
     let outputs =
         network.forward(Tensor::from_data(pixels, &Device::flex()), Mode::Train, &mut Ctx::default()).unwrap();
@@ -308,7 +367,6 @@ fn step(network: &Network, side: usize, on: bool) -> (Vec<f32>, Named, u64) {
     let values = maps.iter().flat_map(|map| map.clone().inner().into_data().try_to_vec::<f32>().unwrap()).collect();
     let square = |map: &Tensor<4>| (map.clone() * map.clone()).mean();
     let grads = maps.iter().map(square).reduce(|a, b| a + b).unwrap().backward();
-    frostline::nn::cpu::switch(false);
     let all: serde_json::Map<String, serde_json::Value> =
         network.facts().tensors().map(|tensor| (tensor.name.clone(), serde_json::Value::Null)).collect();
     let see = gradients(network, &grads, &serde_json::Value::Object(all));

@@ -207,7 +207,10 @@ impl Network {
             values[id.0] = Some(self.blocks[id.0].forward(&arguments, ctx)?);
         }
         let missing = RunError::Kind { wanted: "an output", got: "none" };
-        wanted.iter().map(|id| values[id.0].clone().ok_or_else(|| missing.clone())).collect()
+        let outputs = wanted.iter().map(|id| values[id.0].clone().ok_or_else(|| missing.clone()));
+        // What the losses send back goes through the whole network.
+        let flush = |output: Value| if mode == Mode::Train { output.flush_gradient() } else { output };
+        outputs.map(|output| output.map(flush)).collect()
     }
 
     /// What is asked of the images where the graph takes a prompt and none was given.

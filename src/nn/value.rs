@@ -1,6 +1,7 @@
 //! What flows between blocks at run time, and what a forward pass carries along.
 
 use super::ask::{Asking, Prompt};
+use super::cpu;
 use super::layers::NormMode;
 use super::regions::proposals::Regions;
 use crate::rng::Rng;
@@ -149,6 +150,22 @@ impl Value {
             Self::Tokens(x) => Self::Tokens(x.clone().narrow(0, row, 1)),
             Self::Pyramid(maps) => Self::Pyramid(maps.iter().map(|x| x.clone().narrow(0, row, 1)).collect()),
             Self::Regions(_) | Self::Prompt(_) | Self::Asking(_) => self.clone(),
+        }
+    }
+
+    /// The same value, whose gradient is zero where it is too small to matter (below 1e-30): processors are very slow with
+    /// such numbers. Tokens with a map, and what lies on the host, stay as they are.
+    #[must_use]
+    pub fn flush_gradient(self) -> Self {
+        fn flushed<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+            if x.is_tracked() { cpu::flush_gradient(&x).unwrap_or(x) } else { x }
+        }
+        match self {
+            Self::Map(x) => Self::Map(flushed(x)),
+            Self::Vector(x) => Self::Vector(flushed(x)),
+            Self::Tokens(x) => Self::Tokens(flushed(x)),
+            Self::Pyramid(maps) => Self::Pyramid(maps.into_iter().map(flushed).collect()),
+            Self::Regions(_) | Self::Prompt(_) | Self::Asking(_) => self,
         }
     }
 

@@ -5,15 +5,19 @@
 
 mod activation;
 mod conv;
+mod flush;
 pub mod kernels;
 mod norm;
 mod pool;
 mod record;
+mod sums;
 
 pub(super) use activation::{activate, add_activate};
 pub(super) use conv::{Fused, conv_transpose2d, conv2d, fused};
+pub(super) use flush::flush_gradient;
 pub(super) use norm::{norm_batch, norm_stored};
 pub(super) use pool::max_pool;
+pub(super) use sums::{Taps, sum_rows};
 
 use crate::graph::blocks::Activation;
 use std::sync::LazyLock;

@@ -56,6 +56,11 @@ impl Input {
         self.tensor.is_tracked()
     }
 
+    /// The tensor itself.
+    pub(super) fn tensor(&self) -> &FlexTensor {
+        self.tensor.primitive()
+    }
+
     /// What it holds.
     pub(super) fn values(&self) -> &Values {
         &self.values
@@ -111,7 +116,15 @@ pub(super) fn record<const D: usize, const N: usize>(
     (values, shape): (Vec<f32>, [usize; D]),
     pullback: impl Fn(&[f32], [bool; N]) -> Grads<N> + Send + Sync + 'static,
 ) -> Tensor<D> {
-    let output = FlexTensor::from_data(TensorData::new(values, shape));
+    record_as(inputs, FlexTensor::from_data(TensorData::new(values, shape)), pullback)
+}
+
+/// The same of an `output` that is there already.
+pub(super) fn record_as<const D: usize, const N: usize>(
+    inputs: &[Input; N],
+    output: FlexTensor,
+    pullback: impl Fn(&[f32], [bool; N]) -> Grads<N> + Send + Sync + 'static,
+) -> Tensor<D> {
     if !inputs.iter().any(|input| input.autodiff) {
         return Tensor::from_primitive::<Flex>(output);
     }

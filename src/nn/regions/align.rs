@@ -5,6 +5,7 @@
 //! one look-up (a few where it would be too large), so that the number of kernels does not depend on theirs, and the
 //! gradient is that of the look-up: an addition to the cells.
 
+use crate::nn::cpu;
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// A region of a picture.
@@ -71,8 +72,35 @@ pub fn roi_align(maps: &[Tensor<4>], scales: &[f32], regions: &[Region], align: 
             RegionTaps::new(&region.xyxy, scales[region.level], [height, width], origin, align)
         })
         .collect();
+    // [regions · bins, channels]
+    let pooled = match cpu::sum_rows(&cells, || listed(&taps)) {
+        Some(pooled) => pooled,
+        None => looked_up(&cells, &taps, bins),
+    };
+    let pooled = pooled.reshape([regions.len(), bins, channels]).permute([0, 2, 1]);
+    Some(pooled.reshape([regions.len(), channels, rows, columns]))
+}
+
+/// The taps of all bins, one after the other.
+fn listed(regions: &[RegionTaps]) -> cpu::Taps {
+    let mut taps = cpu::Taps::default();
+    for region in regions {
+        for y in &region.y.bins {
+            for x in &region.x.bins {
+                let cells = y.iter().flat_map(|y| x.iter().map(move |x| (region.cell(y.0, x.0) as u32, y.1 * x.1)));
+                taps.push(cells);
+            }
+        }
+    }
+    taps
+}
+
+/// The same sums on any device, `[regions · bins, channels]`: cells are looked up, weighted and added.
+fn looked_up(cells: &Tensor<2>, taps: &[RegionTaps], bins: usize) -> Tensor<2> {
+    let [_, channels] = cells.dims();
+    let device = cells.device();
     let mut pooled = Vec::new();
-    let mut rest = taps.as_slice();
+    let mut rest = taps;
     while !rest.is_empty() {
         // As many regions as a look-up may hold: all have as many taps as the one with most.
         let (mut count, mut most) = (0, [1, 1]);
@@ -92,10 +120,9 @@ pub fn roi_align(maps: &[Tensor<4>], scales: &[f32], regions: &[Region], align: 
         let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [count * bins * each]), &device);
         let weights = Tensor::<3>::from_data(TensorData::new(weights, [count * bins, each, 1]), &device);
         let looked_up = cells.clone().select(0, indices).reshape([count * bins, each, channels]);
-        pooled.push((looked_up * weights).sum_dim(1).reshape([count, bins, channels]));
+        pooled.push((looked_up * weights).sum_dim(1).reshape([count * bins, channels]));
     }
-    let pooled = Tensor::cat(pooled, 0).permute([0, 2, 1]); // [regions, channels, bins]
-    Some(pooled.reshape([regions.len(), channels, rows, columns]))
+    Tensor::cat(pooled, 0)
 }
 
 /// For each bin along an axis the cells that its samples touch, with their weights.
@@ -165,6 +192,11 @@ impl RegionTaps {
         Self { y, x, origin, width }
     }
 
+    /// The place of a cell in the list of all.
+    fn cell(&self, y: usize, x: usize) -> usize {
+        self.origin + y * self.width + x
+    }
+
     /// Appends cells and weights of all bins, `rows` times `columns` for each, filled up with weightless ones.
     fn write(&self, [rows, columns]: [usize; 2], indices: &mut Vec<i32>, weights: &mut Vec<f32>) {
         for y in &self.y.bins {
@@ -173,7 +205,7 @@ impl RegionTaps {
                     let (cell_y, weight_y) = y.get(row).copied().unwrap_or((0, 0.0));
                     for column in 0..columns {
                         let (cell_x, weight_x) = x.get(column).copied().unwrap_or((0, 0.0));
-                        indices.push((self.origin + cell_y * self.width + cell_x) as i32);
+                        indices.push(self.cell(cell_y, cell_x) as i32);
                         weights.push(weight_y * weight_x);
                     }
                 }
