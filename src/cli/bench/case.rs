@@ -15,6 +15,9 @@ use std::time::Instant;
 /// Epochs of a run with cached features; the first one fills the cache.
 const CACHED_EPOCHS: u32 = 4;
 
+/// So low that new weights stay what they are: a detector that diverges proposes no regions, and its steps cost half.
+const LR: f64 = 1e-6;
+
 /// What a run said until enough steps were made.
 #[derive(Default)]
 struct Measured {
@@ -43,6 +46,7 @@ pub(super) fn measure(args: &BenchArgs, data: &Path, out: &Path) -> Outcome {
         cache: CacheChoice { mode: if cached { CacheMode::On } else { CacheMode::Off }, ..CacheChoice::default() },
         batch,
         size_px,
+        lr: LR,
         augment: Augment::none(),
         device: args.device,
         ..Plan::default()
