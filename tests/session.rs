@@ -21,7 +21,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let session =
-            Session::spawn_in(DeviceChoice::Cpu, Arc::new(|| ()), WeightsPlace::from_env(), FeatureFolder::new(None))
+            Session::spawn_in(DeviceChoice::Cpu, Arc::new(|_| ()), WeightsPlace::from_env(), FeatureFolder::new(None))
                 .unwrap();
         let mut desk = Self { session, view: View::default() };
         desk.until("a device", |event| matches!(event, Event::Device(_)));

@@ -24,7 +24,7 @@ pub(super) struct Driver {
 impl Driver {
     /// Starts a session on a device.
     pub(super) fn new(device: DeviceChoice) -> Result<Self, Failure> {
-        let session = Session::spawn(device, Arc::new(|| ()))
+        let session = Session::spawn(device, Arc::new(|_| ()))
             .map_err(|cause| Failure::Running(format!("The session's thread cannot be started: {cause}.")))?;
         Ok(Self { session, view: View::default(), line: StatusLine::default(), cancelled: false })
     }

@@ -44,11 +44,24 @@ use std::time::Duration;
 
 /// Commands that may wait.
 const COMMANDS: usize = 64;
-/// Events that may wait; beyond that, steps are left out and everything else blocks the session.
-const EVENTS: usize = 1024;
+/// Events that may wait: those of a second of the fastest run, since a window drawn in software takes them once a second.
+/// Beyond that, steps are left out and everything else blocks the session.
+const EVENTS: usize = 8192;
 
-/// Called after each event, so that a window asks for a repaint.
+/// Called when something is there, so that a window asks for a repaint.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// How soon an event wants to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// At once.
+    Now,
+    /// With what comes soon: a step or progress, of which there can be thousands in a second.
+    Soon,
+}
+
+/// Called after each event of a session.
+pub type Notify = Arc<dyn Fn(Haste) + Send + Sync>;
 
 /// A handle on the session's thread. Dropping it cancels what runs and waits for the thread.
 pub struct Session {
@@ -70,16 +83,16 @@ impl Session {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn spawn(device: DeviceChoice, wake: Wake) -> std::io::Result<Self> {
-        Self::spawn_at(device, wake, WeightsPlace::from_env())
+    pub fn spawn(device: DeviceChoice, notify: Notify) -> std::io::Result<Self> {
+        Self::spawn_at(device, notify, WeightsPlace::from_env())
     }
 
     /// The same with public weights in another place than the environment says.
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn spawn_at(device: DeviceChoice, wake: Wake, place: WeightsPlace) -> std::io::Result<Self> {
-        Self::spawn_in(device, wake, place, FeatureFolder::usual())
+    pub fn spawn_at(device: DeviceChoice, notify: Notify, place: WeightsPlace) -> std::io::Result<Self> {
+        Self::spawn_in(device, notify, place, FeatureFolder::usual())
     }
 
     /// The same with stored features in another folder than the environment says, too.
@@ -88,15 +101,15 @@ impl Session {
     /// When the thread cannot be started.
     pub fn spawn_in(
         device: DeviceChoice,
-        wake: Wake,
+        notify: Notify,
         place: WeightsPlace,
         features: FeatureFolder,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(COMMANDS);
         let (outbox, events) = sync_channel(EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
-        let shelf = Some(Shelf::new(place, worker::Outbox::new(outbox.clone(), Arc::clone(&wake))));
-        let thread = worker::spawn(device, features, inbox, outbox, Arc::clone(&stop), wake)?;
+        let shelf = Some(Shelf::new(place, worker::Outbox::new(outbox.clone(), Arc::clone(&notify))));
+        let thread = worker::spawn(device, features, inbox, outbox, Arc::clone(&stop), notify)?;
         Ok(Self { commands: Some(commands), events, stop, shelf, thread: Some(thread) })
     }
 

@@ -4,6 +4,7 @@ use super::ask::{Asker, write_drawn};
 use super::message::{Belongs, Command, Event};
 use super::save::save_masks;
 use super::steer::Steer;
+use super::{Haste, Notify};
 use crate::data::features::FeatureFolder;
 use crate::data::{self, Dataset, ImageSource, MaskValue, Progress, Split, Task};
 use crate::format::plural;
@@ -26,24 +27,24 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub(super) struct Outbox {
     sender: SyncSender<Event>,
-    wake: super::Wake,
+    notify: Notify,
 }
 
 impl Outbox {
-    pub(super) fn new(sender: SyncSender<Event>, wake: super::Wake) -> Self {
-        Self { sender, wake }
+    pub(super) fn new(sender: SyncSender<Event>, notify: Notify) -> Self {
+        Self { sender, notify }
     }
 
     /// Sends; waits for room. Nobody listening any more is no error: the session winds down.
     pub(super) fn send(&self, event: Event) {
         self.sender.send(event).ok();
-        (self.wake)();
+        (self.notify)(Haste::Now);
     }
 
     /// Sends unless there is no room: for steps and progress, where the next one says the same.
     pub(super) fn offer(&self, event: Event) {
         match self.sender.try_send(event) {
-            Ok(()) => (self.wake)(),
+            Ok(()) => (self.notify)(Haste::Soon),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
@@ -60,9 +61,9 @@ pub(super) fn spawn(
     inbox: Receiver<Command>,
     outbox: SyncSender<Event>,
     stop: Arc<AtomicBool>,
-    wake: super::Wake,
+    notify: Notify,
 ) -> std::io::Result<JoinHandle<()>> {
-    let outbox = Outbox::new(outbox, wake);
+    let outbox = Outbox::new(outbox, notify);
     let body = move || {
         let guarded = std::panic::AssertUnwindSafe(|| serve(choice, features, &inbox, &outbox, &stop));
         if let Err(panic) = std::panic::catch_unwind(guarded) {

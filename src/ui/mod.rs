@@ -15,6 +15,7 @@ mod inspector;
 pub mod keys;
 pub mod panels;
 mod ready;
+mod repaint;
 mod run;
 mod shell;
 pub mod style;

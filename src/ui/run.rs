@@ -1,11 +1,13 @@
 //! Opening the window.
 
 use super::app::{App, Shot};
-use crate::session::{Project, Recent, Session};
+use super::repaint::Repaint;
+use crate::session::{Notify, Project, Recent, Session};
 use crate::train::DeviceChoice;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Opens the workbench with a project, or with the built-in sample, and stays until its window is closed.
 ///
@@ -22,8 +24,7 @@ pub fn run(project: Option<PathBuf>, device: DeviceChoice) -> anyhow::Result<()>
     let options = options(size);
     let create = move |creation: &eframe::CreationContext<'_>| {
         let ctx = creation.egui_ctx.clone();
-        let waker = ctx.clone();
-        let session = Session::spawn(device, Arc::new(move || waker.request_repaint()))?;
+        let session = Session::spawn(device, notify(creation))?;
         let mut app = App::new(&ctx, session, project, file)?;
         app.set_recent(Recent::load());
         if let Some(shot) = shot {
@@ -32,6 +33,22 @@ pub fn run(project: Option<PathBuf>, device: DeviceChoice) -> anyhow::Result<()>
         Ok(Box::new(app) as Box<dyn eframe::App>)
     };
     eframe::run_native("frostline", options, Box::new(create)).map_err(|error| anyhow::anyhow!(explain(&error)))
+}
+
+/// What the session calls when it has news.
+fn notify(creation: &eframe::CreationContext<'_>) -> Notify {
+    let adapter = creation.wgpu_render_state.as_ref().map(|state| state.adapter.get_info());
+    let repaint = if adapter.is_some_and(|adapter| adapter.device_type == wgpu::DeviceType::Cpu) {
+        Repaint::by_processor(std::thread::available_parallelism().map_or(1, usize::from))
+    } else {
+        Repaint::by_adapter()
+    };
+    let ctx = creation.egui_ctx.clone();
+    Arc::new(move |haste| {
+        if let Some(after) = repaint.due(haste, Instant::now()) {
+            ctx.request_repaint_after(after);
+        }
+    })
 }
 
 fn options(size: [f32; 2]) -> eframe::NativeOptions {

@@ -188,6 +188,20 @@ pub fn progress_on(ui: &mut Ui, theme: &Theme, width: f32, share: f32, name: &st
     response
 }
 
+/// A sign that something is going on. It moves once a second: each drawing takes time from what goes on.
+pub fn waiting(ui: &mut Ui, theme: &Theme) -> Response {
+    let (rect, response) = ui.allocate_exact_size(egui::Vec2::splat(16.0), Sense::hover());
+    let (center, radius) = (rect.center(), 6.0);
+    ui.painter().circle_stroke(center, radius, Stroke::new(2.0, theme.raised));
+    // An eighth of a turn each second, a quarter of the circle long.
+    let start = ui.input(|input| input.time).floor() % 8.0 / 8.0;
+    let on = |i: u8| center + radius * egui::Vec2::angled(std::f32::consts::TAU * (start as f32 + f32::from(i) / 32.0));
+    ui.painter().line((0..=8).map(on).collect(), Stroke::new(2.0, theme.accent));
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, "Working"));
+    ui.ctx().request_repaint_after(std::time::Duration::from_secs(1));
+    response
+}
+
 /// Text that leads somewhere.
 pub fn link(ui: &mut Ui, theme: &Theme, text: &str, color: Color32) -> Response {
     let font = FontId::proportional(11.5);

@@ -22,7 +22,7 @@ impl Desk {
         let options = Options { mirror: Some(mirror.to_owned()), ..super::options() };
         let place = WeightsPlace { folder: Some(folder.to_path_buf()), options };
         Self {
-            session: Session::spawn_in(DeviceChoice::Cpu, Arc::new(|| ()), place, FeatureFolder::new(None)).unwrap(),
+            session: Session::spawn_in(DeviceChoice::Cpu, Arc::new(|_| ()), place, FeatureFolder::new(None)).unwrap(),
             view: View::default(),
         }
     }

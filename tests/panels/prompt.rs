@@ -51,7 +51,7 @@ fn world(model: &Path) -> World {
 /// A session that keeps encoded pictures in `cache`, and nothing in the user's own folder.
 fn session(cache: &Path) -> Session {
     let features = FeatureFolder::new(Some(cache.to_owned()));
-    Session::spawn_in(DeviceChoice::Cpu, Arc::new(|| {}), WeightsPlace::from_env(), features).unwrap()
+    Session::spawn_in(DeviceChoice::Cpu, Arc::new(|_| {}), WeightsPlace::from_env(), features).unwrap()
 }
 
 /// The window with the session behind it.

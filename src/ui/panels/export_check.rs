@@ -4,7 +4,7 @@ use super::kit::{self, Cell};
 use super::{export_page, format};
 use crate::session::{ExportCheck, Exported, HeadCheck};
 use crate::train::{Answer, HeadPrediction};
-use crate::ui::{Context, Theme};
+use crate::ui::{Context, Theme, widgets};
 use egui::{RichText, Role, Sense, Ui, WidgetInfo, vec2};
 
 /// What the session says while it exports; anything before this is other work.
@@ -32,7 +32,7 @@ pub fn ui(ui: &mut Ui, cx: &mut Context<'_>) {
         match (running, &view.exported) {
             (Some(what), _) => {
                 ui.horizontal(|ui| {
-                    ui.add(egui::Spinner::new().size(14.0).color(theme.accent));
+                    widgets::waiting(ui, theme);
                     ui.label(RichText::new(what).size(13.0).color(theme.text));
                 });
             }

@@ -97,7 +97,7 @@ fn idle(ui: &mut Ui, ctx: &mut Context<'_>) {
         ctx.push(Action::Start);
     }
     if let Some(busy) = &ctx.view.busy {
-        ui.spinner();
+        widgets::waiting(ui, ctx.theme);
         let amount = match busy.total {
             0 => String::new(),
             total => format!(" {} / {}", format::count(busy.done as u64), format::count(total as u64)),
