@@ -47,7 +47,7 @@ fn losses(choice: DeviceChoice) -> Vec<f64> {
     let home = tempfile::tempdir().unwrap();
     let test = SelfTest { file: Some(home.path().join("cache/adapters.json")), judge: &self_test::agrees };
     let start = std::time::Instant::now();
-    let (Opened { device, info, .. }, said) = tested(&test, choice);
+    let (Opened { device, info, .. }, said) = tested(&test, choice.clone());
     println!("{info:?}, self-test {:.1} s", start.elapsed().as_secs_f64());
     if info.kind == "wgpu" {
         assert_eq!(said, [PREPARING], "the first time");
@@ -112,14 +112,14 @@ fn an_adapter_that_disagrees_is_left_for_the_processor() {
     let home = tempfile::tempdir().unwrap();
     let file = Some(home.path().join("adapters.json"));
     let choice = DeviceChoice::Wgpu(None);
-    let (Opened { info, .. }, said) = tested(&SelfTest { file: file.clone(), judge: &wrong }, choice);
+    let (Opened { info, .. }, said) = tested(&SelfTest { file: file.clone(), judge: &wrong }, choice.clone());
     assert_eq!((info.kind.as_str(), said.as_slice()), ("cpu", [PREPARING.to_owned()].as_slice()));
     assert_eq!(info.refused, adapter.name);
     let why = format!("the processor computes: the self-test of {} failed (the gradient of ", adapter.name);
     assert!(info.note.starts_with(&why) && info.note.contains(" is off by 5.0e-1 "), "{}", info.note);
     // Remembered: nobody asks the adapter again.
     let never = |_: &burn::tensor::Device| -> Result<(), String> { panic!("the test is made again") };
-    let (again, said) = tested(&SelfTest { file: file.clone(), judge: &never }, choice);
+    let (again, said) = tested(&SelfTest { file: file.clone(), judge: &never }, choice.clone());
     assert_eq!((again.info, said), (info, Vec::new()));
     // A damaged file knows nothing.
     std::fs::write(file.as_ref().unwrap(), b"{").unwrap();

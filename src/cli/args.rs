@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub(super) struct Args {
     /// Project file to open in the window
     pub project: Option<PathBuf>,
-    /// Device of the window's session: auto, cpu, wgpu or wgpu:N
+    /// Device of the window's session: auto, cpu, wgpu, wgpu:N or remote:HOST:PORT
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
     #[command(subcommand)]
@@ -43,6 +43,8 @@ pub(super) enum Command {
     Export(ExportArgs),
     /// Measure training steps of the models on this machine
     Bench(BenchArgs),
+    /// Let other machines compute on a device of this one
+    Serve(super::serve::ServeArgs),
     /// Write the built-in sample, or make what the program carries
     Sample(SampleArgs),
 }
@@ -190,7 +192,7 @@ pub(super) struct PlanArgs {
     /// Another set, or the share of the pictures, to validate on
     #[arg(long, value_name = "DATA|FRACTION")]
     pub val: Option<String>,
-    /// auto, cpu, wgpu or wgpu:N
+    /// auto, cpu, wgpu, wgpu:N or remote:HOST:PORT
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
     /// One JSON object a line
@@ -297,7 +299,7 @@ pub(super) struct ResumeArgs {
     /// A new number of epochs
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
-    /// auto, cpu, wgpu or wgpu:N [default: the run's]
+    /// auto, cpu, wgpu, wgpu:N or remote:HOST:PORT [default: the run's]
     #[arg(long, value_parser = device)]
     pub device: Option<DeviceChoice>,
     /// One JSON object a line
@@ -319,7 +321,7 @@ pub(super) struct EvalArgs {
     /// With --json: a line for each picture before the result
     #[arg(long, requires = "json")]
     pub per_image: bool,
-    /// auto, cpu, wgpu or wgpu:N
+    /// auto, cpu, wgpu, wgpu:N or remote:HOST:PORT
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
     /// One JSON object a line
@@ -355,7 +357,7 @@ pub(super) struct PredictArgs {
     /// Classes to tell [default: 5, or all with --json]
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
-    /// auto, cpu, wgpu or wgpu:N
+    /// auto, cpu, wgpu, wgpu:N or remote:HOST:PORT
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
     /// One JSON object a line
@@ -393,7 +395,7 @@ pub(super) struct BenchArgs {
     /// Every model under every freeze plan: takes long
     #[arg(long, conflicts_with = "model")]
     pub all: bool,
-    /// auto, cpu, wgpu or wgpu:N
+    /// auto, cpu, wgpu, wgpu:N or remote:HOST:PORT
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
     /// Pictures in one step [default: 16 to classify, 8 to detect (2 in two stages), 4 to segment]

@@ -30,7 +30,14 @@ impl Driver {
     }
 
     pub(super) fn send(&self, command: Command) -> Outcome {
-        self.session.send(command).map_err(Failure::Running)
+        self.session.send(command).map_err(|gone| {
+            // A session without its device ends at once, and has said why.
+            let why = self.session.drain().into_iter().find_map(|event| match event {
+                Event::Failed { what, .. } => Some(what),
+                _ => None,
+            });
+            why.map_or(Failure::Running(gone), Failure::Input)
+        })
     }
 
     /// The next event, folded in already; warnings are told, progress is shown.

@@ -15,7 +15,7 @@ pub(super) fn evaluate(args: &EvalArgs) -> Outcome {
         return Err(Failure::Input(format!("{} does not exist.", args.source.display())));
     }
     let data = plan::data_source(&args.data)?;
-    let mut driver = Driver::new(args.device)?;
+    let mut driver = Driver::new(args.device.clone())?;
     driver.send(Command::Evaluate { from: args.source.clone(), data: Some(data), which: args.split })?;
     loop {
         match driver.next()? {

@@ -7,6 +7,7 @@ use crate::train::{Averages, BoxScore, ClassScore, LrPoint, LrSuggestions, Sweep
 use crate::weights::{Counts, Row};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// One line.
@@ -69,6 +70,8 @@ pub(super) enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         check: Option<CheckLine<'a>>,
     },
+    /// `serve`: it listens.
+    Serving { address: SocketAddr, device: &'a str, kind: &'a str },
     /// `bench`: step times of one model.
     Bench(BenchLine<'a>),
 }

@@ -12,7 +12,7 @@ pub(super) fn find(args: &LrArgs) -> Outcome {
     let plan = plan::plan(&args.plan)?;
     let sweep = LrSweep { from: args.from, to: args.to, steps: args.steps };
     public::bring(&plan)?;
-    let mut driver = Driver::new(plan.device)?;
+    let mut driver = Driver::new(plan.device.clone())?;
     driver.send(Command::FindLr { plan: Box::new(plan), sweep })?;
     loop {
         match driver.next()? {

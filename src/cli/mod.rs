@@ -22,6 +22,7 @@ mod prompt;
 mod public;
 mod recognize;
 mod sample;
+mod serve;
 mod train;
 mod values;
 
@@ -96,6 +97,7 @@ fn dispatch(args: Args, open_window: Window) -> Outcome {
         Command::Predict(args) => predict::predict(&args),
         Command::Export(args) => export::export(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Serve(args) => serve::serve(args),
         Command::Sample(args) => sample::sample(&args),
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Plan, Failure> {
         batch: args.batch.unwrap_or(default.batch),
         size_px,
         seed: args.seed.unwrap_or(default.seed),
-        device: args.device,
+        device: args.device.clone(),
         lr: args.lr.unwrap_or(match args.recipe.optimizer {
             OptimizerName::Sgd => default.lr,
             OptimizerName::Adamw => ADAMW_LR,

@@ -77,7 +77,7 @@ pub(super) fn predict(args: &PredictArgs) -> Outcome {
 }
 
 fn ask(args: &PredictArgs) -> Result<Arc<Vec<Prediction>>, Failure> {
-    let mut driver = Driver::new(args.device)?;
+    let mut driver = Driver::new(args.device.clone())?;
     driver.send(Command::Predict { images: args.images.clone(), from: Some(args.source.clone()), parts: args.tile })?;
     loop {
         match driver.next()? {

@@ -70,7 +70,7 @@ fn numbers<const N: usize>(text: &str) -> Result<[f32; N], String> {
 /// Asks each picture and tells the answers.
 pub(super) fn predict(args: &PredictArgs, question: &MaskQuestion) -> Outcome {
     let mut files = args.out.as_deref().map(Files::open).transpose()?;
-    let mut driver = Driver::new(args.device)?;
+    let mut driver = Driver::new(args.device.clone())?;
     for image in &args.images {
         let command = Command::Ask { image: image.clone(), from: args.source.clone(), question: question.clone() };
         driver.send(command)?;

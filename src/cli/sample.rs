@@ -62,7 +62,7 @@ fn pretrain_in(work: &Path, assets: &Path, json: bool) -> Outcome {
         device: DeviceChoice::Cpu,
         ..Plan::default()
     };
-    let mut driver = Driver::new(plan.device)?;
+    let mut driver = Driver::new(plan.device.clone())?;
     driver.send(Command::Start { plan: Box::new(plan), out: run.clone() })?;
     driver.follow_run(json)?;
     let file = assets.join("backbone.safetensors");

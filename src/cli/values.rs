@@ -5,13 +5,14 @@ use crate::session::{BoxForm, Parts, Which};
 use crate::train::DeviceChoice;
 
 pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
-    let known = || format!("{text} is none of auto, cpu, wgpu and wgpu:N");
+    let known = || format!("{text} is none of auto, cpu, wgpu, wgpu:N and remote:HOST:PORT");
     match text {
         "auto" => Ok(DeviceChoice::Auto),
         "cpu" => Ok(DeviceChoice::Cpu),
         "wgpu" => Ok(DeviceChoice::Wgpu(None)),
-        _ => match text.strip_prefix("wgpu:").map(str::parse) {
-            Some(Ok(index)) => Ok(DeviceChoice::Wgpu(Some(index))),
+        _ => match (text.strip_prefix("wgpu:").map(str::parse), text.strip_prefix("remote:")) {
+            (Some(Ok(index)), _) => Ok(DeviceChoice::Wgpu(Some(index))),
+            (None, Some(address)) => address.parse().map(DeviceChoice::Remote),
             _ => Err(known()),
         },
     }
@@ -76,7 +77,14 @@ mod tests {
         assert_eq!(device("wgpu:2"), Ok(DeviceChoice::Wgpu(Some(2))));
         assert_eq!(device("wgpu"), Ok(DeviceChoice::Wgpu(None)));
         assert!(device("cuda").is_err() && device("wgpu:x").is_err());
-        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Wgpu(None), DeviceChoice::Wgpu(Some(1))] {
+        assert!(device("remote:gpu").unwrap_err().contains("the port is missing"));
+        for choice in [
+            DeviceChoice::Auto,
+            DeviceChoice::Cpu,
+            DeviceChoice::Wgpu(None),
+            DeviceChoice::Wgpu(Some(1)),
+            device("remote:[::1]:7733").unwrap(),
+        ] {
             assert_eq!(device(&choice.to_string()), Ok(choice));
         }
         assert_eq!((tile("whole"), tile("auto"), tile("512")), (Ok(Parts::Whole), Ok(Parts::Auto), Ok(Parts::Of(512))));

@@ -32,7 +32,6 @@ mod naming;
 mod open;
 mod png;
 mod reading;
-mod records;
 pub mod sample;
 pub mod sampling;
 mod specimen;

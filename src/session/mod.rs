@@ -3,6 +3,7 @@
 //! One long-lived thread touches the device, because burn keeps a stream and a memory pool for each thread that does.
 
 mod ask;
+mod devices;
 mod diff;
 mod history;
 mod masks;

@@ -1,6 +1,7 @@
 //! The session's thread: takes commands, runs them, never lets a panic out.
 
 use super::ask::{Asker, write_drawn};
+use super::devices::Devices;
 use super::message::{Belongs, Command, Event};
 use super::save::save_masks;
 use super::steer::Steer;
@@ -81,7 +82,8 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 struct Worker<'a> {
-    device: Device,
+    /// The device that computes, with where it came from.
+    at: Devices<'a>,
     inbox: &'a Receiver<Command>,
     outbox: &'a Outbox,
     stop: &'a Arc<AtomicBool>,
@@ -95,30 +97,6 @@ struct Worker<'a> {
     features: Arc<FeatureFolder>,
 }
 
-/// Opens the device and says which; an adapter is tested first.
-fn open_device(choice: DeviceChoice, outbox: &Outbox) -> Option<Device> {
-    let mut tested = false;
-    let mut say = |what: &str| {
-        tested = true;
-        outbox.send(Event::Log(format!("{what} …")));
-        outbox.send(Event::Progress { what: what.to_owned(), done: 0, total: 0 });
-    };
-    match train::SelfTest::default().open(choice, &mut say) {
-        Ok(train::Opened { device, info, notes }) => {
-            notes.into_iter().for_each(|note| outbox.send(Event::Log(note)));
-            outbox.send(Event::Device(info));
-            if tested {
-                outbox.send(Event::Idle);
-            }
-            Some(device)
-        }
-        Err(what) => {
-            outbox.fail(what, false);
-            None
-        }
-    }
-}
-
 fn serve(
     choice: DeviceChoice,
     features: FeatureFolder,
@@ -126,19 +104,24 @@ fn serve(
     outbox: &Outbox,
     stop: &Arc<AtomicBool>,
 ) {
-    let Some(device) = open_device(choice, outbox) else { return };
+    let at = match Devices::open(choice, outbox) {
+        Ok(at) => at,
+        Err(what) => return outbox.fail(what, false),
+    };
     let features = Arc::new(features);
     outbox.send(Event::FeaturesKept(features.kept()));
     let asker = Asker::new(features.embeddings());
-    let mut worker = Worker { device, inbox, outbox, stop, opened: None, model: None, asker, features };
+    let mut worker = Worker { at, inbox, outbox, stop, opened: None, model: None, asker, features };
     while let Ok(command) = worker.inbox.recv() {
         // A run that panics must not end the session: the next command starts afresh from the files on disk.
         let guarded = std::panic::AssertUnwindSafe(|| worker.obey(command));
         if let Err(panic) = std::panic::catch_unwind(guarded) {
-            let what = format!(
-                "The work was stopped by an internal error: {}. A run can be resumed from its last checkpoint.",
-                panic_text(&*panic)
-            );
+            let what = worker.at.lost().unwrap_or_else(|| {
+                let what = panic_text(&*panic);
+                format!(
+                    "The work was stopped by an internal error: {what}. A run can be resumed from its last checkpoint."
+                )
+            });
             outbox.fail(what, true);
         }
     }
@@ -154,6 +137,12 @@ pub(super) fn clear_features(features: &FeatureFolder, outbox: &Outbox) {
 impl Worker<'_> {
     fn obey(&mut self, command: Command) {
         self.stop.store(false, Ordering::Relaxed);
+        match self.at.prepare(&command) {
+            Ok(false) => {}
+            // What was kept is on the device before.
+            Ok(true) => (self.model, self.asker) = (None, Asker::new(self.features.embeddings())),
+            Err(what) => return self.outbox.fail(what, false),
+        }
         let answer = match command {
             Command::OpenData { path, val, seed, task } => {
                 self.open(&DataSource::Path(path), &val, seed, task).map(|_| ())
@@ -164,12 +153,14 @@ impl Worker<'_> {
             Command::ResumeRun { run, epochs } => return self.resume(&run, epochs),
             Command::FindLr { plan, sweep } => self.find_lr(*plan, sweep),
             Command::Predict { images, from, parts } => self.predict(&images, from.as_deref(), parts),
-            Command::OpenPrompt { image, from } => self.asker.open(&image, &from, &self.device, self.outbox, self.stop),
+            Command::OpenPrompt { image, from } => {
+                self.asker.open(&image, &from, &self.at.device, self.outbox, self.stop)
+            }
             Command::SaveDrawn { pictures, classes, form, to } => {
                 write_drawn((&pictures, &classes, form), &to, self.outbox, self.stop)
             }
             Command::Ask { image, from, question } => {
-                self.asker.answer((&image, &from, &question), &self.device, self.outbox, self.stop)
+                self.asker.answer((&image, &from, &question), &self.at.device, self.outbox, self.stop)
             }
             Command::SaveBoxes { predictions, choice, to } => {
                 save_boxes(&predictions, choice, &to, self.outbox, self.stop)
@@ -183,7 +174,7 @@ impl Worker<'_> {
                 clear_features(&self.features, self.outbox);
                 Ok(())
             }
-            Command::Export { from, to, boxes } => return export(&from, &to, &boxes, &self.device, self.outbox),
+            Command::Export { from, to, boxes } => return export(&from, &to, &boxes, &self.at.device, self.outbox),
             // Without a run there is nothing to steer.
             Command::Pause
             | Command::Resume
@@ -264,7 +255,7 @@ impl Worker<'_> {
             }
             // Its weights come from the run's checkpoint.
             let dataset = self.data_of(&plan)?;
-            Trainer::resume(Setup::again(RunFile { plan, ..file }, dataset, &self.device)?, folder)
+            Trainer::resume(Setup::again(RunFile { plan, ..file }, dataset, &self.at.device)?, folder)
         });
         let prepared = prepared.map(|trainer| trainer.with_features(Arc::clone(&self.features)));
         self.train(prepared);
@@ -272,7 +263,7 @@ impl Worker<'_> {
 
     fn prepare(&mut self, plan: Plan) -> Result<Setup, String> {
         let dataset = self.data_of(&plan)?;
-        Setup::new(plan, dataset, &self.device)
+        Setup::new(plan, dataset, &self.at.device)
     }
 
     fn known_data(&self, plan: &Plan) -> Option<Arc<Dataset>> {
@@ -324,7 +315,7 @@ impl Worker<'_> {
             }
         };
         let result = {
-            let mut steer = Steer::new(self.inbox, self.outbox, self.stop, &self.device, &self.features);
+            let mut steer = Steer::new(self.inbox, self.outbox, self.stop, &self.at.device, &self.features);
             trainer.run(&mut steer)
         };
         self.outbox.send(Event::FeaturesKept(self.features.kept()));
@@ -342,7 +333,7 @@ impl Worker<'_> {
                     checkpoint: summary.checkpoint,
                 });
             }
-            Err(what) => self.outbox.fail(what, true),
+            Err(what) => self.outbox.fail(self.at.lost().unwrap_or(what), true),
         }
     }
 
@@ -350,7 +341,7 @@ impl Worker<'_> {
         if let Some(from) = from {
             let known = self.model.as_ref().is_some_and(|(path, ..)| path == from && !from.is_dir());
             if !known {
-                let (network, run) = train::open_model(from, &self.device)?;
+                let (network, run) = train::open_model(from, &self.at.device)?;
                 self.model = Some((from.to_path_buf(), network.inference(), run));
             }
         }
@@ -379,7 +370,7 @@ impl Worker<'_> {
             self.outbox.offer(Event::Progress { what: "evaluating".to_owned(), done, total });
             !self.stop.load(Ordering::Relaxed)
         };
-        let Some(mut found) = train::evaluate(from, dataset, which, &self.device, &mut go_on)? else {
+        let Some(mut found) = train::evaluate(from, dataset, which, &self.at.device, &mut go_on)? else {
             self.outbox.send(Event::Idle);
             return Ok(());
         };

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct DeviceInfo {
     /// The adapter's or processor's name.
     pub name: String,
-    /// `cpu` or `wgpu`.
+    /// `cpu`, `wgpu` or `remote`.
     pub kind: String,
     /// The graphics API of an adapter, such as Vulkan; empty for the processor.
     pub api: String,
@@ -27,11 +27,12 @@ pub struct DeviceInfo {
 /// Opens the chosen device, without the self-test of [`super::SelfTest`].
 ///
 /// # Errors
-/// A sentence, when a GPU was asked for by name and there is none.
+/// A sentence, when a GPU was asked for by name and there is none, or a server that does not answer.
 pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
     match choice {
         DeviceChoice::Cpu => Ok(processor("")),
         DeviceChoice::Wgpu(index) => adapter(index),
+        DeviceChoice::Remote(address) => super::remote::connect(&address),
         DeviceChoice::Auto => Ok(match adapter(None) {
             Ok((device, info)) if !info.software => (device, info),
             Ok((_, info)) => processor(&format!(

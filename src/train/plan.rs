@@ -1,6 +1,7 @@
 //! Everything that decides a run. The doc of a field is its help text on screen; [`Plan::default`] is the only default.
 
 use super::features::CacheChoice;
+use super::remote::Address;
 use super::segmentation::MaskLoss;
 use super::segmentation::teach::Prompting;
 use super::timeline::FreezePhase;
@@ -119,7 +120,7 @@ pub struct EarlyStop {
 }
 
 /// Which device trains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceChoice {
     /// A real GPU where there is one, else the CPU.
@@ -129,6 +130,8 @@ pub enum DeviceChoice {
     Cpu,
     /// The wgpu adapter with this index, software adapters included; the first without one.
     Wgpu(Option<usize>),
+    /// The device of a `frostline serve` in the network.
+    Remote(Address),
 }
 
 impl std::fmt::Display for DeviceChoice {
@@ -139,6 +142,7 @@ impl std::fmt::Display for DeviceChoice {
             Self::Cpu => f.write_str("cpu"),
             Self::Wgpu(None) => f.write_str("wgpu"),
             Self::Wgpu(Some(index)) => write!(f, "wgpu:{index}"),
+            Self::Remote(address) => write!(f, "remote:{address}"),
         }
     }
 }

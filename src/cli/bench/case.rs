@@ -48,10 +48,10 @@ pub(super) fn measure(args: &BenchArgs, data: &Path, out: &Path) -> Outcome {
         size_px,
         lr: LR,
         augment: Augment::none(),
-        device: args.device,
+        device: args.device.clone(),
         ..Plan::default()
     };
-    let mut driver = Driver::new(args.device)?;
+    let mut driver = Driver::new(args.device.clone())?;
     // Without a cache an epoch is cut off where enough is known.
     let wanted = if cached { usize::MAX } else { WARM_UP + usize::from(args.steps) };
     let measured = run(&mut driver, plan, out, wanted)?;

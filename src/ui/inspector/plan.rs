@@ -2,6 +2,7 @@
 
 mod augment;
 mod cache;
+mod device;
 mod heads;
 mod phases;
 mod prompts;
@@ -10,7 +11,7 @@ mod schedule;
 use crate::data::Augment;
 use crate::graph::{FreezePlan, HeadKind, Preset};
 use crate::session::find_model;
-use crate::train::{DeviceChoice, Plan};
+use crate::train::Plan;
 use crate::ui::context::Context;
 use crate::ui::widgets;
 use egui::{ComboBox, DragValue, Ui};
@@ -77,7 +78,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             set: |plan, value| plan.seed = value as u64,
         },
     );
-    device(ui, ctx);
+    device::ui(ui, ctx);
     schedule::ui(ui, ctx);
     cache::ui(ui, ctx);
     augment::ui(ui, ctx);
@@ -107,16 +108,6 @@ fn presets(ui: &mut Ui, ctx: &mut Context<'_>) {
         });
     }
     phases::ui(ui, ctx);
-}
-
-fn device(ui: &mut Ui, ctx: &mut Context<'_>) {
-    let choices = [
-        (DeviceChoice::Auto, "automatic", "A real GPU where there is one, else the processor."),
-        (DeviceChoice::Cpu, "processor", "The processor: slower, and bit-for-bit the same on every run."),
-        (DeviceChoice::Wgpu(None), "GPU", "The first adapter, a software renderer included."),
-    ];
-    let help = "Which device trains. The status bar shows the one in use.";
-    choice(ui, ctx, "device", help, &choices, |plan| plan.device, |plan, device| plan.device = device);
 }
 
 /// A number of the plan.
