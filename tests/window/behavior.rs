@@ -6,7 +6,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use frostline::graph::{FreezePlan, NodeState};
 use frostline::session::{Belongs, Command, DeviceInfo, Event, WeightsCommand};
-use frostline::train::{DataSource, FreezePhase};
+use frostline::train::{DataSource, DeviceChoice, FreezePhase};
 use frostline::ui::{Action, Page};
 use std::sync::Arc;
 
@@ -471,6 +471,33 @@ fn a_phases_learning_rate_is_set_in_the_plan() {
     assert_eq!(stage.plan().timeline.iter().map(|phase| phase.lr_factor).collect::<Vec<_>>(), [1.0, 0.25]);
     press(&mut stage, Modifiers::COMMAND, Key::Z);
     assert_eq!(stage.plan().timeline[1].lr_factor, 1.0);
+}
+
+#[test]
+fn a_server_is_named_in_the_plan() {
+    // High enough that nothing of the plan has to be scrolled to.
+    let mut stage = open([1400.0, 2600.0], true, false);
+    stage.prepare();
+    let remote = |address: &str| DeviceChoice::Remote(address.parse().unwrap());
+    let mut plan = stage.plan().clone();
+    plan.device = remote("127.0.0.1:7733");
+    stage.window.state_mut().act(Action::Edit { name: "Server".to_owned(), plan: Box::new(plan) });
+    stage.settle();
+    let mut name = |text: &str| {
+        stage.window.get_by_role_and_label(Role::TextInput, "server").focus();
+        stage.settle();
+        press(&mut stage, Modifiers::COMMAND, Key::A);
+        stage.window.get_by_role_and_label(Role::TextInput, "server").type_text(text);
+        stage.settle();
+        press(&mut stage, Modifiers::NONE, Key::Enter);
+        let told = stage.window.query_by_label_contains("is no HOST:PORT").is_some();
+        (stage.plan().device.clone(), told)
+    };
+    // What is no address does not reach the plan, and the reason stands below.
+    assert_eq!(name("gpu.lab"), (remote("127.0.0.1:7733"), true));
+    assert_eq!(name("gpu.lab:7000"), (remote("gpu.lab:7000"), false));
+    press(&mut stage, Modifiers::COMMAND, Key::Z);
+    assert_eq!(stage.plan().device, remote("127.0.0.1:7733"));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn server(ui: &mut Ui, ctx: &mut Context<'_>, address: &str) {
                 FROSTLINE_TOKEN_FILE names. Nothing is encrypted: use the end of an SSH tunnel on this machine.";
     let mut left = false;
     widgets::row(ui, ctx.theme, "server", help, |ui| {
-        let field = TextEdit::singleline(&mut text).hint_text("127.0.0.1:7733").desired_width(150.0);
+        let field = TextEdit::singleline(&mut text).desired_width(150.0);
         left = ui.add(field).lost_focus();
     });
     let parsed = text.trim().parse::<Address>();
