@@ -205,6 +205,7 @@ fn recipe(plan: &mut Plan, recipe: &Recipe, graph: &Graph, task: ModelTask) -> R
     };
     plan.mask_loss = recipe.mask_loss.clone().unwrap_or_default();
     plan.clip_norm = recipe.clip;
+    plan.recompute = recipe.recompute;
     plan.accumulate = recipe.accumulate.unwrap_or(plan.accumulate);
     let usual = Prompting::default();
     plan.prompting = Prompting {

@@ -14,6 +14,7 @@ mod network;
 mod op;
 mod preprocess;
 mod prompted;
+mod segments;
 mod signal;
 mod tensor;
 mod trace;
@@ -30,6 +31,7 @@ pub use network::{Graph, Head, HeadKind, Input, Node, NodeId, Part, PromptTells,
 pub use op::{Asked, Op, Positions, ValueId};
 pub use preprocess::{Channels, Interpolation, Preprocess, Resize};
 pub use prompted::{OFFERED, PromptEnds};
+pub use segments::Segments;
 pub use signal::{Shape, Signal};
 pub use tensor::{Init, Role, TensorSpec};
 pub use trace::{Conv, Layer, Norm, Trace};

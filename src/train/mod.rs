@@ -21,6 +21,7 @@ mod presets;
 mod proof;
 pub mod public;
 mod recognize;
+mod recompute;
 pub mod remote;
 mod run;
 mod schedule;

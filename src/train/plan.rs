@@ -176,6 +176,9 @@ pub struct Plan {
     /// Batches whose mean gradient makes one step of the optimizer; the last step of an epoch takes what is left.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// Whether most activations are computed again in the backward pass instead of being kept: less memory, more time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// Side of the input in pixels.
     pub size_px: u32,
     /// Decides the split, new weights, order of pictures and augmentation.
@@ -238,6 +241,7 @@ impl Default for Plan {
             epochs: 10,
             batch: 16,
             accumulate: 1,
+            recompute: false,
             size_px: 224,
             seed: 0,
             optimizer: OptimizerChoice::SGD,

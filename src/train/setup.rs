@@ -236,6 +236,10 @@ impl Setup {
         if let Some(missing) = losses::missing_targets(&graph, &dataset).first() {
             return Err(missing.clone());
         }
+        if plan.recompute && graph.takes_prompts() {
+            let why = "they run once for each prompt, and keep what one needs";
+            return Err(format!("Activations of models that are asked for masks are not computed again ({why})."));
+        }
         if let Some(name) = plan.loss_weights.keys().find(|name| graph.heads.iter().all(|head| head.name != **name)) {
             let known: Vec<&str> = graph.heads.iter().map(|head| head.name.as_str()).collect();
             return Err(format!("There is no loss named {name} to weigh; there are {}.", known.join(", ")));

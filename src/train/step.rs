@@ -7,10 +7,11 @@ use super::news::StepTimes;
 use super::optim::{Optimizer, global_norm};
 use super::plan::Plan;
 use super::predict::host;
+use super::recompute::Kept;
 use super::segmentation::prompt::Ends;
 use super::segmentation::teach::{Lesson, teach};
 use crate::data::batch::Batch;
-use crate::graph::{Node, TensorSpec};
+use crate::graph::{Node, Segments, TensorSpec};
 use crate::models::{Mode, Network, SeeTensors};
 use crate::nn::{Ctx, RunError, Value};
 use crate::rng::Rng;
@@ -110,9 +111,9 @@ impl PendingStep {
         let number = step * plan.accumulate as u64 + self.batches as u64;
         let mut ctx = Ctx { pictures, input: batch.size, ..Ctx::of_step(plan.seed, number) };
         ctx.pictures.closing = closing;
-        let Outcome { terms, total, backward: taken } = match Ends::of(&graph) {
+        let Outcome { terms, total, kept, backward: taken } = match Ends::of(&graph) {
             Some(ends) => asked(network, ends, (batch, given), options, plan, number, &mut ctx)?,
-            None => looked(network, (batch, given), options, &mut ctx)?,
+            None => looked(network, (batch, given), options, plan.recompute, &mut ctx)?,
         };
         let losses = super::validate::named(&graph, &terms, options)?;
         let forward = start.elapsed().saturating_sub(taken);
@@ -121,8 +122,12 @@ impl PendingStep {
         }
         let mut grads = total.backward();
         drop((terms, total));
+        let join = |before, grads: &mut Gradients| network.see_tensors(&mut AddUp { before, grads });
+        if let Some(kept) = kept {
+            grads = kept.backward(network, grads, &mut ctx, join)?;
+        }
         if let Some(before) = self.grads.take() {
-            network.see_tensors(&mut AddUp { before, grads: &mut grads });
+            join(before, &mut grads);
         }
         synced(network)?;
         network.apply_statistics(ctx);
@@ -209,6 +214,8 @@ impl SeeTensors for AddUp<'_> {
 struct Outcome {
     terms: Terms,
     total: Tensor<1>,
+    /// What is to be run again for the other gradients.
+    kept: Option<Kept>,
     /// Time that gradients took already.
     backward: Duration,
 }
@@ -218,14 +225,22 @@ fn looked(
     network: &Network,
     (batch, given): (&Batch, &Given),
     options: &LossOptions,
+    recompute: bool,
     ctx: &mut Ctx,
 ) -> Result<Outcome, RunError> {
     let graph = network.graph();
-    let outputs = network.forward_from(batch.images.as_ref(), given, Mode::Train, ctx)?;
+    let images = batch.images.as_ref();
+    let (kept, outputs) = if recompute {
+        let segments = Segments::of(graph, network.facts(), &network.frontier());
+        let (kept, outputs) = Kept::forward(network, images, given, &segments, ctx)?;
+        (Some(kept), outputs)
+    } else {
+        (None, network.forward_from(images, given, Mode::Train, ctx)?)
+    };
     let terms = losses::losses(graph, &outputs, batch, options, ctx)?;
     let none = || RunError::Description("the network has no head".to_owned());
     let total = losses::total(graph, &terms.heads, options).ok_or_else(none)?;
-    Ok(Outcome { terms, total, backward: Duration::ZERO })
+    Ok(Outcome { terms, total, kept, backward: Duration::ZERO })
 }
 
 /// Prompts about the pictures, drawn by the batch's number.
@@ -240,7 +255,7 @@ fn asked(
 ) -> Result<Outcome, RunError> {
     let seed = Rng::keyed(Rng::from_words(plan.seed, &[number]).next_u64(), "prompts").next_u64();
     let Lesson { terms, total, backward } = teach(network, ends, seen, options, &plan.prompting, seed, ctx)?;
-    Ok(Outcome { terms, total, backward })
+    Ok(Outcome { terms, total, kept: None, backward })
 }
 
 /// The global norm of the gradient that is this share of the sums; none when nothing has a gradient.

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::ready;
 use super::theme::Theme;
-use crate::graph::{Facts, FreezePlan, Frontier, Graph};
+use crate::graph::{Facts, FreezePlan, Frontier, Graph, Segments};
 use crate::session::{Project, RunView, Thumbnails, View, WeightsState};
 use crate::train::{Plan, WeightsSource};
 use crate::weights::LoadReport;
@@ -42,6 +42,15 @@ impl Context<'_> {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.project.plan
+    }
+
+    /// Bytes (f32) of activations that a step of the plan keeps for one picture under a freeze plan.
+    #[must_use]
+    pub fn kept_bytes(&self, frontier: &Frontier) -> u64 {
+        if self.plan().recompute {
+            return Segments::of(self.graph, self.facts, frontier).kept_bytes;
+        }
+        frontier.kept_bytes
     }
 
     /// The freeze plan that is shown and changed.

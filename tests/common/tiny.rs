@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use frostline::data::{
-    Augment, Dataset, ImageSource, LabelColumn, MaskPixels, MaskTarget, Sample, Split, Target, Task,
+    Augment, BoxTarget, Dataset, ImageSource, Label, LabelColumn, MaskPixels, MaskTarget, Sample, Split, Target, Task,
 };
 use frostline::graph::blocks::{
     Activation, BasicBlock, Classifier, ConvNormAct, EncoderNeck, GlobalAvgPool, MapUpscaling, MaskProducts,
@@ -56,6 +56,20 @@ pub fn dataset(count: usize) -> Arc<Dataset> {
         suggested_split: false,
         unnamed: Vec::new(),
     })
+}
+
+/// The same pictures with a box around each square.
+pub fn boxed(set: &Dataset) -> Arc<Dataset> {
+    let mut set = set.clone();
+    set.task = Task::Detect;
+    for sample in &mut set.samples {
+        let class = sample.target.labels.first().and_then(Label::class).unwrap();
+        let left = if class == 0 { 1.0 } else { 9.0 };
+        sample.target =
+            Target { boxes: Some(vec![BoxTarget::new(class, [left, 2.0, left + 6.0, 12.0])]), ..Target::default() };
+    }
+    set.columns = vec![LabelColumn::single(vec!["left".to_owned(), "right".to_owned()])];
+    Arc::new(set)
 }
 
 /// A shared backbone, a classification head and a per-pixel head.

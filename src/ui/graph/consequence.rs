@@ -32,7 +32,7 @@ fn memory(ctx: &Context<'_>, now: &Frontier, then: &Frontier) -> String {
     // Gradients that wait for those of the next batch.
     let sums = u64::from(plan.accumulate > 1);
     let numbers = 1 + sums + states;
-    let bytes = |frontier: &Frontier| frontier.kept_bytes * plan.batch as u64 + frontier.trainable * 4 * numbers;
+    let bytes = |frontier: &Frontier| ctx.kept_bytes(frontier) * plan.batch as u64 + frontier.trainable * 4 * numbers;
     format!("memory ≈ {} (estimate, batch {})", format::bytes_change(bytes(now), bytes(then)), plan.batch)
 }
 

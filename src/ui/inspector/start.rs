@@ -22,7 +22,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
         "Learnable values that change while training.",
     );
     let batch = ctx.plan().batch as u64;
-    let kept = format!("{} × {batch}", format::bytes(frontier.kept_bytes));
+    let kept = format!("{} × {batch}", format::bytes(ctx.kept_bytes(frontier)));
     widgets::fact(
         ui,
         ctx.theme,

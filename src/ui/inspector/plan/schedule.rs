@@ -1,10 +1,11 @@
 //! Optimizer, learning rate, losses, early stopping.
 
 use super::{Number, choice, metrics, number, number_with, toggle};
+use crate::graph::Segments;
 use crate::train::{ClassWeights, Decay, EarlyStop, OptimizerChoice, Plan};
 use crate::ui::action::Action;
 use crate::ui::context::Context;
-use crate::ui::widgets;
+use crate::ui::{format, widgets};
 use egui::Ui;
 
 pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
@@ -60,6 +61,7 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
             set: |plan, value| plan.accumulate = value as usize,
         },
     );
+    recompute(ui, ctx);
     clip(ui, ctx);
     widgets::section(ui, ctx.theme, "Loss");
     number(
@@ -81,6 +83,21 @@ pub fn ui(ui: &mut Ui, ctx: &mut Context<'_>) {
     let help = "The metric that picks the best checkpoint.";
     choice(ui, ctx, "best by", help, &metrics, |plan| plan.best_by.clone(), |plan, key| plan.best_by = key);
     early_stop(ui, ctx);
+}
+
+/// Not for models that are asked for masks: they keep what one prompt needs.
+fn recompute(ui: &mut Ui, ctx: &mut Context<'_>) {
+    if ctx.graph.takes_prompts() && !ctx.plan().recompute {
+        return;
+    }
+    let batch = ctx.plan().batch as u64;
+    let few = Segments::of(ctx.graph, ctx.facts, ctx.frontier).kept_bytes;
+    let [all, few] = [ctx.frontier.kept_bytes, few].map(|bytes| format::bytes(bytes * batch));
+    let help = format!(
+        "Of the activations only those are kept that cross a few boundaries of the network; the others are computed again \
+         for the gradients. About {few} instead of {all} for a batch, and a step takes about a third longer."
+    );
+    toggle(ui, ctx, "recompute activations", &help, |plan| plan.recompute, |plan, on| plan.recompute = on);
 }
 
 fn optimizer(ui: &mut Ui, ctx: &mut Context<'_>) {
