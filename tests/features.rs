@@ -211,6 +211,11 @@ fn the_folder_stays_in_its_budget_and_can_be_cleared() {
     drop(used);
     folder.clear();
     assert_eq!(folder.kept().files, 0);
+    // Reduced pictures count too, and go too; a data set whose pictures are decoded quickly has no file.
+    let pictures = folder.pictures(Path::new("set")).unwrap();
+    assert!(pictures.is_empty() && folder.kept().files == 0);
+    std::fs::write(dir.path().join("features/pictures/1.pixels"), "12345").unwrap();
+    assert_eq!((folder.kept().bytes, folder.clear().bytes, folder.kept().files), (5, 5, 0));
 }
 
 /// Pictures of 32 px in memory with a class, boxes and a mask each.

@@ -1,4 +1,5 @@
-//! Decoded pictures and masks kept in memory from one epoch to the next, up to a number of bytes.
+//! Decoded pictures and masks kept in memory from one epoch to the next, up to a number of bytes; pictures that are slow to
+//! decode also in a file.
 //!
 //! What comes out of the loader is the same with and without it: it keeps only what the loader would compute again.
 //! When it is full it keeps what it has. An epoch visits every picture once, so throwing out the oldest picture would
@@ -7,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::features::PictureFile;
 use super::{InstancePixels, MaskPixels, Placement, Rgb8};
 
 /// A picture on its way to the input, and where the original lies in it.
@@ -21,6 +23,8 @@ pub(crate) struct Stage {
 pub struct PixelCache {
     budget_bytes: usize,
     inner: Mutex<Inner>,
+    /// Where pictures are that do not fit, or that another run decoded.
+    file: Option<PictureFile>,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +46,18 @@ impl PixelCache {
     /// An empty cache for at most `budget_bytes` of pixels.
     #[must_use]
     pub fn new(budget_bytes: usize) -> Self {
-        Self { budget_bytes, inner: Mutex::default() }
+        Self { budget_bytes, inner: Mutex::default(), file: None }
+    }
+
+    /// The same with a file for what does not fit, and for the next run.
+    #[must_use]
+    pub fn with_file(self, file: Option<PictureFile>) -> Self {
+        Self { file, ..self }
+    }
+
+    /// The file, where there is one.
+    pub(crate) fn file(&self) -> Option<&PictureFile> {
+        self.file.as_ref()
     }
 
     /// Bytes of pixels that it holds.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::augment::{self, view_rng};
 use super::cache::Stage;
 use super::compose::{Tile, compose};
-use super::features::{Hit, Lookup, Record, RecordKey, Seen, record_key};
+use super::features::{Hit, Lookup, PictureFile, Record, RecordKey, Seen, record_key};
 use super::mask::{load_mask, load_objects, place_mask};
-use super::stage::{stage, working_side};
+use super::stage::{reduction, stage};
 use super::transform::{clear_padding, normalize};
 use super::{
     Augment, BoxTarget, DataError, Dataset, InstancePixels, Issue, MaskPixels, MaskTarget, PixelCache, Placement,
@@ -179,6 +180,8 @@ struct Work {
     view: View,
     cache: Arc<PixelCache>,
     stop: Arc<AtomicBool>,
+    /// How pictures are reduced for this view.
+    reduced: String,
     /// Names what the cache holds for this view.
     kind: u64,
     /// Pictures to train on whose boxes or masks are known: what a mosaic may take.
@@ -218,16 +221,9 @@ enum Outcome {
 impl Work {
     fn new(dataset: Arc<Dataset>, mut view: View, cache: Arc<PixelCache>, stop: Arc<AtomicBool>) -> Self {
         view.augment = view.augment.filter(|augment| !augment.is_none());
+        let reduced = reduction(&view);
         let mut kind = DefaultHasher::new();
-        (&dataset.root, dataset.samples.len(), working_side(&view)).hash(&mut kind);
-        if working_side(&view).is_none() {
-            // Final pixels depend on the geometry of the rule; normalization comes after the cache.
-            format!(
-                "{:?} {:?} {:?} {}",
-                view.rule.size, view.rule.resize, view.rule.interpolation, view.rule.antialias
-            )
-            .hash(&mut kind);
-        }
+        (&dataset.root, dataset.samples.len(), &reduced).hash(&mut kind);
         let kind = kind.finish();
         let mosaic = view.augment.as_ref().is_some_and(|augment| augment.mosaic > 0.0);
         let known = |index: &usize| {
@@ -235,7 +231,7 @@ impl Work {
         };
         let partners =
             if mosaic { dataset.indices(Split::Train).into_iter().filter(known).collect() } else { Vec::new() };
-        Self { dataset, view, cache, wants: Wants::default(), stop, kind, partners }
+        Self { dataset, view, cache, wants: Wants::default(), stop, reduced, kind, partners }
     }
 
     fn run(&self, order: &[usize], batch: usize, batches: &SyncSender<RawBatch>) {
@@ -362,7 +358,18 @@ impl Work {
         if let Some(stage) = self.cache.get(self.kind, index) {
             return Ok(stage);
         }
-        let stage = stage(&sample.image, &self.view)?;
+        let stored = self.cache.file().and_then(|file| Some((file, PictureFile::key(&sample.image, &self.reduced)?)));
+        let stage = match stored.as_ref().and_then(|(file, key)| file.get(key)) {
+            Some(stage) => stage,
+            None => {
+                let start = Instant::now();
+                let stage = stage(&sample.image, &self.view)?;
+                if let Some((file, key)) = stored {
+                    file.put(&key, &stage, start.elapsed());
+                }
+                stage
+            }
+        };
         self.cache.put(self.kind, index, &stage);
         Ok(stage)
     }

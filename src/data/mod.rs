@@ -32,6 +32,7 @@ mod naming;
 mod open;
 mod png;
 mod reading;
+mod records;
 pub mod sample;
 pub mod sampling;
 mod specimen;

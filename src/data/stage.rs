@@ -6,7 +6,7 @@ use super::cache::Stage;
 use super::image::{Reduced, load, load_reduced};
 use super::transform::{preprocess, resize_part, shorter_side_to};
 use super::{DataError, ImageSource, Placement, Rgb8, View};
-use crate::graph::Interpolation;
+use crate::graph::{Interpolation, Preprocess};
 
 /// Reads a picture for a view.
 pub(crate) fn stage(source: &ImageSource, view: &View) -> Result<Stage, DataError> {
@@ -31,6 +31,17 @@ fn working_copy(Reduced { image, seen, whole_px }: Reduced, side: u32) -> Stage 
     let (width, height) = shorter_side_to(width, height, side);
     let placement = Placement::resized(whole_px, [width, height]);
     Stage { image: Arc::new(resize_part(&image, seen, width, height, Interpolation::Bilinear)), placement }
+}
+
+/// How pictures are reduced for a view, in words that differ where the pixels do. (Normalization comes later.)
+pub(crate) fn reduction(view: &View) -> String {
+    match working_side(view) {
+        Some(side) => format!("working copy, {side}"),
+        None => {
+            let Preprocess { size, resize, interpolation, antialias, .. } = &view.rule;
+            format!("{size:?} {resize:?} {interpolation:?} {antialias}")
+        }
+    }
 }
 
 /// The shorter side that a training picture needs, so that its smallest crop still has a quarter more pixels than the

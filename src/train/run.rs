@@ -20,7 +20,7 @@ use super::timeline::FreezePhase;
 use super::validate::{Validation, files, pinned};
 use crate::data::batch::Batch;
 use crate::data::features::FeatureFolder;
-use crate::data::{Issue, Loader, PixelCache, Split};
+use crate::data::{ImageSource, Issue, Loader, PixelCache, Split};
 use crate::graph::FreezePlan;
 use crate::models::Network;
 use std::collections::{HashSet, VecDeque};
@@ -207,9 +207,13 @@ impl Trainer {
         })
     }
 
-    /// Looks features up, and stores them, in this folder instead of in memory alone.
+    /// Looks features and reduced pictures up, and stores them, in this folder instead of in memory alone.
     #[must_use]
     pub fn with_features(mut self, folder: Arc<FeatureFolder>) -> Self {
+        let dataset = &self.setup.dataset;
+        let in_files = dataset.samples.iter().any(|sample| matches!(sample.image, ImageSource::File(_)));
+        let pictures = if in_files { folder.pictures(&dataset.root) } else { None };
+        self.cache = Arc::new(PixelCache::default().with_file(pictures));
         self.features = Features::new(folder);
         self
     }

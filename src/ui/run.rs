@@ -7,7 +7,7 @@ use crate::train::DeviceChoice;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Opens the workbench with a project, or with the built-in sample, and stays until its window is closed.
 ///
@@ -46,7 +46,8 @@ fn notify(creation: &eframe::CreationContext<'_>) -> Notify {
     let ctx = creation.egui_ctx.clone();
     Arc::new(move |haste| {
         if let Some(after) = repaint.due(haste, Instant::now()) {
-            ctx.request_repaint_after(after);
+            // (Without any delay egui draws twice.)
+            ctx.request_repaint_after(after.max(Duration::from_millis(1)));
         }
     })
 }

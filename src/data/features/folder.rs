@@ -6,23 +6,31 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use sha2::{Digest as _, Sha256};
+
+use super::pictures::PictureFile;
 use super::store::{Budget, FeatureStore};
 
 /// Ending of the files.
 const ENDING: &str = "features";
 /// The folder in it for the encoded pictures of networks that take prompts, and the ending of its files.
 const EMBEDDINGS: [&str; 2] = ["embeddings", "safetensors"];
+/// The same for reduced pictures.
+const PICTURES: [&str; 2] = ["pictures", "pixels"];
 /// Names another folder.
 const OWN: &str = "FROSTLINE_FEATURES";
 /// Bytes that features may take in memory where nothing else is said.
 const RAM_BYTES: u64 = 2 << 30;
 /// Bytes that the folder may take where nothing else is said.
 const DISK_BYTES: u64 = 16 << 30;
+/// Bytes that reduced pictures may take.
+const PICTURE_BYTES: u64 = 4 << 30;
 
 /// How much the folder holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Files: one for each frozen part, and one for each picture that was encoded for prompts.
+    /// Files: one for each frozen part, one for each picture that was encoded for prompts, and one for the reduced pictures
+    /// of each data set.
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -64,10 +72,25 @@ impl FeatureFolder {
         Some(self.path.as_deref()?.join(EMBEDDINGS[0]))
     }
 
-    /// All files, those of pictures that were encoded for prompts included.
+    /// The reduced pictures of the data set at `root`; none without a folder, or where it cannot be written. Those of data
+    /// sets that were used longest ago go where they take more than half of the room.
+    #[must_use]
+    pub fn pictures(&self, root: &Path) -> Option<PictureFile> {
+        let folder = self.path.as_deref()?.join(PICTURES[0]);
+        fs::create_dir_all(&folder).ok()?;
+        let digest: [u8; 32] = Sha256::digest(root.as_os_str().as_encoded_bytes()).into();
+        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let path = folder.join(format!("{name}.{}", PICTURES[1]));
+        let others = make_room(&folder, PICTURES[1], &path, PICTURE_BYTES / 2);
+        PictureFile::open(&path, PICTURE_BYTES.saturating_sub(others)).ok()
+    }
+
+    /// All files, those of pictures included.
     fn all(&self) -> Vec<(SystemTime, u64, PathBuf)> {
         let mut all = self.path.as_deref().map(|path| files(path, ENDING)).unwrap_or_default();
-        all.extend(self.embeddings().map(|path| files(&path, EMBEDDINGS[1])).unwrap_or_default());
+        for [folder, ending] in [EMBEDDINGS, PICTURES] {
+            all.extend(self.path.as_deref().map(|path| files(&path.join(folder), ending)).unwrap_or_default());
+        }
         all
     }
 
@@ -118,19 +141,8 @@ impl FeatureFolder {
             format!("{} cannot be made ({error}); features are kept in memory alone", folder.display())
         })?;
         let path = folder.join(format!("{name}.{ENDING}"));
-        let mut others: Vec<(SystemTime, u64, PathBuf)> =
-            files(folder, ENDING).into_iter().filter(|(.., other)| *other != path).collect();
-        others.sort();
-        let mut bytes: u64 = others.iter().map(|(_, bytes, _)| bytes).sum();
-        for (_, size, other) in &others {
-            if bytes + wanted <= budget {
-                break;
-            }
-            if remove(other) {
-                bytes -= size;
-            }
-        }
-        Ok(Some((path, budget.saturating_sub(bytes))))
+        let others = make_room(folder, ENDING, &path, budget.saturating_sub(wanted));
+        Ok(Some((path, budget.saturating_sub(others))))
     }
 
     /// How much is on disk.
@@ -152,6 +164,20 @@ impl FeatureFolder {
         }
         gone
     }
+}
+
+/// Removes the files that were used longest ago, but not `own`, until the others have `most` bytes; gives how many they have.
+fn make_room(folder: &Path, ending: &str, own: &Path, most: u64) -> u64 {
+    let mut others = files(folder, ending);
+    others.retain(|(.., other)| other != own);
+    others.sort();
+    let mut bytes: u64 = others.iter().map(|(_, bytes, _)| bytes).sum();
+    for (_, size, other) in &others {
+        if bytes > most && remove(other) {
+            bytes -= size;
+        }
+    }
+    bytes
 }
 
 /// Removes a file of features unless a run has it open.

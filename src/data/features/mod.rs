@@ -6,13 +6,14 @@
 //! that needs no unsafe code, and the system's page cache does the same for both.
 
 mod digests;
-mod file;
 mod folder;
+mod pictures;
 mod record;
 mod store;
 
 pub use digests::PictureDigests;
 pub use folder::{FeatureFolder, Kept};
+pub use pictures::PictureFile;
 pub use record::{Record, RecordKey, Seen, record_key};
 pub use store::{Budget, FeatureStore, Usage};
 

@@ -8,7 +8,7 @@ use super::digests::stamp_of;
 use crate::data::{BoxTarget, MaskTarget, Placement, Target, View};
 
 /// What a record is found by: the picture's bytes and how it is seen. Half of a SHA-256.
-pub type RecordKey = [u8; 16];
+pub type RecordKey = crate::data::records::Key;
 
 /// How a picture came into the input, so that its targets can be placed without its pixels.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use half::f16;
+use serde::Serialize;
 
-use super::file::{About, FeatureFile};
 use super::record::{Record, RecordKey, Seen};
+use crate::data::records::RecordFile;
 
 /// How much a store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,23 @@ pub struct Usage {
     pub disk_bytes: u64,
 }
 
+/// The first line of a store's file.
+#[derive(Serialize)]
+struct About<'a> {
+    frostline: &'static str,
+    version: u32,
+    store: &'a str,
+    values: usize,
+    half: bool,
+}
+
+impl About<'_> {
+    fn line(store: &str, values: usize, half: bool) -> String {
+        let about = About { frostline: "features", version: 2, store, values, half };
+        serde_json::to_string(&about).unwrap_or_default()
+    }
+}
+
 /// Features of one cut of one network under one preprocessing.
 #[derive(Debug)]
 pub struct FeatureStore {
@@ -42,7 +60,7 @@ pub struct FeatureStore {
 struct Inner {
     memory: HashMap<RecordKey, (Arc<Seen>, Numbers)>,
     ram_bytes: u64,
-    file: Option<FeatureFile>,
+    file: Option<RecordFile>,
     notes: Vec<String>,
 }
 
@@ -96,7 +114,7 @@ impl FeatureStore {
     #[must_use]
     pub fn open(path: &Path, name: &str, values: usize, half: bool, budget: Budget) -> Self {
         let mut inner = Inner::default();
-        match FeatureFile::open(path, About::new(name, values, half)) {
+        match RecordFile::open(path, &About::line(name, values, half)) {
             Ok(file) => {
                 if !file.is_writable() {
                     let what = "is in use by another run; new features are kept in memory alone";
@@ -110,6 +128,11 @@ impl FeatureStore {
             }
         }
         Self { values, half, budget, inner: Mutex::new(inner) }
+    }
+
+    /// Bytes of a record's numbers.
+    fn bytes(&self) -> u64 {
+        self.values as u64 * if self.half { 2 } else { 4 }
     }
 
     /// Numbers in each record.
@@ -131,9 +154,9 @@ impl FeatureStore {
         let on_disk = inner.file.as_ref();
         let alone = |key: &&RecordKey| !on_disk.is_some_and(|file| file.contains(key));
         Usage {
-            records: on_disk.map_or(0, FeatureFile::len) + inner.memory.keys().filter(alone).count(),
+            records: on_disk.map_or(0, RecordFile::len) + inner.memory.keys().filter(alone).count(),
             ram_bytes: inner.ram_bytes,
-            disk_bytes: on_disk.map_or(0, FeatureFile::bytes),
+            disk_bytes: on_disk.map_or(0, RecordFile::bytes),
         }
     }
 
@@ -153,8 +176,8 @@ impl FeatureStore {
         }
         let file = inner.file.as_mut()?;
         let had = file.contains(key);
-        let found = file.read(key).ok().flatten();
-        let Some((seen, bytes)) = found else {
+        let found = file.read(key).ok().flatten().filter(|(_, bytes)| bytes.len() as u64 == self.bytes());
+        let Some((seen, bytes)) = found.and_then(|(about, bytes)| Some((Seen::read(&about)?, bytes))) else {
             if had {
                 inner.notes.push("a stored feature was damaged and is computed anew".to_owned());
             }
@@ -173,10 +196,13 @@ impl FeatureStore {
         let numbers = Numbers::of(&record.values, self.half);
         let mut inner = self.lock();
         let mut kept = self.remember(&mut inner, key, &record.seen, &numbers);
-        let room = |file: &FeatureFile| file.bytes() + file.record_bytes(&record.seen) <= self.budget.disk;
+        let record_bytes = RecordFile::record_bytes(record.seen.size(), self.bytes());
+        let room = |file: &RecordFile| file.bytes() + record_bytes <= self.budget.disk;
         if let Some(file) = inner.file.as_mut().filter(|file| file.is_writable() && !file.contains(&key) && room(file))
         {
-            match file.append(&key, &record.seen, &numbers.bytes()) {
+            let mut about = Vec::new();
+            record.seen.write(&mut about);
+            match file.append(&key, &about, &numbers.bytes()) {
                 Ok(()) => kept = true,
                 Err(error) => {
                     inner.notes.push(format!("features are no longer written to disk: {error}"));
@@ -211,7 +237,7 @@ impl FeatureStore {
         if inner.memory.contains_key(&key) {
             return true;
         }
-        let bytes = (self.values * if self.half { 2 } else { 4 } + seen.size()) as u64;
+        let bytes = self.bytes() + seen.size() as u64;
         if inner.ram_bytes + bytes > self.budget.ram {
             return false;
         }

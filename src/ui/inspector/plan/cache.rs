@@ -89,7 +89,12 @@ fn stored(ui: &mut Ui, ctx: &mut Context<'_>) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(text).size(11.5).color(ctx.theme.weak));
         let link = widgets::link(ui, ctx.theme, "Clear", ctx.theme.accent);
-        if link.on_hover_text("Deletes stored features; they are computed again when they are needed.").clicked() {
+        if link
+            .on_hover_text(
+                "Deletes stored features and reduced pictures; they are computed again when they are needed.",
+            )
+            .clicked()
+        {
             ctx.push(Action::Send(Command::ClearFeatures));
         }
     });
