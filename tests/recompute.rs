@@ -68,7 +68,11 @@ fn gradients_are_the_same_in_every_task_and_what_is_frozen_stays() {
         let once = step(&plan, set);
         let again = step(&Plan { recompute: true, ..plan }, set);
         assert!(again.boundaries > 0, "{model}");
-        assert_eq!(once.losses, again.losses, "{model}: forward is the same to the bit");
+        for (name, loss) in &once.losses {
+            let error = (again.losses[name] / loss - 1.0).abs();
+            // (To the bit with burn's operations; kernels of our own take what keeps nothing in one pass.)
+            assert!(error < 1e-6, "{model}: the loss {name} is off by {error}");
+        }
         let mut moved = 0;
         for ((before, once), again) in once.before.iter().zip(&once.after).zip(&again.after) {
             let name = &once.spec.name;

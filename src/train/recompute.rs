@@ -2,7 +2,7 @@
 //! segment runs again when its gradients are wanted (Chen et al. 2016, arXiv:1604.06174). Batch norm sees the same batch both
 //! times, dropout draws the same numbers, and gradients are those of a step at once but for roundings where paths meet.
 
-use crate::graph::{NodeId, Segments};
+use crate::graph::{Frontier, NodeId, Segments};
 use crate::models::{Mode, Network};
 use crate::nn::{Ctx, RunError, Value};
 use burn::tensor::{Gradients, Tensor};
@@ -31,12 +31,17 @@ impl Kept {
         ctx: &mut Ctx,
     ) -> Result<(Self, Vec<Value>), RunError> {
         let images = images.filter(|_| given.is_empty()).map(|images| Value::Map(images.clone()));
-        let mut kept = Self { inputs: images.into_iter().collect(), segments: Vec::new(), last: given.clone() };
+        let inputs: Vec<Value> = images.into_iter().collect();
+        // Burn keeps what gradients need until the next backward pass, also where nobody can ask for them any more.
+        let untracked = network.inference();
+        let mut at = given.clone();
+        let mut kept = Self { inputs, segments: Vec::new(), last: Outputs::new() };
         for boundary in &segments.boundaries {
-            let outputs = network.run(&kept.inputs, &kept.last, boundary, Mode::Train, ctx)?;
-            let leaves = boundary.iter().copied().zip(outputs.into_iter().map(leaf)).collect();
-            kept.segments.push((std::mem::replace(&mut kept.last, leaves), boundary.clone()));
+            let outputs = untracked.run(&kept.inputs, &at, boundary, Mode::Train, ctx)?;
+            let next = boundary.iter().copied().zip(outputs).collect();
+            kept.segments.push((std::mem::replace(&mut at, next), boundary.clone()));
         }
+        kept.last = leaves(at, &network.frontier());
         let heads: Vec<NodeId> = network.graph().heads.iter().map(|head| head.output).collect();
         let outputs = network.run(&kept.inputs, &kept.last, &heads, Mode::Train, ctx)?;
         Ok((kept, outputs))
@@ -52,10 +57,12 @@ impl Kept {
         join: impl Fn(Gradients, &mut Gradients),
     ) -> Result<Gradients, RunError> {
         let Self { inputs, segments, mut last } = self;
+        let frontier = network.frontier();
         for (given, boundary) in segments.into_iter().rev() {
             if !boundary.iter().any(|id| last.get(id).is_some_and(Value::is_tracked)) {
                 break;
             }
+            let given = leaves(given, &frontier);
             let outputs = network.run(&inputs, &given, &boundary, Mode::Train, ctx)?;
             // A number whose gradients are those of the loss; its value means nothing.
             let mut products = Vec::new();
@@ -75,10 +82,15 @@ impl Kept {
     }
 }
 
-/// The same value, from which gradients are asked where they were asked through it; what it was computed from is forgotten.
+/// The same values, of which gradients are asked where something before them trains.
+fn leaves(values: Outputs, frontier: &Frontier) -> Outputs {
+    let asked = |(id, value)| (id, if frontier.state(id).in_prefix() { value } else { leaf(value) });
+    values.into_iter().map(asked).collect()
+}
+
 fn leaf(value: Value) -> Value {
     fn own<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-        if x.is_tracked() { x.detach().require_grad() } else { x }
+        x.autodiff().require_grad()
     }
     match value {
         Value::Map(x) => Value::Map(own(x)),

@@ -45,6 +45,11 @@ impl Close {
         finishing
     }
 
+    /// Nothing holds the window any more: what was wanted of it is done.
+    pub fn agree(&mut self) {
+        self.stage = Stage::Agreed;
+    }
+
     /// Holds the window open when somebody closes it and something would be lost.
     pub fn follow(&mut self, ctx: &Context, view: &View, needs_saving: bool) {
         if !ctx.input(|input| input.viewport().close_requested()) || self.stage == Stage::Agreed {

@@ -352,6 +352,9 @@ impl eframe::App for App {
         if self.camera.as_mut().is_some_and(|camera| camera.tick(ctx, &self.view)) {
             self.act(Action::Start);
         }
+        if self.camera.as_ref().is_some_and(Camera::is_done) {
+            self.close.agree();
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -90,11 +90,17 @@ impl Camera {
         Self { shot, frames: 0, started: Instant::now(), asked: false, pressed: false, done: Arc::default() }
     }
 
+    /// Whether the picture is taken.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
     /// Called each frame; whether Start is to be pressed now.
     pub fn tick(&mut self, ctx: &Context, view: &View) -> bool {
         ctx.request_repaint();
         self.frames += 1;
-        if self.done.load(Ordering::Acquire) {
+        if self.is_done() {
             ctx.send_viewport_cmd(ViewportCommand::Close);
             return false;
         }
