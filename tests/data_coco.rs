@@ -8,30 +8,17 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-use frostline::data::{BoxTarget, Dataset, Issue, OpenOptions, Quiet, Sample, Severity, Split, Task, open};
-use std::fs;
-use std::path::{Path, PathBuf};
+mod common;
+
+use common::sets::{open_at, sample, write};
+use frostline::data::{BoxTarget, Dataset, Issue, OpenOptions, Quiet, Severity, Split, Task, open};
+use std::path::PathBuf;
 
 fn png(width: u32, height: u32, n: u8) -> Vec<u8> {
     let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([n, x as u8, y as u8]));
     let mut out = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut out, image::ImageFormat::Png).unwrap();
     out.into_inner()
-}
-
-fn write(root: &Path, path: &str, bytes: &[u8]) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
-
-fn open_at(path: &Path) -> Dataset {
-    open(path, &OpenOptions::default(), &Quiet).unwrap()
-}
-
-fn sample<'a>(set: &'a Dataset, end: &str) -> &'a Sample {
-    let named = |s: &&Sample| s.image.path().is_some_and(|path| path.ends_with(end));
-    set.samples.iter().find(named).unwrap_or_else(|| panic!("{end} is not in the set: {:#?}", set.issues))
 }
 
 fn boxes(set: &Dataset, end: &str) -> Vec<BoxTarget> {

@@ -8,13 +8,16 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod common;
+
+use common::sets::{ids, open_at, sample, write};
 use frostline::data::{
-    Dataset, Issue, MaskValue, OpenOptions, Quiet, Sample, Severity, Split, Task, ValSource, load_instances, load_mask,
+    Dataset, Issue, MaskValue, OpenOptions, Quiet, Severity, Split, Task, ValSource, load_instances, load_mask,
     name_classes, open,
 };
 use image::{ExtendedColorType, ImageFormat};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const WIDTH: u32 = 8;
 const HEIGHT: u32 = 6;
@@ -46,16 +49,6 @@ fn colored(colors: &[[u8; 3]]) -> Vec<u8> {
     encode(ImageFormat::Png, ExtendedColorType::Rgb8, [WIDTH, HEIGHT], &filled(colors).concat())
 }
 
-fn write(root: &Path, path: &str, bytes: &[u8]) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
-
-fn open_at(path: &Path) -> Dataset {
-    open(path, &OpenOptions::default(), &Quiet).unwrap()
-}
-
 /// `images/{a,b,c,…}.png` with `masks/` of these.
 fn set_of(masks: &[Vec<u8>]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -65,16 +58,6 @@ fn set_of(masks: &[Vec<u8>]) -> tempfile::TempDir {
         write(dir.path(), &format!("masks/{name}.png"), mask);
     }
     dir
-}
-
-fn sample<'a>(set: &'a Dataset, end: &str) -> &'a Sample {
-    let named = |s: &&Sample| s.image.path().is_some_and(|path| path.ends_with(end));
-    set.samples.iter().find(named).unwrap_or_else(|| panic!("{end} is not in the set: {:#?}", set.issues))
-}
-
-/// The first ids of a picture's mask.
-fn ids(set: &Dataset, end: &str, count: usize) -> Vec<u8> {
-    load_mask(sample(set, end).target.mask.as_ref().unwrap()).unwrap().ids[..count].to_vec()
 }
 
 fn issue<'a>(set: &'a Dataset, file: &str, what: &str) -> &'a Issue {

@@ -3,8 +3,11 @@
 
 #![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod common;
+
+use common::sets::{ids, open_at, sample, write};
 use frostline::data::{
-    Dataset, Issue, OpenOptions, Quiet, Sample, Severity, Split, Task, ValSource, load_instances, load_mask, open,
+    Dataset, Issue, OpenOptions, Quiet, Severity, Split, Task, ValSource, load_instances, load_mask, open,
 };
 use image::{ExtendedColorType, ImageFormat};
 use std::fs;
@@ -39,28 +42,8 @@ fn colored(colors: &[[u8; 3]]) -> Vec<u8> {
     png(ExtendedColorType::Rgb8, SIZE, &filled(colors, colors[0]).concat())
 }
 
-fn write(root: &Path, path: &str, bytes: &[u8]) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
-
-fn open_at(path: &Path) -> Dataset {
-    open(path, &OpenOptions::default(), &Quiet).unwrap()
-}
-
 fn parts(set: &Dataset) -> [usize; 3] {
     [Split::Train, Split::Val, Split::Test].map(|split| set.indices(split).len())
-}
-
-fn sample<'a>(set: &'a Dataset, end: &str) -> &'a Sample {
-    let named = |s: &&Sample| s.image.path().is_some_and(|path| path.ends_with(end));
-    set.samples.iter().find(named).unwrap_or_else(|| panic!("{end} is not in the set: {:#?}", set.issues))
-}
-
-/// The first class ids of a picture's mask.
-fn ids(set: &Dataset, end: &str, count: usize) -> Vec<u8> {
-    load_mask(sample(set, end).target.mask.as_ref().unwrap()).unwrap().ids[..count].to_vec()
 }
 
 /// The only issue with these words; `file` is the end of its path.

@@ -214,6 +214,7 @@ fn the_folder_stays_in_its_budget_and_can_be_cleared() {
     // Reduced pictures count too, and go too; a data set whose pictures are decoded quickly has no file.
     let pictures = folder.pictures(Path::new("set")).unwrap();
     assert!(pictures.is_empty() && folder.kept().files == 0);
+    std::fs::create_dir(dir.path().join("features/pictures")).unwrap();
     std::fs::write(dir.path().join("features/pictures/1.pixels"), "12345").unwrap();
     assert_eq!((folder.kept().bytes, folder.clear().bytes, folder.kept().files), (5, 5, 0));
 }

@@ -55,6 +55,12 @@ impl PixelCache {
         Self { file, ..self }
     }
 
+    /// What should be told of the file, once.
+    #[must_use]
+    pub fn take_note(&self) -> Option<String> {
+        self.file.as_ref()?.take_note()
+    }
+
     /// The file, where there is one.
     pub(crate) fn file(&self) -> Option<&PictureFile> {
         self.file.as_ref()

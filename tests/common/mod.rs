@@ -11,6 +11,7 @@
 
 pub mod grads;
 pub mod prompted;
+pub mod sets;
 pub mod tiny;
 
 use frostline::graph::{Graph, TensorSpec};

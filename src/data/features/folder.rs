@@ -72,17 +72,16 @@ impl FeatureFolder {
         Some(self.path.as_deref()?.join(EMBEDDINGS[0]))
     }
 
-    /// The reduced pictures of the data set at `root`; none without a folder, or where it cannot be written. Those of data
+    /// The reduced pictures of the data set at `root`; none without a folder. Those of data
     /// sets that were used longest ago go where they take more than half of the room.
     #[must_use]
     pub fn pictures(&self, root: &Path) -> Option<PictureFile> {
         let folder = self.path.as_deref()?.join(PICTURES[0]);
-        fs::create_dir_all(&folder).ok()?;
         let digest: [u8; 32] = Sha256::digest(root.as_os_str().as_encoded_bytes()).into();
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let path = folder.join(format!("{name}.{}", PICTURES[1]));
         let others = make_room(&folder, PICTURES[1], &path, PICTURE_BYTES / 2);
-        PictureFile::open(&path, PICTURE_BYTES.saturating_sub(others)).ok()
+        Some(PictureFile::open(&path, PICTURE_BYTES.saturating_sub(others)))
     }
 
     /// All files, those of pictures included.

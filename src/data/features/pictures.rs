@@ -28,25 +28,54 @@ const ABOUT: usize = 2 * 4 + 4 * 8;
 #[derive(Debug)]
 pub struct PictureFile {
     path: PathBuf,
-    /// None where there is no file yet.
-    file: Mutex<Option<RecordFile>>,
+    inner: Mutex<Inner>,
     budget_bytes: u64,
 }
 
+#[derive(Debug, Default)]
+struct Inner {
+    /// None where there is no file yet.
+    file: Option<RecordFile>,
+    /// Why nothing is written any more.
+    failed: Option<String>,
+    told: bool,
+}
+
+impl Inner {
+    fn fail(&mut self, path: &Path, cause: &std::io::Error) {
+        self.file = None;
+        self.failed = Some(format!("reduced pictures are not kept in {}: {cause}", path.display()));
+    }
+}
+
 impl PictureFile {
-    /// Opens the file, which may grow to `budget_bytes`; where there is none it is made with the first picture.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn open(path: &Path, budget_bytes: u64) -> std::io::Result<Self> {
-        let file = if path.exists() { Some(RecordFile::open(path, LINE)?) } else { None };
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), budget_bytes })
+    /// Opens the file, which may grow to `budget_bytes`; where there is none it is made with the first picture. Where it cannot
+    /// be used, a note says why and pictures are decoded each time.
+    #[must_use]
+    pub fn open(path: &Path, budget_bytes: u64) -> Self {
+        let mut inner = Inner::default();
+        if path.exists() {
+            match RecordFile::open(path, LINE) {
+                Ok(file) => inner.file = Some(file),
+                Err(cause) => inner.fail(path, &cause),
+            }
+        }
+        Self { path: path.to_owned(), inner: Mutex::new(inner), budget_bytes }
+    }
+
+    /// What should be told, once.
+    #[must_use]
+    pub fn take_note(&self) -> Option<String> {
+        let mut inner = self.lock();
+        let note = inner.failed.clone().filter(|_| !inner.told);
+        inner.told |= note.is_some();
+        note
     }
 
     /// Pictures in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().as_ref().map_or(0, RecordFile::len)
+        self.lock().file.as_ref().map_or(0, RecordFile::len)
     }
 
     /// Whether it holds nothing.
@@ -73,7 +102,7 @@ impl PictureFile {
 
     /// A picture; none where there is none, or it is damaged.
     pub(crate) fn get(&self, key: &Key) -> Option<Stage> {
-        let (about, pixels) = self.lock().as_mut()?.read(key).ok().flatten()?;
+        let (about, pixels) = self.lock().file.as_mut()?.read(key).ok().flatten()?;
         let about: [u8; ABOUT] = about.try_into().ok()?;
         let (sides, parts) = about.split_at(8);
         let mut sides = sides.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four));
@@ -97,20 +126,34 @@ impl PictureFile {
         let mut about = Vec::with_capacity(ABOUT);
         about.extend([stage.image.width, stage.image.height].into_iter().flat_map(u32::to_le_bytes));
         about.extend(stage.placement.parts().into_iter().flat_map(f64::to_le_bytes));
-        let mut file = self.lock();
-        if file.is_none() {
-            *file = RecordFile::open(&self.path, LINE).ok();
+        let mut inner = self.lock();
+        if inner.failed.is_some() {
+            return;
         }
-        let Some(file) = file.as_mut() else { return };
+        if inner.file.is_none() {
+            match self.make() {
+                Ok(file) => inner.file = Some(file),
+                Err(cause) => return inner.fail(&self.path, &cause),
+            }
+        }
+        let Some(file) = inner.file.as_mut() else { return };
         let bytes = RecordFile::record_bytes(about.len(), stage.image.pixels.len() as u64);
-        if file.is_writable() && !file.contains(key) && file.bytes() + bytes <= self.budget_bytes {
-            // A full disk costs the next epoch its time and nothing else.
-            file.append(key, &about, &stage.image.pixels).ok();
+        if file.is_writable()
+            && !file.contains(key)
+            && file.bytes() + bytes <= self.budget_bytes
+            && let Err(cause) = file.append(key, &about, &stage.image.pixels)
+        {
+            inner.fail(&self.path, &cause);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<RecordFile>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    fn make(&self) -> std::io::Result<RecordFile> {
+        self.path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        RecordFile::open(&self.path, LINE)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,7 +182,7 @@ mod tests {
     fn a_picture_comes_back_as_it_was_also_for_the_next_program() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.pixels");
-        let file = PictureFile::open(&path, 1000).unwrap();
+        let file = PictureFile::open(&path, 1000);
         let keys: Vec<Key> = (0..9).map(|i| [i; 16]).collect();
         file.put(&keys[0], &stage(1), Duration::from_millis(1));
         assert!(file.is_empty(), "what is decoded in a millisecond is not kept");
@@ -147,16 +190,29 @@ mod tests {
         // 37 bytes are the first line; each takes 28 and 40 and 45 more.
         assert_eq!((file.len(), std::fs::metadata(&path).unwrap().len()), (8, 37 + 8 * 113));
         drop(file);
-        let file = PictureFile::open(&path, 1000).unwrap();
+        let file = PictureFile::open(&path, 1000);
         assert!((0..8).all(|i| same(&file.get(&keys[i]).unwrap(), &stage(i as u8))));
         assert!(file.get(&keys[8]).is_none(), "there was no room");
         drop(file);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[37 + 113 + 100] ^= 1;
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        let file = PictureFile::open(&path, 1000).unwrap();
+        let file = PictureFile::open(&path, 1000);
         let known: Vec<bool> = keys.iter().map(|key| file.get(key).is_some()).collect();
         assert_eq!(known, [true, false, true, true, true, true, true, false, false], "one damaged, the last cut off");
+    }
+
+    #[test]
+    fn what_keeps_it_from_writing_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("no folder"), "").unwrap();
+        let file = PictureFile::open(&dir.path().join("no folder/a.pixels"), 1000);
+        assert_eq!(file.take_note(), None, "nothing was to be written yet");
+        file.put(&[1; 16], &stage(1), LONG);
+        let note = file.take_note().unwrap();
+        assert!(note.starts_with("reduced pictures are not kept in") && note.contains("a.pixels"), "{note}");
+        file.put(&[2; 16], &stage(1), LONG);
+        assert!(file.take_note().is_none() && file.is_empty());
     }
 
     #[test]
@@ -193,9 +249,9 @@ mod tests {
         };
         let wanted = pixels(None);
         let kept = dir.path().join("a.pixels");
-        assert_eq!(pixels(Some(PictureFile::open(&kept, 1 << 20).unwrap())), wanted);
+        assert_eq!(pixels(Some(PictureFile::open(&kept, 1 << 20))), wanted);
         // A picture of one color in its place.
-        let file = PictureFile::open(&kept, 1 << 20).unwrap();
+        let file = PictureFile::open(&dir.path().join("b.pixels"), 1 << 20);
         let key = PictureFile::key(&dataset.samples[0].image, &reduction(&view));
         let grey = Stage { image: Arc::new(Rgb8::filled(32, 32, 128)), placement: Placement::IDENTITY };
         file.put(&key.unwrap(), &grey, LONG);

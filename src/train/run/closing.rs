@@ -66,6 +66,7 @@ impl Trainer {
             return Ok(Checked::Stopped(stopped.unwrap_or(Ending::Cancelled)));
         };
         self.features.take_notes().into_iter().for_each(|note| observer.log(format!("feature cache: {note}")));
+        self.cache.take_note().into_iter().for_each(|note| observer.log(note));
         found.failed.drain(..).for_each(|issue| observer.warning(issue));
         Ok(Checked::Found(Box::new(found)))
     }
