@@ -346,6 +346,21 @@ fn steps_of_several_batches_are_told_as_steps() {
     );
 }
 
+#[test]
+fn train_names_the_pictures_that_it_leaves_out() {
+    let home = tempfile::tempdir().unwrap();
+    set(&home.path().join("set"), 6, 3);
+    let (data, out) = (home.path().join("set"), home.path().join("run"));
+    let class = std::fs::read_dir(data.join("train")).unwrap().next().unwrap().unwrap().path();
+    (0..7).for_each(|i| std::fs::write(class.join(format!("broken{i}.png")), "no picture").unwrap());
+    let output = run(&tiny(data.to_str().unwrap(), out.to_str().unwrap(), &["--epochs", "1"]));
+    let said = stderr(&output);
+    assert_eq!(code(&output), 0, "{said}");
+    let named = (0..7).filter(|i| said.matches(&format!("broken{i}.png")).count() == 1).count();
+    assert_eq!(named, 5, "{said}");
+    assert!(said.contains("2 more files cannot be used") && said.contains("frostline check"), "{said}");
+}
+
 /// Arguments of a run that takes a second: the small network at 32 px on the CPU.
 fn tiny<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let base = ["train", "--data", data, "--model", "resnet_mini", "--size", "32", "--batch", "4", "--device", "cpu"];

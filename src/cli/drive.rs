@@ -3,7 +3,8 @@
 use super::lines::{EpochLine, Images, Line, StartLine};
 use super::progress::{self, StatusLine};
 use super::{Failure, Outcome, interrupt, output};
-use crate::data::Severity;
+use crate::data::{Dataset, Severity};
+use crate::format::plural;
 use crate::session::{Command, DeviceInfo, Ending, Event, Session, View};
 use crate::train::DeviceChoice;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// How often Ctrl-C is looked at while nothing comes.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Files that cannot be used of which each is told.
+const TOLD: usize = 5;
 
 /// A session with what it said so far.
 pub(super) struct Driver {
@@ -84,6 +88,7 @@ impl Driver {
     fn tell(&mut self, event: &Event) {
         match event {
             Event::Device(device) => self.tell_device(device),
+            Event::DataReady(data) => self.tell_unused(data),
             Event::Warning(issue) if issue.severity != Severity::Note => self.line.note(&format!("warning: {issue}")),
             Event::CheckpointReady(report) => {
                 self.line.note(&format!("{}: {}", report.file.display(), report.summary()));
@@ -94,6 +99,18 @@ impl Driver {
             Event::FreezeChanged { note, .. } | Event::TimelineChanged { note, .. } => self.line.note(note),
             Event::Log(text) => self.line.note(text),
             _ => {}
+        }
+    }
+
+    /// Files of a data set that cannot be used: the first of them, and where all are told.
+    fn tell_unused(&mut self, data: &Dataset) {
+        let mut unused = data.issues.iter().filter(|issue| issue.severity == Severity::Error);
+        unused.by_ref().take(TOLD).for_each(|issue| self.line.note(&format!("warning: {issue}")));
+        let more = unused.count();
+        if more > 0 {
+            let what = plural(more, "more file");
+            self.line
+                .note(&format!("warning: {what} cannot be used; `frostline check {}` tells all.", data.root.display()));
         }
     }
 
