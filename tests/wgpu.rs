@@ -95,6 +95,34 @@ fn auto_never_takes_a_software_adapter() {
     }
 }
 
+/// The threads of this process that ask an open adapter for work.
+#[cfg(target_os = "linux")]
+fn adapter_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("DSD-")).count()
+}
+
+/// An open software adapter costs the processor a tenth of its time, though nothing is computed on it.
+#[cfg(target_os = "linux")]
+#[test]
+fn auto_leaves_a_software_adapter_closed() {
+    if std::env::var_os(INSIDE).is_none() {
+        // (In this process another test may have opened it.)
+        again("auto_leaves_a_software_adapter_closed");
+        return;
+    }
+    let (_, info) = device::open(DeviceChoice::Auto).unwrap();
+    if info.kind != "cpu" {
+        eprintln!("SKIPPED auto_leaves_a_software_adapter_closed: there is a real one, {}", info.name);
+        return;
+    }
+    assert_eq!(adapter_threads(), 0);
+    if device::open(DeviceChoice::Wgpu(None)).is_ok() {
+        assert!(adapter_threads() > 0, "an open adapter is seen");
+    }
+}
+
 #[test]
 fn an_adapter_that_disagrees_is_left_for_the_processor() {
     let Ok((_, adapter)) = device::open(DeviceChoice::Wgpu(None)) else {

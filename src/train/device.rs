@@ -1,9 +1,9 @@
 //! Which device computes: chosen at run time, with the fallible constructors only.
 
 use super::plan::DeviceChoice;
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::{Device, DeviceKind, DeviceType};
 use serde::Serialize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The device that a session computes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,15 +33,47 @@ pub fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo), String> {
         DeviceChoice::Cpu => Ok(processor("")),
         DeviceChoice::Wgpu(index) => adapter(index),
         DeviceChoice::Remote(address) => super::remote::connect(&address),
-        DeviceChoice::Auto => Ok(match adapter(None) {
-            Ok((device, info)) if !info.software => (device, info),
-            Ok((_, info)) => processor(&format!(
-                "the processor computes: the only graphics adapter is the software renderer {}",
-                info.name
-            )),
-            Err(_) => processor("the processor computes: no graphics adapter was found"),
+        DeviceChoice::Auto => Ok(match found() {
+            Found::Nothing => processor("the processor computes: no graphics adapter was found"),
+            Found::Software => processor("the processor computes: the only graphics adapter is a software renderer"),
+            Found::Hardware => match adapter(None) {
+                Ok((device, info)) if !info.software => (device, info),
+                Ok((_, info)) => processor(&format!(
+                    "the processor computes: the graphics adapter taken first is the software renderer {}",
+                    info.name
+                )),
+                Err(cause) => processor(&format!("the processor computes ({})", cause.trim_end_matches('.'))),
+            },
         }),
     }
+}
+
+/// What graphics adapters there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// None but software renderers.
+    Software,
+    /// One that is hardware at least.
+    Hardware,
+}
+
+/// Looks for adapters without opening one: an open one has a thread that asks for work all the time, which costs the
+/// processor a tenth of two cores.
+fn found() -> Found {
+    static FOUND: OnceLock<Found> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        // A driver that fails is as good as none.
+        let adapters = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Wgpu).into_vec()).unwrap_or_default();
+        let software = Device::wgpu(DeviceKind::Cpu);
+        if adapters.is_empty() {
+            Found::Nothing
+        } else if adapters.iter().all(|adapter| *adapter == software) {
+            Found::Software
+        } else {
+            Found::Hardware
+        }
+    })
 }
 
 pub(super) fn processor(note: &str) -> (Device, DeviceInfo) {
