@@ -57,7 +57,8 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub enum Haste {
     /// At once.
     Now,
-    /// With what comes soon: a step or progress, of which there can be thousands in a second.
+    /// With what comes soon: a step or progress, of which there can be thousands in a second, and the news of an epoch that
+    /// ended, which come one after the other.
     Soon,
 }
 

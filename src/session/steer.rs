@@ -118,20 +118,20 @@ impl Observer for Steer<'_> {
     }
 
     fn epoch(&mut self, news: EpochNews) {
-        self.outbox.send(Event::Idle);
-        self.outbox.send(Event::Epoch(Box::new(news)));
+        self.outbox.report(Event::Idle);
+        self.outbox.report(Event::Epoch(Box::new(news)));
     }
 
     fn evaluated(&mut self, evaluation: Arc<Evaluation>) {
-        self.outbox.send(Event::EpochEvaluated(evaluation));
+        self.outbox.report(Event::EpochEvaluated(evaluation));
     }
 
     fn samples(&mut self, epoch: u32, samples: Vec<LiveSample>) {
-        self.outbox.send(Event::Samples { epoch, samples: Arc::new(samples) });
+        self.outbox.report(Event::Samples { epoch, samples: Arc::new(samples) });
     }
 
     fn best(&mut self, best: Best) {
-        self.outbox.send(Event::NewBest(best));
+        self.outbox.report(Event::NewBest(best));
     }
 
     fn frozen(&mut self, step: u64, epoch: f64, plan: &FreezePlan, trainable: u64, note: String) {
@@ -162,7 +162,7 @@ impl Observer for Steer<'_> {
     }
 
     fn log(&mut self, text: String) {
-        self.outbox.send(Event::Log(text));
+        self.outbox.report(Event::Log(text));
     }
 
     fn poll(&mut self, network: &Network, run: &RunFile, wait: bool) -> Option<Control> {

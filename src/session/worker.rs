@@ -42,6 +42,13 @@ impl Outbox {
         (self.notify)(Haste::Now);
     }
 
+    /// Sends what nobody waits for and what comes with more of its kind, such as the news at the end of an epoch; waits for
+    /// room.
+    pub(super) fn report(&self, event: Event) {
+        self.sender.send(event).ok();
+        (self.notify)(Haste::Soon);
+    }
+
     /// Sends unless there is no room: for steps and progress, where the next one says the same.
     pub(super) fn offer(&self, event: Event) {
         match self.sender.try_send(event) {

@@ -63,7 +63,9 @@ fn options(size: [f32; 2]) -> eframe::NativeOptions {
     // An adapter and a device of its own, the thrifty one where there are two: the other one trains.
     let mut setup = WgpuSetupCreateNew::without_display_handle();
     setup.power_preference = wgpu::PowerPreference::from_env().unwrap_or(wgpu::PowerPreference::LowPower);
-    let mut options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Wgpu, ..Default::default() };
+    let renderer = eframe::Renderer::Wgpu;
+    // (Dithering is for gradients. This window has none, and a software renderer computes it for each pixel.)
+    let mut options = eframe::NativeOptions { viewport, renderer, dithering: false, ..Default::default() };
     options.wgpu_options.wgpu_setup = WgpuSetup::CreateNew(setup);
     options
 }

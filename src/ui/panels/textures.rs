@@ -8,8 +8,8 @@ use std::collections::HashMap;
 /// Which picture, how large.
 type Key = (String, u32);
 
-/// Uploads in one frame; the rest waits for the next, so that scrolling never stalls.
-const UPLOADS: usize = 8;
+/// Bytes uploaded in one frame, and at least one picture; the rest waits for the next, so that scrolling never stalls.
+const UPLOAD_BYTES: usize = 2 << 20;
 /// Bytes that [`Textures::default`] keeps.
 const BUDGET_BYTES: usize = 256 << 20;
 
@@ -25,7 +25,7 @@ pub struct Textures {
     bytes: usize,
     budget_bytes: usize,
     pass: u64,
-    uploads_left: usize,
+    upload_left: usize,
 }
 
 /// A small picture, or why there is none.
@@ -68,7 +68,7 @@ impl Textures {
     /// Keeps textures up to `budget_bytes` (those of the frame at hand always stay).
     #[must_use]
     pub fn new(budget_bytes: usize) -> Self {
-        Self { entries: HashMap::new(), bytes: 0, budget_bytes, pass: 0, uploads_left: UPLOADS }
+        Self { entries: HashMap::new(), bytes: 0, budget_bytes, pass: 0, upload_left: UPLOAD_BYTES }
     }
 
     /// Bytes on the graphics card.
@@ -133,7 +133,7 @@ impl Textures {
         let pass = ctx.cumulative_pass_nr();
         if pass != self.pass {
             self.pass = pass;
-            self.uploads_left = UPLOADS;
+            self.upload_left = UPLOAD_BYTES;
         }
         let entry = self.entries.get_mut(key)?;
         entry.used_in_pass = pass;
@@ -147,13 +147,13 @@ impl Textures {
         options: TextureOptions,
         make: impl FnOnce() -> ColorImage,
     ) -> Option<TextureHandle> {
-        if self.uploads_left == 0 {
+        if self.upload_left == 0 {
             ctx.request_repaint();
             return None;
         }
-        self.uploads_left -= 1;
         let image = make();
         let bytes = image.pixels.len() * 4;
+        self.upload_left = self.upload_left.saturating_sub(bytes);
         let handle = ctx.load_texture(key.0.clone(), image, options);
         self.bytes += bytes;
         self.entries.insert(key, Entry { handle: handle.clone(), bytes, used_in_pass: self.pass });
@@ -183,14 +183,14 @@ fn color_image(picture: &Picture) -> ColorImage {
 mod tests {
     use super::*;
 
-    /// Draws `frames` of `names` textures of 64 x 64 pixels each.
-    fn draw(textures: &mut Textures, frames: usize, names: std::ops::Range<usize>) {
+    /// Draws `frames` of `names` textures of `side` x `side` pixels each.
+    fn draw(textures: &mut Textures, frames: usize, names: std::ops::Range<usize>, side: u32) {
         let ctx = egui::Context::default();
         for _ in 0..frames {
             let output = ctx.run_ui(egui::RawInput::default(), |ui| {
                 for name in names.clone() {
-                    let make = || ColorImage::filled([64, 64], egui::Color32::TRANSPARENT);
-                    textures.image(ui.ctx(), &name.to_string(), 64, make);
+                    let make = || ColorImage::filled([side as usize; 2], egui::Color32::TRANSPARENT);
+                    textures.image(ui.ctx(), &name.to_string(), side, make);
                 }
             });
             output.drop_without_applying_deltas();
@@ -199,12 +199,13 @@ mod tests {
 
     #[test]
     fn uploads_are_spread_over_frames() {
-        let mut textures = Textures::new(usize::MAX);
-        draw(&mut textures, 1, 0..20);
-        assert_eq!(textures.len(), 8);
-        let mut textures = Textures::new(usize::MAX);
-        draw(&mut textures, 3, 0..20);
-        assert_eq!((textures.len(), textures.bytes()), (20, 20 * 64 * 64 * 4));
+        // (A picture of 256 pixels takes 256 KiB.)
+        for (frames, side, wanted) in [(1, 256, 8), (2, 256, 16), (3, 256, 20), (1, 64, 20), (1, 1024, 1), (2, 1024, 2)] {
+            let mut textures = Textures::new(usize::MAX);
+            draw(&mut textures, frames, 0..20, side);
+            let bytes = wanted * 4 * (side * side) as usize;
+            assert_eq!((textures.len(), textures.bytes()), (wanted, bytes), "{frames} frames of {side} px");
+        }
     }
 
     #[test]
