@@ -32,7 +32,7 @@ use run_sheet::RunSheet;
 use shot::Camera;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of small pictures that are kept.
 const THUMBNAILS: usize = 256 << 20;
@@ -96,7 +96,8 @@ impl App {
         style::apply(ctx, &theme);
         let network = Network::new(&project.plan)?;
         let waker = ctx.clone();
-        let wake = Arc::new(move || waker.request_repaint());
+        // (Without any delay egui draws twice.)
+        let wake = Arc::new(move || waker.request_repaint_after(Duration::from_millis(1)));
         let mut canvas = GraphState::default();
         canvas.show(&network.graph);
         if file.is_some() {

@@ -2,8 +2,10 @@
 //! them. They act on the probabilities that came with each answer, so nothing is asked again.
 //!
 //! ```text
-//! masks of a picture ─ paint, in the background ─► texture, kept as long as it is looked at ─► drawn with an opacity
+//! masks of a picture ─ paint ─► texture, kept as long as it is looked at ─► drawn with an opacity
 //! ```
+//!
+//! Small ones are painted in the frame that wants them, as far as its time goes; the others in the background.
 
 mod paint;
 mod shrink;
@@ -18,8 +20,10 @@ use crate::train::{Answer, Prediction};
 use crate::ui::Theme;
 use egui::{Color32, Painter, Rect, TextureHandle, TextureOptions, pos2};
 use paint::{Look, Painted};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 pub use paint::{color, difference_colors};
 pub use shrink::Shrunk;
@@ -31,6 +35,12 @@ const BUDGET_BYTES: usize = 96 << 20;
 const MOST: usize = 4096;
 /// The longest side that a mask is drawn at, in pixels.
 const LARGEST_PX: u32 = 4096;
+/// Pixels of a mask that is small.
+const SMALL: u64 = 256 * 256;
+/// Time that a frame takes for painting small ones.
+const AT_ONCE: Duration = Duration::from_millis(4);
+/// When a frame is drawn for what was made meanwhile. (Without any delay egui draws twice.)
+const SOON: Duration = Duration::from_millis(1);
 
 /// How masks are shown, and those that were drawn.
 #[derive(Debug)]
@@ -49,12 +59,26 @@ pub struct MaskView {
     /// For each place what was drawn there last, and what is made for it.
     places: HashMap<u64, Place>,
     bytes: usize,
+    /// The frame at hand, and the time that it took for painting.
+    spent: (u64, Duration),
+    /// Whether somebody asked for counts since the last frame for their sake.
+    counted: Cell<bool>,
 }
 
 impl Default for MaskView {
     fn default() -> Self {
-        let (works, places) = (HashMap::new(), HashMap::new());
-        Self { opacity: 0.45, least: None, hidden: BTreeSet::new(), apart: false, heat: None, works, places, bytes: 0 }
+        Self {
+            opacity: 0.45,
+            least: None,
+            hidden: BTreeSet::new(),
+            apart: false,
+            heat: None,
+            works: HashMap::new(),
+            places: HashMap::new(),
+            bytes: 0,
+            spent: (0, Duration::ZERO),
+            counted: Cell::new(false),
+        }
     }
 }
 
@@ -193,6 +217,7 @@ impl MaskView {
     /// The pixels of each class of what the model said, as it is drawn at a place.
     #[must_use]
     pub fn counts(&self, place: u64) -> Option<&BTreeMap<u8, u64>> {
+        self.counted.set(true);
         let last = self.places.get(&place)?.last.as_ref()?;
         self.works.get(last)?.done.get()?.counts.as_ref()
     }
@@ -220,14 +245,29 @@ impl MaskView {
             let work = Work { _held: held, done: Arc::clone(&done), drawn: None, used_in_pass: pass };
             self.works.insert(key.clone(), work);
             let (said, truth, look, ctx) = (over.said.cloned(), over.truth.cloned(), key.2.clone(), ctx.clone());
-            rayon::spawn(move || {
-                let painted = paint::paint(said.as_deref(), truth.as_deref(), &look);
-                if done.set(painted).is_ok() {
-                    ctx.request_repaint();
-                }
-            });
+            let painting = move || done.set(paint::paint(said.as_deref(), truth.as_deref(), &look)).is_ok();
+            if self.has_time(over, pass) {
+                let start = Instant::now();
+                painting();
+                self.spent.1 += start.elapsed();
+            } else {
+                rayon::spawn(move || {
+                    if painting() {
+                        ctx.request_repaint_after(SOON);
+                    }
+                });
+            }
         }
         self.take_over(ctx, key, pass);
+    }
+
+    /// Whether masks are painted in this frame still.
+    fn has_time(&mut self, over: Over<'_>, pass: u64) -> bool {
+        if self.spent.0 != pass {
+            self.spent = (pass, Duration::ZERO);
+        }
+        let pixels = |mask: &Arc<Mask>| u64::from(mask.size_px[0]) * u64::from(mask.size_px[1]);
+        [over.said, over.truth].into_iter().flatten().all(|mask| pixels(mask) <= SMALL) && self.spent.1 < AT_ONCE
     }
 
     /// Makes a texture of what is painted; whether there is one now.
@@ -245,7 +285,9 @@ impl MaskView {
             self.bytes += bytes;
             self.forget(pass);
             // What was drawn before this knows its numbers in the next frame.
-            ctx.request_repaint();
+            if self.counted.replace(false) {
+                ctx.request_repaint_after(SOON);
+            }
         }
         self.works.get(key).is_some_and(|work| work.drawn.is_some())
     }
