@@ -13,6 +13,7 @@ use frostline::nn::cpu::kernels::norm::{self, Statistics};
 use frostline::nn::cpu::kernels::pool::{self, Pool};
 use frostline::nn::cpu::kernels::sums::{self, Taps};
 use frostline::nn::cpu::kernels::{Activation, activation, depthwise};
+use frostline::nn::cpu::{Adam, Descent, Moving, Rule, update};
 use frostline::nn::{Ctx, Value};
 use std::sync::Mutex;
 
@@ -319,6 +320,62 @@ fn sums_of_weighted_rows_go_back_to_their_rows() {
         close("sums", &sums::forward(&taps, &table, width), &out, 1e-6);
         close("gradient of the table", &sums::backward(&taps, &grad, rows, width), &of_table, 3e-6);
     }
+}
+
+/// Torch's SGD with momentum and AdamW, written out, on more values than one thread takes at a time.
+#[test]
+fn optimizers_move_weights_where_they_lie_by_their_definition() {
+    const COUNT: usize = 70_001;
+    let tensor = |values: Vec<f32>| Tensor::<1>::from_data(TensorData::new(values, [COUNT]), &Device::flex());
+    let read = |tensor: &Tensor<1>| tensor.clone().into_data().try_to_vec::<f32>().unwrap();
+    let wide = |values: &[f32]| values.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
+    let descent = Descent { scale: 0.5, decay: 0.01, lr: 0.1 };
+    let adam = |step: i32| Adam {
+        scale: 0.5,
+        mean: [0.9, 0.1],
+        square: [0.999, 0.001],
+        root: (1.0 - 0.999_f64.powi(step)).sqrt() as f32,
+        epsilon: 1e-8,
+        rate: (0.1 / (1.0 - 0.9_f64.powi(step))) as f32,
+        shrink: 1.0 - 0.1 * 0.01,
+    };
+    for kind in 0..3 {
+        let start = tensor(numbers(COUNT, 20));
+        let (mut weight, mut first, mut second) = (start.clone(), None, None);
+        let (mut w, mut m, mut v) = (wide(&read(&start)), vec![0.0; COUNT], vec![0.0; COUNT]);
+        for step in 1..=3 {
+            let grad = numbers(COUNT, 20 + step as u32);
+            for i in 0..COUNT {
+                let g = 0.5 * f64::from(grad[i]);
+                match kind {
+                    0 => w[i] -= 0.1 * (g + 0.01 * w[i]),
+                    1 => {
+                        m[i] = 0.9 * m[i] + g + 0.01 * w[i];
+                        w[i] -= 0.1 * m[i];
+                    }
+                    _ => {
+                        (m[i], v[i]) = (0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g * g);
+                        let (mean, square) = (m[i] / (1.0 - 0.9_f64.powi(step)), v[i] / (1.0 - 0.999_f64.powi(step)));
+                        w[i] = w[i] * (1.0 - 0.1 * 0.01) - 0.1 * mean / (square.sqrt() + 1e-8);
+                    }
+                }
+            }
+            let rule = match kind {
+                0 => Rule::Descent(descent),
+                1 => Rule::Momentum(descent, 0.9),
+                _ => Rule::Adam(adam(step)),
+            };
+            let moving = Moving { weight, grad: tensor(grad), first, second };
+            let moved = with_kernels(true, || update(rule, moving)).unwrap();
+            (weight, first, second) = (moved.weight, moved.first, moved.second);
+            close("weights", &read(&weight), &w, 1e-5);
+        }
+        assert_eq!((first.is_some(), second.is_some()), (kind > 0, kind > 1));
+        assert_eq!(read(&start), numbers(COUNT, 20), "a copy that somebody holds stays as it is");
+    }
+    let weight = tensor(vec![1.0; COUNT]);
+    let moving = Moving { grad: weight.clone(), weight, first: None, second: None };
+    assert!(with_kernels(false, || update(Rule::Descent(descent), moving)).is_err(), "switched off");
 }
 
 /// A softmax that is sure has gradients of `exp(-90)`, for which a processor takes a hundred times as long.

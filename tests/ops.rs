@@ -9,7 +9,7 @@ use common::{floats, integers, samples, uniform, usizes};
 use frostline::graph::blocks::{Classifier, GlobalAvgPool};
 use frostline::graph::{Builder, FreezePlan, HeadKind, Part};
 use frostline::models::{Mode, Network};
-use frostline::nn::{Ctx, dropout, loss};
+use frostline::nn::{Ctx, cpu, dropout, loss};
 use frostline::rng::Rng;
 use frostline::train::{Optimizer, OptimizerChoice, Plan, learning_rate};
 use serde_json::Value as Json;
@@ -40,26 +40,42 @@ fn biased() -> Network {
 
 #[test]
 fn optimizers_follow_torchs_trajectories() {
+    let was_on = cpu::is_on();
     for (name, choice) in [
         ("sgd", OptimizerChoice::Sgd { momentum: 0.0, weight_decay: 0.0 }),
         ("sgd_momentum_wd", OptimizerChoice::Sgd { momentum: 0.9, weight_decay: 0.01 }),
         ("adamw", OptimizerChoice::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 }),
     ] {
-        let mut network = biased();
-        let mut optimizer = Optimizer::new(choice);
-        for (step, wanted) in case("ops_optim.json", name)["after_each_step"].as_array().unwrap().iter().enumerate() {
-            let images = Tensor::zeros([1, 3, 8, 8], &Device::flex());
-            let outputs = network.forward(images, Mode::Train, &mut Ctx::default()).unwrap();
-            let values = uniform(&format!("g{step}"), 4, -1.0, 1.0);
-            let g = Tensor::<2>::from_data(TensorData::new(values, [1, 4]), &Device::flex());
-            let grads = (outputs[0].vector().unwrap() * g).sum().backward();
-            optimizer.step(&mut network, grads, None, &|_| 0.1);
-            let bias = network.tensors().unwrap().into_iter().find(|t| t.spec.name == "fc.bias").unwrap().values;
+        let wanted = case("ops_optim.json", name)["after_each_step"].clone();
+        // By burn's operations and in place.
+        let [composed, moved] = [false, true].map(|kernels| {
+            cpu::switch(kernels);
+            trajectory(choice, wanted.as_array().unwrap().len())
+        });
+        cpu::switch(was_on);
+        for (step, (bias, wanted)) in composed.iter().zip(wanted.as_array().unwrap()).enumerate() {
             for (have, want) in bias.iter().zip(floats(wanted)) {
                 assert!((f64::from(*have) - want).abs() < 2e-6, "{name} step {step}: {bias:?} and not {wanted}");
             }
         }
+        assert_eq!(moved, composed, "{name}: to the bit");
     }
+}
+
+/// The bias after each step.
+fn trajectory(choice: OptimizerChoice, steps: usize) -> Vec<Vec<f32>> {
+    let mut network = biased();
+    let mut optimizer = Optimizer::new(choice);
+    let after = |step| {
+        let images = Tensor::zeros([1, 3, 8, 8], &Device::flex());
+        let outputs = network.forward(images, Mode::Train, &mut Ctx::default()).unwrap();
+        let values = uniform(&format!("g{step}"), 4, -1.0, 1.0);
+        let g = Tensor::<2>::from_data(TensorData::new(values, [1, 4]), &Device::flex());
+        let grads = (outputs[0].vector().unwrap() * g).sum().backward();
+        optimizer.step(&mut network, grads, None, &|_| 0.1);
+        network.tensors().unwrap().into_iter().find(|t| t.spec.name == "fc.bias").unwrap().values
+    };
+    (0..steps).map(after).collect()
 }
 
 #[test]

@@ -289,12 +289,10 @@ impl Network {
             let mut read = Read { prefix: &self.graph.node(id).prefix, specs: &specs, found: HashMap::new() };
             visit::visit(block, &mut read);
             for spec in &specs {
-                let Some(data) = read.found.remove(&spec.name) else {
+                let Some(values) = read.found.remove(&spec.name) else {
                     return Err(RunError::Description(format!("no module holds {}", spec.name)));
                 };
-                let device = |error: String| RunError::Device(format!("{}: {error}", spec.name));
-                let data = data.map_err(device)?;
-                let values = data.try_to_vec::<f32>().map_err(|error| device(format!("{error:?}")))?;
+                let values = values.map_err(|error| RunError::Device(format!("{}: {error}", spec.name)))?;
                 all.push(HostTensor { spec: (*spec).clone(), values });
             }
         }
@@ -416,15 +414,14 @@ fn shape_of<const D: usize>(spec: &TensorSpec) -> [usize; D] {
 struct Read<'a> {
     prefix: &'a str,
     specs: &'a [&'a TensorSpec],
-    found: HashMap<String, Result<TensorData, String>>,
+    found: HashMap<String, Result<Vec<f32>, RunError>>,
 }
 
 impl Visit for Read<'_> {
     fn tensor<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
         let name = full(self.prefix, name);
         if self.specs.iter().any(|spec| spec.name == name) {
-            let data = param.val().inner().try_into_data().map_err(|error| format!("{error:?}"));
-            self.found.insert(name, data);
+            self.found.insert(name, nn::read(param.val().inner()));
         }
     }
 }

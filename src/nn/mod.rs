@@ -11,6 +11,7 @@ mod c2f;
 pub mod cpu;
 mod csp;
 mod heads;
+mod host;
 mod init;
 mod layers;
 mod levels;
@@ -32,6 +33,7 @@ pub use basic::{ConvNormAct, Dense, GlobalAvgPool, MaxPool, PoolFlatten, Stem, S
 pub use c2f::{C2f, DistanceLevels, Sppf};
 pub use csp::{ConvUnit, CspLayer, Focus, SppBottleneck};
 pub use heads::{Classifier, PixelClassifier};
+pub use host::read;
 pub use init::{Params, values};
 pub use layers::{BatchNorm, Conv2d, ConvTranspose2d, Linear, NormMode, dropout};
 pub use levels::Levels;

@@ -17,7 +17,7 @@ use super::timeline::FreezePhase;
 use crate::data::{DEFAULT_COLUMN, LabelColumn};
 use crate::graph::{FreezePlan, Preprocess};
 use crate::models::HostTensor;
-use crate::weights::{self, Checkpoint, PlainTensor, SaveDtype};
+use crate::weights::{self, Checkpoint, SaveDtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -224,13 +224,15 @@ impl RunFolder {
         optimizer: &OptimizerState,
         position: &Position,
     ) -> Result<(), String> {
-        let mut all = plain(tensors);
-        for (name, state) in optimizer {
-            all.push((format!("optimizer/first/{name}"), vec![state.first.len()], state.first.clone()));
-            if let Some(second) = &state.second {
-                all.push((format!("optimizer/second/{name}"), vec![second.len()], second.clone()));
-            }
-        }
+        let memory = optimizer.iter().flat_map(|(name, state)| {
+            let first = (format!("optimizer/first/{name}"), [state.first.len()], &state.first);
+            let second =
+                state.second.as_ref().map(|second| (format!("optimizer/second/{name}"), [second.len()], second));
+            std::iter::once(first).chain(second)
+        });
+        let memory: Vec<_> = memory.collect();
+        let mut all = views(tensors);
+        all.extend(memory.iter().map(|(name, shape, values)| TensorView { name, shape, values }));
         let steps: BTreeMap<&String, i32> = optimizer.iter().map(|(name, state)| (name, state.step)).collect();
         let json =
             |value: serde_json::Result<String>| value.map_err(|error| format!("Cannot write the position: {error}."));
@@ -238,8 +240,7 @@ impl RunFolder {
             (POSITION.to_owned(), json(serde_json::to_string(position))?),
             ("frostline.optimizer_steps".to_owned(), json(serde_json::to_string(&steps))?),
         ]);
-        weights::save_safetensors(&self.resume_file(), &all, SaveDtype::F32, &metadata)
-            .map_err(|error| error.to_string())
+        weights::save_views(&self.resume_file(), &all, SaveDtype::F32, &metadata).map_err(|error| error.to_string())
     }
 
     /// Where the run stood at its last checkpoint; only the file's description is read.
@@ -285,8 +286,11 @@ impl RunFolder {
     }
 }
 
-fn plain(tensors: &[HostTensor]) -> Vec<PlainTensor> {
-    tensors.iter().map(|tensor| (tensor.spec.name.clone(), tensor.spec.shape.clone(), tensor.values.clone())).collect()
+fn views(tensors: &[HostTensor]) -> Vec<TensorView<'_>> {
+    fn view(HostTensor { spec, values }: &HostTensor) -> TensorView<'_> {
+        TensorView { name: &spec.name, shape: &spec.shape, values }
+    }
+    tensors.iter().map(view).collect()
 }
 
 /// Writes weights under public names with what is needed to use them: model, classes, preprocessing.
@@ -309,5 +313,5 @@ pub fn export(to: &Path, tensors: &[HostTensor], run: &RunFile) -> Result<(), St
     if let Some(picture_px) = run.picture_px {
         metadata.insert("frostline.picture_px".to_owned(), json(serde_json::to_string(&picture_px))?);
     }
-    weights::save_safetensors(to, &plain(tensors), SaveDtype::F32, &metadata).map_err(|error| error.to_string())
+    weights::save_views(to, &views(tensors), SaveDtype::F32, &metadata).map_err(|error| error.to_string())
 }

@@ -3,7 +3,8 @@
 use super::plan::OptimizerChoice;
 use crate::graph::{Node, TensorSpec};
 use crate::models::{ChangeTensors, Network, SeeTensors};
-use crate::nn::RunError;
+use crate::nn::cpu::{self, Adam, Descent, Moved, Moving, Rule};
+use crate::nn::{RunError, read};
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::collections::BTreeMap;
@@ -46,13 +47,8 @@ impl Optimizer {
 
     /// One step on every tensor that has a gradient. `lr` gives the learning rate of a node; gradients are multiplied by
     /// `scale` (a clipping factor) first.
-    pub fn step(
-        &mut self,
-        network: &mut Network,
-        grads: Gradients,
-        scale: Option<Tensor<1>>,
-        lr: &dyn Fn(&Node) -> f64,
-    ) {
+    pub fn step(&mut self, network: &mut Network, grads: Gradients, scale: Option<f32>, lr: &dyn Fn(&Node) -> f64) {
+        let scale = scale.unwrap_or(1.0);
         let mut step = Step { optimizer: self, grads, scale, lr, node_lr: 0.0 };
         network.change_tensors(&mut step);
     }
@@ -69,10 +65,7 @@ impl Optimizer {
     /// # Errors
     /// When the device fails.
     pub fn state(&self) -> Result<OptimizerState, RunError> {
-        let read = |tensor: &Tensor<1>| -> Result<Vec<f32>, RunError> {
-            let data = tensor.clone().try_into_data().map_err(|error| RunError::Device(format!("{error:?}")))?;
-            data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
-        };
+        let read = |tensor: &Tensor<1>| read(tensor.clone());
         let mut state = OptimizerState::new();
         for (name, memory) in &self.memory {
             let second = memory.second.as_ref().map(read).transpose()?;
@@ -96,36 +89,72 @@ impl Optimizer {
             .collect();
     }
 
-    fn update(&mut self, name: &str, weight: Tensor<1>, grad: Tensor<1>, lr: f64) -> Tensor<1> {
-        match self.choice {
-            OptimizerChoice::Sgd { momentum, weight_decay } => {
-                let grad = if weight_decay == 0.0 { grad } else { grad + weight.clone() * weight_decay };
-                if momentum == 0.0 {
-                    return weight - grad * lr;
-                }
-                let (step, buffer) = match self.memory.remove(name) {
-                    Some(memory) => (memory.step, memory.first * momentum + grad),
-                    None => (0, grad), // torch's buffer starts as the first gradient, not as zero
-                };
-                let new = weight - buffer.clone() * lr;
-                self.memory.insert(name.to_owned(), Memory { step: step + 1, first: buffer, second: None });
-                new
-            }
-            OptimizerChoice::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                let memory = self.memory.remove(name);
-                let step = memory.as_ref().map_or(0, |memory| memory.step) + 1;
-                let square = grad.clone() * grad.clone() * (1.0 - beta2);
-                let grad = grad * (1.0 - beta1);
-                let (first, second) = match memory {
-                    Some(Memory { first, second: Some(second), .. }) => (first * beta1 + grad, second * beta2 + square),
-                    _ => (grad, square),
-                };
-                let denominator = second.clone().sqrt() / (1.0 - beta2.powi(step)).sqrt() + epsilon;
-                let change = first.clone() / denominator * (lr / (1.0 - beta1.powi(step)));
-                let new = weight * (1.0 - lr * weight_decay) - change;
-                self.memory.insert(name.to_owned(), Memory { step, first, second: Some(second) });
-                new
-            }
+    /// Moves a tensor. The gradient is multiplied by `scale` first.
+    fn update(&mut self, name: &str, weight: Tensor<1>, grad: Tensor<1>, scale: f32, lr: f64) -> Tensor<1> {
+        let (step, first, second) = match self.memory.remove(name) {
+            Some(Memory { step, first, second }) => (step + 1, Some(first), second),
+            None => (1, None, None),
+        };
+        let rule = rule(self.choice, scale, step, lr);
+        let moving = Moving { weight, grad, first, second };
+        let Moved { weight, first, second } = cpu::update(rule, moving).unwrap_or_else(|moving| compose(rule, *moving));
+        if let Some(first) = first {
+            self.memory.insert(name.to_owned(), Memory { step, first, second });
+        }
+        weight
+    }
+}
+
+/// A choice's step number `step` (from 1).
+fn rule(choice: OptimizerChoice, scale: f32, step: i32, lr: f64) -> Rule {
+    match choice {
+        OptimizerChoice::Sgd { momentum, weight_decay } => {
+            let descent = Descent { scale, decay: weight_decay as f32, lr: lr as f32 };
+            if momentum == 0.0 { Rule::Descent(descent) } else { Rule::Momentum(descent, momentum as f32) }
+        }
+        OptimizerChoice::AdamW { beta1, beta2, epsilon, weight_decay } => Rule::Adam(Adam {
+            scale,
+            mean: [beta1 as f32, (1.0 - beta1) as f32],
+            square: [beta2 as f32, (1.0 - beta2) as f32],
+            root: (1.0 - beta2.powi(step)).sqrt() as f32,
+            epsilon: epsilon as f32,
+            rate: (lr / (1.0 - beta1.powi(step))) as f32,
+            shrink: (1.0 - lr * weight_decay) as f32,
+        }),
+    }
+}
+
+/// The same step by burn's operations.
+fn compose(rule: Rule, moving: Moving) -> Moved {
+    let Moving { weight, grad, first, second } = moving;
+    let scaled = |grad: Tensor<1>, scale: f32| if scale == 1.0 { grad } else { grad * scale };
+    let decayed = |Descent { scale, decay, .. }: Descent| {
+        let grad = scaled(grad.clone(), scale);
+        if decay == 0.0 { grad } else { grad + weight.clone() * decay }
+    };
+    match rule {
+        Rule::Descent(descent) => {
+            let change = decayed(descent) * descent.lr;
+            Moved { weight: weight - change, first, second }
+        }
+        Rule::Momentum(descent, kept) => {
+            let grad = decayed(descent);
+            let buffer = match first {
+                Some(buffer) => buffer * kept + grad,
+                None => grad, // torch's buffer starts as the first gradient, not as zero
+            };
+            Moved { weight: weight - buffer.clone() * descent.lr, first: Some(buffer), second }
+        }
+        Rule::Adam(Adam { scale, mean, square, root, epsilon, rate, shrink }) => {
+            let grad = scaled(grad, scale);
+            let fresh = grad.clone() * grad.clone() * square[1];
+            let grad = grad * mean[1];
+            let (first, second) = match (first, second) {
+                (Some(first), Some(second)) => (first * mean[0] + grad, second * square[0] + fresh),
+                _ => (grad, fresh),
+            };
+            let change = first.clone() / (second.clone().sqrt() / root + epsilon) * rate;
+            Moved { weight: weight * shrink - change, first: Some(first), second: Some(second) }
         }
     }
 }
@@ -133,7 +162,7 @@ impl Optimizer {
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     grads: Gradients,
-    scale: Option<Tensor<1>>,
+    scale: f32,
     lr: &'a dyn Fn(&Node) -> f64,
     node_lr: f64,
 }
@@ -151,12 +180,8 @@ impl ChangeTensors for Step<'_> {
         let Some(grad) = value.grad_remove(&mut self.grads) else { return Param::initialized(id, value) };
         let shape = value.shape();
         let count = shape.num_elements();
-        let mut grad = grad.reshape([count]);
-        if let Some(scale) = &self.scale {
-            grad = grad * scale.clone();
-        }
-        let weight = value.inner().reshape([count]);
-        let new = self.optimizer.update(&spec.name, weight, grad, self.node_lr);
+        let (weight, grad) = (value.inner().reshape([count]), grad.reshape([count]));
+        let new = self.optimizer.update(&spec.name, weight, grad, self.scale, self.node_lr);
         Param::initialized(id, new.reshape(shape).autodiff().require_grad())
     }
 }

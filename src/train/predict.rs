@@ -7,7 +7,7 @@ use super::segmentation::{Logits, Mask, Parts, fitted, in_tiles};
 use crate::data::{DataError, ImageSource, LabelColumn, Placement, Rgb8, image, transform};
 use crate::graph::{Detector, Graph, Head, HeadKind, Preprocess, Tells};
 use crate::models::{Mode, Network};
-use crate::nn::{Ctx, Pictures, RunError, Value};
+use crate::nn::{Ctx, Pictures, RunError, Value, read};
 use burn::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 
@@ -129,16 +129,14 @@ pub(super) fn at_input(output: &Value, size: [usize; 2]) -> Value {
 /// # Errors
 /// When the device fails or the output has no single tensor.
 pub fn host(output: &Value) -> Result<Vec<f32>, RunError> {
-    let data = match output {
-        Value::Map(x) => x.clone().inner().try_into_data(),
-        Value::Vector(x) => x.clone().inner().try_into_data(),
-        Value::Tokens(x) => x.clone().inner().try_into_data(),
+    match output {
+        Value::Map(x) => read(x.clone().inner()),
+        Value::Vector(x) => read(x.clone().inner()),
+        Value::Tokens(x) => read(x.clone().inner()),
         Value::Pyramid(_) | Value::Regions(_) | Value::Prompt(_) | Value::Asking(_) => {
-            return Err(RunError::Kind { wanted: "one tensor", got: "another number" });
+            Err(RunError::Kind { wanted: "one tensor", got: "another number" })
         }
-    };
-    let data = data.map_err(|error| RunError::Device(format!("{error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
+    }
 }
 
 /// Decodes picture `at` of a head's raw output (already on the host; a map at the size of the input) into an answer.

@@ -1,8 +1,9 @@
 //! The proof that what is frozen does not move: a digest of every frozen tensor at the start, compared after each epoch.
 
 use crate::graph::{BnPolicy, NodeId, TensorSpec};
-use crate::models::Network;
+use crate::models::{HostTensor, Network};
 use crate::nn::RunError;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ impl Proof {
     /// When the device fails.
     pub fn of(network: &Network) -> Result<Self, RunError> {
         let tensors = network.tensors_where(|id, spec| must_stay(network, id, spec))?;
-        let digests = tensors.into_iter().map(|tensor| (tensor.spec.name, digest(&tensor.values))).collect();
+        let digests = tensors.into_par_iter().map(|tensor| (tensor.spec.name, digest(&tensor.values))).collect();
         Ok(Self { digests })
     }
 
@@ -32,10 +33,18 @@ impl Proof {
     /// When the device fails.
     pub fn moved(&self, network: &Network) -> Result<Vec<String>, RunError> {
         let tensors = network.tensors_where(|_, spec| self.digests.contains_key(&spec.name))?;
-        let moved = tensors.into_iter().filter(|tensor| {
-            self.digests.get(&tensor.spec.name).is_none_or(|wanted| *wanted != digest(&tensor.values))
-        });
-        Ok(moved.map(|tensor| tensor.spec.name).collect())
+        Ok(self.moved_among(&tensors))
+    }
+
+    /// The names of those among a network's `tensors` that moved, or that are missing.
+    #[must_use]
+    pub fn moved_among(&self, tensors: &[HostTensor]) -> Vec<String> {
+        let known: BTreeMap<&String, &HostTensor> = tensors.iter().map(|tensor| (&tensor.spec.name, tensor)).collect();
+        let moved = self
+            .digests
+            .par_iter()
+            .filter(|(name, wanted)| known.get(name).is_none_or(|tensor| **wanted != digest(&tensor.values)));
+        moved.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -50,8 +59,8 @@ pub(super) fn digest(values: &[f32]) -> String {
     let mut hash = Sha256::new();
     let mut bytes = Vec::with_capacity(4 * 4096);
     for chunk in values.chunks(4096) {
-        bytes.clear();
-        bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.resize(4 * chunk.len(), 0);
+        bytes.chunks_exact_mut(4).zip(chunk).for_each(|(to, value)| to.copy_from_slice(&value.to_le_bytes()));
         hash.update(&bytes);
     }
     hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {

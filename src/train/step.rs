@@ -167,7 +167,7 @@ impl PendingStep {
                 factor *= (limit / (norm + 1e-6)).min(1.0);
                 grad_norm = Some(norm);
             }
-            let scale = (factor < 1.0).then(|| Tensor::<1>::from_floats([factor as f32], network.device()));
+            let scale = (factor < 1.0).then_some(factor as f32);
             let clipped = start.elapsed();
             let Rates { base, stages } = rates;
             let of = |node: &Node| stages.get(&node.stage).or_else(|| stages.get(&node.path)).copied();

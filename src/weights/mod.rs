@@ -47,7 +47,7 @@ pub use onnx::{
 };
 pub use pth::save_pth;
 pub use report::{Counts, LoadReport, Row, RowState, plan, plan_heads, read, read_onto};
-pub use save::{SaveDtype, save_safetensors};
+pub use save::{SaveDtype, TensorView, save_safetensors, save_views};
 pub use surgery::{ClassRow, HeadPolicy, HeadReport, NewHead, RowLayout, Why};
 pub use wanted::{Alias, PlainTensor, Wanted};
 

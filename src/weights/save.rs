@@ -35,27 +35,70 @@ pub fn save_safetensors(
     dtype: SaveDtype,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), WeightsError> {
+    let views: Vec<TensorView<'_>> =
+        tensors.iter().map(|(name, shape, values)| TensorView { name, shape, values }).collect();
+    save_views(path, &views, dtype, metadata)
+}
+
+/// A tensor that lies somewhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorView<'a> {
+    /// Its name in the file.
+    pub name: &'a str,
+    /// Its shape.
+    pub shape: &'a [usize],
+    /// Row-major values.
+    pub values: &'a [f32],
+}
+
+/// [`save_safetensors`] without copies of the tensors.
+///
+/// # Errors
+/// The same.
+pub fn save_views(
+    path: &Path,
+    tensors: &[TensorView<'_>],
+    dtype: SaveDtype,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), WeightsError> {
     let header = header(tensors, dtype, metadata).map_err(|what| WeightsError::save(path, what))?;
     let draft = Draft::new(path)?;
     draft.write(|out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        for value in tensors.iter().flat_map(|(_, _, values)| values) {
+        let mut bytes = Vec::new();
+        for part in tensors.iter().flat_map(|tensor| tensor.values.chunks(PART)) {
             match dtype {
-                SaveDtype::F32 => out.write_all(&value.to_le_bytes())?,
-                SaveDtype::F16 => out.write_all(&f16::from_f32(*value).to_le_bytes())?,
+                SaveDtype::F32 => little_endian(part, &mut bytes, f32::to_le_bytes),
+                SaveDtype::F16 => little_endian(part, &mut bytes, |value| f16::from_f32(value).to_le_bytes()),
             }
+            out.write_all(&bytes)?;
         }
         Ok(())
     })?;
     draft.publish()
 }
 
+/// Values that are written at a time.
+const PART: usize = 1 << 18;
+
+/// Fills `bytes` with the values. (A loop over pieces of one length becomes a copy of memory.)
+fn little_endian<const N: usize>(values: &[f32], bytes: &mut Vec<u8>, write: impl Fn(f32) -> [u8; N]) {
+    bytes.resize(N * values.len(), 0);
+    for (to, value) in bytes.chunks_exact_mut(N).zip(values) {
+        to.copy_from_slice(&write(*value));
+    }
+}
+
 /// The JSON header, padded with spaces so that the data begins at a multiple of eight.
-fn header(tensors: &[PlainTensor], dtype: SaveDtype, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+fn header(
+    tensors: &[TensorView<'_>],
+    dtype: SaveDtype,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, String> {
     let mut seen = HashSet::new();
-    for (name, shape, values) in tensors {
-        if name == "__metadata__" || !seen.insert(name) {
+    for TensorView { name, shape, values } in tensors {
+        if *name == "__metadata__" || !seen.insert(name) {
             return Err(format!("the name {name} is given twice or is reserved"));
         }
         if shape.iter().product::<usize>() != values.len() {
@@ -74,7 +117,7 @@ fn header(tensors: &[PlainTensor], dtype: SaveDtype, metadata: &BTreeMap<String,
 }
 
 struct Header<'a> {
-    tensors: &'a [PlainTensor],
+    tensors: &'a [TensorView<'a>],
     dtype: SaveDtype,
     metadata: BTreeMap<String, String>,
 }
@@ -95,7 +138,7 @@ impl Serialize for Header<'_> {
         let mut map = serializer.serialize_map(Some(self.tensors.len() + 1))?;
         map.serialize_entry("__metadata__", &self.metadata)?;
         let mut start = 0;
-        for (name, shape, values) in self.tensors {
+        for TensorView { name, shape, values } in self.tensors {
             let end = start + values.len() * size;
             map.serialize_entry(name, &TensorHeader { dtype, shape, data_offsets: [start, end] })?;
             start = end;

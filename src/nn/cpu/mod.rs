@@ -11,6 +11,7 @@ mod norm;
 mod pool;
 mod record;
 mod sums;
+mod update;
 
 pub(super) use activation::{activate, add_activate};
 pub(super) use conv::{Fused, conv_transpose2d, conv2d, fused};
@@ -18,6 +19,7 @@ pub(super) use flush::flush_gradient;
 pub(super) use norm::{norm_batch, norm_stored};
 pub(super) use pool::max_pool;
 pub(super) use sums::{Taps, sum_rows};
+pub use update::{Adam, Descent, Moved, Moving, Rule, update};
 
 use crate::graph::blocks::Activation;
 use std::sync::LazyLock;

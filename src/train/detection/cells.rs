@@ -1,7 +1,7 @@
 //! The candidates of a one-stage detector: one for each cell of each level.
 
 use super::candidates::Candidates;
-use crate::nn::{RunError, Value};
+use crate::nn::{RunError, Value, read};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// The cells of all levels, finest level first, row by row.
@@ -53,16 +53,6 @@ pub(super) fn rows(output: &Value, levels: usize, channels: usize) -> Result<(Te
     Ok((Tensor::cat(flat, 2).swap_dims(1, 2), sizes))
 }
 
-/// The numbers of a tensor, without its gradient.
-///
-/// # Errors
-/// When the device fails.
-pub(super) fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, RunError> {
-    let failed = |error: String| RunError::Device(error);
-    let data = x.inner().try_into_data().map_err(|error| failed(format!("{error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
-}
-
 /// The best class of each cell: `[batch, cells, channels]` scores to `[batch, cells, 2]`, score and class.
 pub(super) fn best_class(scores: Tensor<3>) -> Tensor<3> {
     let (score, class) = scores.max_dim_with_indices(2);
@@ -76,7 +66,7 @@ pub(super) fn best_class(scores: Tensor<3>) -> Tensor<3> {
 /// When the device fails.
 pub(super) fn candidates(boxes: Tensor<3>, best: Tensor<3>, least: f32) -> Result<Vec<Candidates>, RunError> {
     let cells = boxes.dims()[1];
-    let numbers = read(Tensor::cat(vec![boxes, best], 2))?;
+    let numbers = read(Tensor::cat(vec![boxes, best], 2).inner())?;
     let of_picture = |numbers: &[f32]| {
         let (mut boxes, mut scores, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         let (rows, _) = numbers.as_chunks::<6>();

@@ -2,11 +2,11 @@
 //! (yolox 0.3.0): which cell answers for which object is decided anew in each step, by what the network says so far.
 
 use super::candidates::Candidates;
-use super::cells::{Cells, Least, best_class, on, read, rows};
+use super::cells::{Cells, Least, best_class, on, rows};
 use crate::graph::SimOta;
 use crate::nn::boxes::{Overlap, corners, overlap};
 use crate::nn::nms::iou;
-use crate::nn::{Ctx, Object, RunError, Value, loss};
+use crate::nn::{Ctx, Object, RunError, Value, loss, read};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 /// A cell may answer for an object when it lies within so many of its sides around the object's center.
@@ -73,7 +73,7 @@ pub(super) fn losses(method: &SimOta, outputs: &[Value], ctx: &Ctx) -> Result<Ve
     let [batch, count, classes] = said.class.dims();
     let none = Vec::new();
     let objects = ctx.pictures.objects.as_ref().unwrap_or(&none);
-    let guess = read(Tensor::cat(vec![said.boxes.clone(), said.objectness.clone(), said.class.clone()], 2))?;
+    let guess = read(Tensor::cat(vec![said.boxes.clone(), said.objectness.clone(), said.class.clone()], 2).inner())?;
     let mut targets = Targets::new(batch * count, classes);
     for (picture, guess) in guess.chunks_exact((count * (5 + classes)).max(1)).enumerate() {
         let objects: Vec<Object> = objects.get(picture).into_iter().flatten().filter(|o| !o.crowd).copied().collect();

@@ -2,10 +2,10 @@
 //! box are best together answer for it. Distances to the box's sides are distributions (Li et al. 2020, arXiv:2006.04388).
 
 use super::candidates::Candidates;
-use super::cells::{Cells, Least, best_class, on, read, rows};
+use super::cells::{Cells, Least, best_class, on, rows};
 use crate::graph::TaskAligned;
 use crate::nn::boxes::{Overlap, centered, corners, overlap};
-use crate::nn::{Ctx, Object, RunError, Value};
+use crate::nn::{Ctx, Object, RunError, Value, read};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use std::f64::consts::PI;
 
@@ -76,7 +76,7 @@ pub(super) fn losses(method: &TaskAligned, outputs: &[Value], ctx: &Ctx) -> Resu
     let [_, count, classes] = said.class.dims();
     let none = Vec::new();
     let objects = ctx.pictures.objects.as_ref().unwrap_or(&none);
-    let guess = read(Tensor::cat(vec![said.boxes.clone(), activation::sigmoid(said.class.clone())], 2))?;
+    let guess = read(Tensor::cat(vec![said.boxes.clone(), activation::sigmoid(said.class.clone())], 2).inner())?;
     let mut targets = Targets::new(method);
     for (picture, guess) in guess.chunks_exact((count * (4 + classes)).max(1)).enumerate() {
         let objects: Vec<Object> = objects.get(picture).into_iter().flatten().filter(|o| !o.crowd).copied().collect();

@@ -2,7 +2,7 @@
 
 use super::Given;
 use crate::graph::Cut;
-use crate::nn::{RunError, Value};
+use crate::nn::{RunError, Value, read};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// The numbers of each of `count` pictures: all tensors, one after the other.
@@ -13,12 +13,12 @@ pub(super) fn split(outputs: &[Value], count: usize) -> Result<Vec<Vec<f32>>, Ru
     let mut tensors: Vec<Vec<f32>> = Vec::new();
     for output in outputs {
         match output {
-            Value::Map(x) => tensors.push(numbers(x.clone())?),
-            Value::Vector(x) => tensors.push(numbers(x.clone())?),
-            Value::Tokens(x) => tensors.push(numbers(x.clone())?),
+            Value::Map(x) => tensors.push(read(x.clone().inner())?),
+            Value::Vector(x) => tensors.push(read(x.clone().inner())?),
+            Value::Tokens(x) => tensors.push(read(x.clone().inner())?),
             Value::Pyramid(maps) => {
                 for map in maps {
-                    tensors.push(numbers(map.clone())?);
+                    tensors.push(read(map.clone().inner())?);
                 }
             }
             Value::Regions(_) | Value::Prompt(_) | Value::Asking(_) => {
@@ -35,11 +35,6 @@ pub(super) fn split(outputs: &[Value], count: usize) -> Result<Vec<Vec<f32>>, Ru
         all
     };
     Ok((0..count).map(each).collect())
-}
-
-fn numbers<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, RunError> {
-    let data = x.inner().try_into_data().map_err(|error| RunError::Device(format!("{error:?}")))?;
-    data.try_to_vec::<f32>().map_err(|error| RunError::Device(format!("{error:?}")))
 }
 
 /// The values of a cut for a batch, from the numbers of its pictures.

@@ -79,8 +79,9 @@ impl Trainer {
         start: Instant,
     ) -> Result<(), String> {
         let epoch = self.position.epoch;
-        self.prove(epoch)?;
+        // What is written is what is proved.
         let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
+        unmoved(&self.position.proof.moved_among(&tensors), epoch)?;
         let evaluation = Arc::new(self.evaluation(&mut found, start.elapsed()));
         let metric = match self.best_by.as_str() {
             "loss" => found.losses.get("total").copied(),
@@ -140,11 +141,7 @@ impl Trainer {
 
     /// Compares everything that is frozen with its digest.
     pub(super) fn prove(&self, epoch: u32) -> Result<(), String> {
-        let moved = self.position.proof.moved(&self.setup.network).map_err(|error| error.to_string())?;
-        match moved.first() {
-            None => Ok(()),
-            Some(name) => Err(format!("The frozen tensor {name} has changed in epoch {epoch}; the run is stopped.")),
-        }
+        unmoved(&self.position.proof.moved(&self.setup.network).map_err(|error| error.to_string())?, epoch)
     }
 
     fn is_best(&self, value: f64) -> bool {
@@ -180,5 +177,12 @@ impl Trainer {
         self.folder.write_resume(tensors, state, &self.position)?;
         self.saved_at = Instant::now();
         Ok(())
+    }
+}
+
+fn unmoved(moved: &[String], epoch: u32) -> Result<(), String> {
+    match moved.first() {
+        None => Ok(()),
+        Some(name) => Err(format!("The frozen tensor {name} has changed in epoch {epoch}; the run is stopped.")),
     }
 }

@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn uploads_are_spread_over_frames() {
         // (A picture of 256 pixels takes 256 KiB.)
-        for (frames, side, wanted) in [(1, 256, 8), (2, 256, 16), (3, 256, 20), (1, 64, 20), (1, 1024, 1), (2, 1024, 2)] {
+        for (frames, side, wanted) in [(1, 256, 8), (2, 256, 16), (3, 256, 20), (1, 64, 20), (1, 1024, 1), (2, 1024, 2)]
+        {
             let mut textures = Textures::new(usize::MAX);
             draw(&mut textures, frames, 0..20, side);
             let bytes = wanted * 4 * (side * side) as usize;
