@@ -1,5 +1,6 @@
 //! The one random number generator: SplitMix64 (Steele et al. 2014), small, seedable by name, the same on every
-//! machine and for every thread count.
+//! machine and for every thread count. What loops draw by the thousand is inlined always, so that it is compiled for the
+//! vectors of the loop.
 
 /// The step of the state (the golden ratio in 64 bits).
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -34,6 +35,7 @@ impl Rng {
     }
 
     /// 64 random bits.
+    #[inline(always)]
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GAMMA);
         mix(self.state)
@@ -45,6 +47,7 @@ impl Rng {
     }
 
     /// Uniform in `[0, 1)`, 24 bits.
+    #[inline(always)]
     pub fn unit(&mut self) -> f32 {
         (self.next_u64() >> 40) as f32 / 16_777_216.0
     }
@@ -65,6 +68,7 @@ impl Rng {
     }
 
     /// True with probability `p`.
+    #[inline(always)]
     pub fn chance(&mut self, p: f32) -> bool {
         self.unit() < p
     }
@@ -97,6 +101,7 @@ impl Rng {
 }
 
 /// SplitMix64's output function.
+#[inline(always)]
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

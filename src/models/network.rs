@@ -30,8 +30,10 @@ pub struct HostTensor {
 
 /// Replaces tensors of a network.
 pub trait ChangeTensors {
-    /// Called before the tensors of a node.
-    fn enter(&mut self, _node: &Node) {}
+    /// Called before the tensors of a node; whether they are to be shown.
+    fn enter(&mut self, _node: &Node, _frozen: bool) -> bool {
+        true
+    }
 
     /// Called for each tensor with its description (full name); what it returns takes its place.
     fn change<const D: usize>(&mut self, spec: &TensorSpec, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
@@ -251,9 +253,13 @@ impl Network {
             if tensors.is_empty() {
                 continue;
             }
-            change.enter(self.graph.node(id));
-            let mut step = InNode { prefix: &self.graph.node(id).prefix, tensors, change };
-            *block = visit::change(block.clone(), &mut step);
+            let node = self.graph.node(id);
+            if change.enter(node, self.plan.is_frozen(&node.path)) {
+                let mut step = InNode { prefix: &node.prefix, tensors, change };
+                // Nothing else holds the block's tensors meanwhile, so that they can be changed where they lie.
+                let whole = std::mem::replace(block, Block::GlobalAvgPool(nn::GlobalAvgPool {}));
+                *block = visit::change(whole, &mut step);
+            }
         }
     }
 
@@ -335,9 +341,10 @@ struct Track<'a> {
 }
 
 impl ChangeTensors for Track<'_> {
-    fn enter(&mut self, node: &Node) {
+    fn enter(&mut self, node: &Node, _: bool) -> bool {
         self.weights = self.plan.is_some_and(|plan| !plan.is_frozen(&node.path));
         self.affine = self.plan.is_some_and(|plan| plan.bn_policy(&node.path) != BnPolicy::Stored);
+        true
     }
 
     fn change<const D: usize>(&mut self, spec: &TensorSpec, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -252,9 +252,8 @@ impl Linear {
 #[must_use]
 pub fn dropout<const D: usize>(x: Tensor<D>, share: f32, ctx: &mut Ctx) -> Tensor<D> {
     let Some(rng) = ctx.dropout.as_mut().filter(|_| share > 0.0) else { return x };
-    let kept = 1.0 / (1.0 - share);
     let count = x.shape().num_elements();
-    let mask: Vec<f32> = (0..count).map(|_| if rng.chance(share) { 0.0 } else { kept }).collect();
+    let mask = cpu::kernels::dropout::mask(rng, count, share);
     let mask = Tensor::<D>::from_data(TensorData::new(mask, x.shape()), &x.device());
     x * mask
 }

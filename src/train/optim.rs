@@ -168,8 +168,9 @@ struct Step<'a> {
 }
 
 impl ChangeTensors for Step<'_> {
-    fn enter(&mut self, node: &Node) {
+    fn enter(&mut self, node: &Node, frozen: bool) -> bool {
         self.node_lr = (self.lr)(node);
+        !frozen
     }
 
     fn change<const D: usize>(&mut self, spec: &TensorSpec, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
