@@ -113,6 +113,51 @@ fn a_resumed_run_equals_an_uninterrupted_one_bit_for_bit() {
 }
 
 #[test]
+fn a_run_killed_between_checkpoints_is_made_up_bit_for_bit() {
+    let dataset = dataset(20);
+    let out = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| out.path().join(name));
+    let mut trainer = Trainer::new(setup(plan(4), &dataset), &whole).unwrap();
+    let mut expected = Notes { killed: Some((8, [whole, killed.clone()])), ..Notes::default() };
+    trainer.run(&mut expected).unwrap();
+    assert!(expected.killed.is_none() && expected.steps.len() > 8);
+    let (folder, file) = RunFolder::open(&killed).unwrap();
+    // Epochs of milliseconds share a checkpoint: the first one of the run, unless this machine was very slow.
+    let kept = folder.position().unwrap().step;
+    println!("killed after step 8, checkpoint after step {kept}, {} epochs on record", folder.epochs().len());
+    assert!(kept <= 6 && folder.epochs().len() == 3);
+    let mut second = Trainer::resume(setup(file.plan, &dataset), folder).unwrap();
+    let mut rest = Notes::default();
+    second.run(&mut rest).unwrap();
+    let losses = |notes: &Notes| notes.steps.iter().map(|step| step.losses["total"]).collect::<Vec<_>>();
+    assert_eq!(losses(&rest), losses(&expected)[kept as usize..]);
+    for (a, b) in trainer.network().tensors().unwrap().iter().zip(&second.network().tensors().unwrap()) {
+        assert_eq!(a.values, b.values, "{}", a.spec.name);
+    }
+    let (folder, _) = RunFolder::open(&killed).unwrap();
+    assert_eq!(folder.epochs().iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [0, 1, 2, 3, 4], "each once");
+}
+
+#[test]
+fn the_last_weights_are_those_of_the_last_whole_epoch_wherever_a_run_ends() {
+    let dataset = dataset(20);
+    let out = tempfile::tempdir().unwrap();
+    // Three steps make an epoch: after two of them, and in the middle of the third.
+    let [at, within] = [(2, 6), (4, 8)].map(|(epochs, step)| {
+        let run = out.path().join(step.to_string());
+        let plan = Plan { decay: Decay::Constant, ..plan(epochs) };
+        let mut trainer = Trainer::new(setup(plan, &dataset), &run).unwrap();
+        let mut notes = Notes { script: [(8, Control::Cancel)].into(), ..Notes::default() };
+        trainer.run(&mut notes).unwrap();
+        assert_eq!((notes.epochs.len(), notes.steps.len() as u64), (3, step));
+        let (folder, _) = RunFolder::open(&run).unwrap();
+        assert_eq!(folder.position().unwrap().step, step, "the position is exact");
+        ["last.safetensors", "resume.safetensors"].map(|file| std::fs::read(run.join(file)).unwrap())
+    });
+    assert!(at[0] == within[0] && at[1] != within[1]);
+}
+
+#[test]
 fn thawing_while_it_trains_takes_effect_at_the_next_step_with_a_fresh_optimizer() {
     let dataset = dataset(16);
     let out = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ use crate::data::batch::Batch;
 use crate::data::features::FeatureFolder;
 use crate::data::{ImageSource, Issue, Loader, PixelCache, Split};
 use crate::graph::FreezePlan;
-use crate::models::Network;
+use crate::models::{HostTensor, Network};
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +33,11 @@ use steps::Making;
 const PINNED: usize = 8;
 /// Longest time between two resumable checkpoints inside an epoch.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+/// Epochs that are shorter than this share checkpoints, and those shorter than ten times what writing one takes: with kept
+/// features an epoch takes milliseconds, and the disk would take most of the time.
+const CHECKPOINT_APART: Duration = Duration::from_secs(1);
+/// The longest that whole epochs wait for a checkpoint.
+const CHECKPOINT_LATEST: Duration = Duration::from_secs(10);
 
 /// What a person asks of a run between two steps.
 #[derive(Clone, Debug)]
@@ -121,7 +126,10 @@ pub struct Trainer {
     unsettled: bool,
     pinned: Vec<usize>,
     best_by: String,
-    saved_at: Instant,
+    /// When the last checkpoint of this process was written, and how long that took.
+    saved: Option<(Instant, Duration)>,
+    /// The weights after the last epoch, until they are written.
+    unsaved: Option<Vec<HostTensor>>,
     images_per_s: f64,
     /// Pictures, and the shape of those that were not cached, of the steps that were made under the freeze plan at hand.
     warm: HashSet<(usize, Option<[usize; 4]>)>,
@@ -166,7 +174,8 @@ impl Trainer {
         optimizer.restore(optimizer_state, setup.network.device());
         let run = setup.run_file();
         folder.write_run(&run)?;
-        Self::assemble(setup, run, folder, optimizer, position)
+        let trainer = Self::assemble(setup, run, folder, optimizer, position)?;
+        Ok(Self { saved: Some((Instant::now(), Duration::ZERO)), ..trainer })
     }
 
     fn assemble(
@@ -198,7 +207,8 @@ impl Trainer {
             unsettled: true,
             pinned,
             best_by,
-            saved_at: Instant::now(),
+            saved: None,
+            unsaved: None,
             images_per_s: 0.0,
             warm: HashSet::new(),
             epoch_len,
@@ -235,11 +245,18 @@ impl Trainer {
             observer.epoch(news);
         }
         self.tell_best(observer);
-        let ending = match self.epochs(observer)? {
-            Flow::On => Ending::Completed,
-            Flow::Stop(ending) => ending,
+        let ending = match self.epochs(observer) {
+            Ok(Flow::On) => Ending::Completed,
+            Ok(Flow::Stop(ending)) => ending,
+            Err(what) => {
+                // The position is that of the last checkpoint; what the last epoch gave is worth keeping all the same.
+                return match self.write_last() {
+                    Ok(()) => Err(what),
+                    Err(besides) => Err(format!("{what} {besides}")),
+                };
+            }
         };
-        if self.position.batch_in_epoch > 0 {
+        if self.position.batch_in_epoch > 0 || self.unsaved.is_some() {
             self.save_resume()?;
         }
         self.folder.append(&Ended { ending })?;
@@ -301,7 +318,7 @@ impl Trainer {
             self.position.batch_in_epoch += 1;
             if self.is_between_steps() {
                 self.make_step(std::mem::take(&mut making), observer)?;
-                if self.saved_at.elapsed() > CHECKPOINT_EVERY {
+                if self.saved.is_none_or(|(at, _)| at.elapsed() > CHECKPOINT_EVERY) {
                     self.save_resume()?;
                 }
             }

@@ -173,6 +173,8 @@ pub struct Notes {
     pub polls: u64,
     pub trainable: Vec<u64>,
     pub logs: Vec<String>,
+    /// After this step the files of one folder are copied to another: what a kill would leave.
+    pub killed: Option<(u64, [PathBuf; 2])>,
 }
 
 impl Observer for Notes {
@@ -180,6 +182,12 @@ impl Observer for Notes {
         self.trainable.push(info.trainable);
     }
     fn step(&mut self, news: StepNews) {
+        if let Some((_, [from, to])) = self.killed.take_if(|(step, _)| *step == news.step) {
+            std::fs::create_dir_all(&to).unwrap();
+            for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+                std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
         self.steps.push(news);
     }
     fn epoch(&mut self, news: EpochNews) {

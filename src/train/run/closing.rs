@@ -1,14 +1,12 @@
 //! What ends an epoch: validation, the proof, the best epoch, checkpoints, patience.
 
-use super::{Checked, Control, Observer, Trainer};
+use super::{CHECKPOINT_APART, CHECKPOINT_LATEST, Checked, Control, Observer, Trainer};
 use crate::data::Split;
-use crate::models::HostTensor;
 use crate::nn::RunError;
 use crate::train::detection::diagnose;
 use crate::train::features::Counts;
 use crate::train::metrics::higher_is_better;
 use crate::train::news::{Best, Ending, EpochNews};
-use crate::train::optim::OptimizerState;
 use crate::train::validate::{Pass, Validation, validate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,9 +119,24 @@ impl Trainer {
             observer.best(best);
         }
         self.count_patience(value);
-        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
+        let early =
+            self.saved.is_some_and(|(at, took)| at.elapsed() < (10 * took).clamp(CHECKPOINT_APART, CHECKPOINT_LATEST));
+        let start = Instant::now();
+        let tensors = self.unsaved.insert(tensors);
+        if early {
+            return Ok(());
+        }
         let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.write_resume(&tensors, &state)
+        self.folder.write_resume(tensors, &state, &self.position)?;
+        self.write_last()?;
+        self.saved = Some((Instant::now(), start.elapsed()));
+        Ok(())
+    }
+
+    /// Writes what the last epoch gave, unless it is there already.
+    pub(super) fn write_last(&mut self) -> Result<(), String> {
+        let Some(tensors) = self.unsaved.take() else { return Ok(()) };
+        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)
     }
 
     /// Says once what the first epoch from kept features took beside the one that computed them.
@@ -167,15 +180,14 @@ impl Trainer {
         self.setup.plan.early_stop.is_some_and(|stop| self.position.waiting >= stop.patience.max(1))
     }
 
+    /// A checkpoint of the run as it is now.
     pub(super) fn save_resume(&mut self) -> Result<(), String> {
+        let start = Instant::now();
         let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
         let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.write_resume(&tensors, &state)
-    }
-
-    fn write_resume(&mut self, tensors: &[HostTensor], state: &OptimizerState) -> Result<(), String> {
-        self.folder.write_resume(tensors, state, &self.position)?;
-        self.saved_at = Instant::now();
+        self.folder.write_resume(&tensors, &state, &self.position)?;
+        self.write_last()?;
+        self.saved = Some((Instant::now(), start.elapsed()));
         Ok(())
     }
 }
