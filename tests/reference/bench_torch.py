@@ -165,7 +165,10 @@ def split(model, net):
         return body, net.fc
     if model.startswith("mobilenet") or model.startswith("vgg"):
         pool = net.avgpool if hasattr(net, "avgpool") else torch.nn.AdaptiveAvgPool2d(1)
-        return torch.nn.Sequential(net.features, pool, torch.nn.Flatten(), *list(net.classifier)[:-1]), net.classifier[-1]
+        # Dropout before the last layer is drawn anew in each step: it belongs to what trains.
+        layers = list(net.classifier)
+        head = 2 if isinstance(layers[-2], torch.nn.Dropout) else 1
+        return torch.nn.Sequential(net.features, pool, torch.nn.Flatten(), *layers[:-head]), torch.nn.Sequential(*layers[-head:])
     return None
 
 
