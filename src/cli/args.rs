@@ -250,7 +250,7 @@ pub(super) struct Recipe {
     /// Batches whose mean gradient makes one step: the gradient of a larger batch in the memory of a small one [default: 1]
     #[arg(long, value_name = "N")]
     pub accumulate: Option<usize>,
-    /// Keep few activations and compute the others again in the backward pass: less memory, about a third more time
+    /// Keep few activations and compute the others again in the backward pass: less memory, a quarter to a half more time
     #[arg(long)]
     pub recompute: bool,
     /// How training pictures are varied [default: off for models that are asked for masks, else on]

@@ -2,6 +2,7 @@
 
 use super::{CHECKPOINT_APART, CHECKPOINT_LATEST, Checked, Control, Observer, Trainer};
 use crate::data::Split;
+use crate::models::HostTensor;
 use crate::nn::RunError;
 use crate::train::detection::diagnose;
 use crate::train::features::Counts;
@@ -111,7 +112,8 @@ impl Trainer {
         let Some(value) = metric else {
             return Err(format!("There is no metric named {} to pick the best epoch by.", self.best_by));
         };
-        if self.is_best(value) {
+        let is_best = self.is_best(value);
+        if is_best {
             let best = Best { metric: self.best_by.clone(), value, epoch };
             self.folder.write_weights(&self.folder.best(), &tensors, &self.run)?;
             evaluation.save(&self.folder.evaluation())?;
@@ -121,16 +123,14 @@ impl Trainer {
         self.count_patience(value);
         let early =
             self.saved.is_some_and(|(at, took)| at.elapsed() < (10 * took).clamp(CHECKPOINT_APART, CHECKPOINT_LATEST));
-        let start = Instant::now();
-        let tensors = self.unsaved.insert(tensors);
-        if early {
+        // The best weights belong to the position that names them.
+        if early && !is_best {
+            self.unsaved = Some(tensors);
             return Ok(());
         }
-        let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.folder.write_resume(tensors, &state, &self.position)?;
-        self.write_last()?;
-        self.saved = Some((Instant::now(), start.elapsed()));
-        Ok(())
+        self.unsaved = None;
+        self.folder.write_weights(&self.folder.last(), &tensors, &self.run)?;
+        self.write_resume(&tensors)
     }
 
     /// Writes what the last epoch gave, unless it is there already.
@@ -182,11 +182,15 @@ impl Trainer {
 
     /// A checkpoint of the run as it is now.
     pub(super) fn save_resume(&mut self) -> Result<(), String> {
-        let start = Instant::now();
-        let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
-        let state = self.optimizer.state().map_err(|error| error.to_string())?;
-        self.folder.write_resume(&tensors, &state, &self.position)?;
         self.write_last()?;
+        let tensors = self.setup.network.tensors().map_err(|error| error.to_string())?;
+        self.write_resume(&tensors)
+    }
+
+    fn write_resume(&mut self, tensors: &[HostTensor]) -> Result<(), String> {
+        let start = Instant::now();
+        let state = self.optimizer.state().map_err(|error| error.to_string())?;
+        self.folder.write_resume(tensors, &state, &self.position)?;
         self.saved = Some((Instant::now(), start.elapsed()));
         Ok(())
     }

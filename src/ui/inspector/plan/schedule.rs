@@ -95,7 +95,7 @@ fn recompute(ui: &mut Ui, ctx: &mut Context<'_>) {
     let [all, few] = [ctx.frontier.kept_bytes, few].map(|bytes| format::bytes(bytes * batch));
     let help = format!(
         "Of the activations only those are kept that cross a few boundaries of the network; the others are computed again \
-         for the gradients. About {few} instead of {all} for a batch, and a step takes about a third longer."
+         for the gradients. About {few} instead of {all} for a batch, and a step takes a quarter to a half longer."
     );
     toggle(ui, ctx, "recompute activations", &help, |plan| plan.recompute, |plan, on| plan.recompute = on);
 }
