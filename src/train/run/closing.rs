@@ -78,7 +78,8 @@ impl Trainer {
         start: Instant,
     ) -> Result<(), String> {
         let epoch = self.position.epoch;
-        // What is written is what is proved.
+        // What is written is what is proved. (Those of the epoch before are not wanted any more, nor their memory.)
+        self.unsaved = None;
         let tensors = self.setup.network.tensors().map_err(|error: RunError| error.to_string())?;
         unmoved(&self.position.proof.moved_among(&tensors), epoch)?;
         let evaluation = Arc::new(self.evaluation(&mut found, start.elapsed()));
