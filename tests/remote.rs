@@ -187,8 +187,9 @@ fn a_run_whose_server_dies_goes_on_here_with_the_same_numbers() {
     };
     assert_eq!(resume(&[]).output().unwrap().status.code(), Some(2));
     let rest = epochs(&done(&mut resume(&["--device", "cpu"])));
-    // Epoch 3 was told before its checkpoint was written.
-    assert!((1..=10).contains(&rest.len()), "{rest:?}");
+    // Epoch 3 was told before its checkpoint was written, and epochs as short as these share one: it goes on from the end of
+    // any of the four, and what is made up for is the same.
+    assert!((9..=13).contains(&rest.len()), "{rest:?}");
     assert_eq!(rest, whole[whole.len() - rest.len()..]);
 }
 
