@@ -128,17 +128,18 @@ fn rule(choice: OptimizerChoice, scale: f32, step: i32, lr: f64) -> Rule {
 fn compose(rule: Rule, moving: Moving) -> Moved {
     let Moving { weight, grad, first, second } = moving;
     let scaled = |grad: Tensor<1>, scale: f32| if scale == 1.0 { grad } else { grad * scale };
-    let decayed = |Descent { scale, decay, .. }: Descent| {
-        let grad = scaled(grad.clone(), scale);
+    // (The gradient is given away: burn then reuses its memory.)
+    let decayed = |grad: Tensor<1>, weight: &Tensor<1>, Descent { scale, decay, .. }: Descent| {
+        let grad = scaled(grad, scale);
         if decay == 0.0 { grad } else { grad + weight.clone() * decay }
     };
     match rule {
         Rule::Descent(descent) => {
-            let change = decayed(descent) * descent.lr;
+            let change = decayed(grad, &weight, descent) * descent.lr;
             Moved { weight: weight - change, first, second }
         }
         Rule::Momentum(descent, kept) => {
-            let grad = decayed(descent);
+            let grad = decayed(grad, &weight, descent);
             let buffer = match first {
                 Some(buffer) => buffer * kept + grad,
                 None => grad, // torch's buffer starts as the first gradient, not as zero
